@@ -1,0 +1,282 @@
+"""`crossdock.yaml`: which systems there are, how they are reached, who owns a field. And where a project's files lie."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import date
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote, urlsplit
+
+from hub import yaml
+from hub.connector import Connection
+from hub.errors import ConfigurationError, Place
+from hub.findings import Finding, did_you_mean
+from hub.secrets import Secret
+
+BUILT_IN = Path(__file__).resolve().parent.parent
+_ENV = re.compile(r"\$\{env:([A-Za-z_][A-Za-z0-9_]*)(?::-([^}]*))?\}")
+_TOP = ("systems", "survivorship", "go_live", "reconcile", "publish", "data", "lake", "ledger", "name")
+_SYSTEM = ("connector", "connection", "write", "from", "timezone", "currency", "streams", "reads_after")
+_CONNECTION = ("url", "login", "password", "extra")
+
+
+@dataclass(frozen=True, slots=True)
+class System:
+    """An installed system: its name is also its mapping folder, its raw dataset and its connection id.
+
+    `write` is False until somebody says otherwise; `go_live` is the day from which records are created in it.
+    """
+
+    name: str
+    connector: str
+    write: bool = False
+    go_live: date | None = None
+    timezone: str = "UTC"
+    currency: str | None = None
+    streams: tuple[str, ...] = ()
+    connection: Mapping[str, Any] = field(default_factory=dict, repr=False)
+    place: Place = Place("crossdock.yaml")
+
+
+@dataclass(frozen=True, slots=True)
+class Project:
+    """A folder with `crossdock.yaml`, and the built-in folders behind it."""
+
+    root: Path
+    name: str
+    systems: Mapping[str, System]
+    survivorship: Mapping[str, Mapping[str, tuple[str, ...]]]
+    data: Path
+    lake: str
+    ledger: str
+    publish_interval: int = 0
+
+    def folders(self, kind: str) -> list[Path]:
+        """Where files of a kind (`connectors`, `mappings`, `quality`) are looked for: the project first."""
+        own, built_in = self.root / kind, BUILT_IN / kind
+        return [own] if own == built_in else [path for path in (own, built_in) if path.is_dir()]
+
+    @property
+    def warehouse(self) -> Path:
+        return self.data / "warehouse.duckdb"
+
+    @property
+    def published(self) -> Path:
+        return self.data / "published" / "warehouse.duckdb"
+
+    @property
+    def runs(self) -> Path:
+        return self.data / "runs"
+
+    @property
+    def plans(self) -> Path:
+        return self.data / "plans"
+
+    def system(self, name: str) -> System:
+        if name not in self.systems:
+            raise ConfigurationError(
+                "F201",
+                f"there is no system '{name}' in crossdock.yaml",
+                place=str(self.root / "crossdock.yaml"),
+                fix=did_you_mean(name, self.systems) or f"there are: {', '.join(self.systems)}",
+            )
+        return self.systems[name]
+
+
+def find_root(start: Path | None = None) -> Path:
+    """The nearest folder upwards that holds `crossdock.yaml`; `CROSSDOCK_PROJECT` says it outright."""
+    if said := os.environ.get("CROSSDOCK_PROJECT"):
+        return Path(said).resolve()
+    here = (start or Path.cwd()).resolve()
+    for folder in (here, *here.parents):
+        if (folder / "crossdock.yaml").is_file():
+            return folder
+    raise ConfigurationError(
+        "F202", "no crossdock.yaml here or above", place=str(here), fix="crossdock init DIR makes a project"
+    )
+
+
+def load_project(root: Path | None = None) -> Project:
+    """Read `crossdock.yaml`. Raises ConfigurationError that holds every finding."""
+    root = root.resolve() if root else find_root()
+    path = root / "crossdock.yaml"
+    content, findings = yaml.load(path, _shown(path))
+    if isinstance(content, yaml.Node):
+        findings += _unknown(content, _TOP)
+        systems = {
+            name: _system(name, node, findings, content) for name, node in (content.get("systems") or {}).items()
+        }
+    else:
+        systems = {}
+        if not findings:
+            findings.append(
+                Finding("F203", "crossdock.yaml holds no systems", Place(_shown(path)), "write systems: first")
+            )
+    if findings:
+        raise ConfigurationError(
+            findings[0].code,
+            "\n".join(str(f) for f in findings),
+            fix="correct crossdock.yaml",
+        )
+    data = root / str(_expand(content.get("data") or "data"))
+    return Project(
+        root=root,
+        name=str(content.get("name") or root.name),
+        systems=systems,
+        survivorship={
+            entity: {name: tuple(order) for name, order in fields.items()}
+            for entity, fields in (content.get("survivorship") or {}).items()
+        },
+        data=data,
+        lake=str(_expand(content.get("lake") or str(data / "lake"))),
+        ledger=str(_expand(content.get("ledger") or f"sqlite:///{data / 'ledger.sqlite'}")),
+        publish_interval=int((content.get("publish") or {}).get("min_interval") or 0),
+    )
+
+
+def _shown(path: Path) -> str:
+    try:
+        return str(path.relative_to(Path.cwd()))
+    except ValueError:
+        return str(path)
+
+
+def _unknown(node: yaml.Node, known: tuple[str, ...]) -> list[Finding]:
+    return [
+        Finding(
+            "F204",
+            f"unknown setting '{key}'",
+            node.key_places[key],
+            did_you_mean(key, known) or f"known: {', '.join(known)}",
+        )
+        for key in node
+        if key not in known
+    ]
+
+
+def _system(name: str, node: Any, findings: list[Finding], top: Any) -> System:
+    place = top["systems"].key_places[name]
+    if not isinstance(node, yaml.Node) or not isinstance(node.get("connector"), str):
+        findings.append(Finding("F205", f"system '{name}' names no connector", place, "write connector: <module>"))
+        return System(name, "", place=place)
+    if not re.fullmatch(r"[a-z][a-z0-9_]{0,40}", name):
+        findings.append(Finding("F206", f"'{name}' is no name for a system", place, "lower case letters, digits and _"))
+    findings += _unknown(node, _SYSTEM)
+    connection = node.get("connection") or {}
+    if isinstance(connection, yaml.Node):
+        findings += _unknown(connection, _CONNECTION)
+        if (password := connection.get("password")) and not _ENV.fullmatch(str(password)):
+            findings.append(
+                Finding(
+                    "F207",
+                    "a password stands in crossdock.yaml",
+                    connection.value_places["password"],
+                    "write ${env:NAME}",
+                )
+            )
+    go_live = node.get("from")
+    try:
+        went_live = date.fromisoformat(str(go_live)) if go_live else None
+    except ValueError:
+        findings.append(Finding("F208", f"'{go_live}' is no date", node.value_places["from"], "write YYYY-MM-DD"))
+        went_live = None
+    if node.get("write") and went_live is None:
+        findings.append(
+            Finding(
+                "F209",
+                f"system '{name}' is written to but says not from when",
+                place,
+                "write from: YYYY-MM-DD, the go-live",
+            )
+        )
+    return System(
+        name=name,
+        connector=node["connector"],
+        write=node.get("write") is True,
+        go_live=went_live,
+        timezone=str(node.get("timezone") or "UTC"),
+        currency=node.get("currency"),
+        streams=tuple(node.get("streams") or ()),
+        connection=dict(connection),
+        place=place,
+    )
+
+
+def _expand(text: Any) -> Any:
+    if not isinstance(text, str):
+        return text
+
+    def value(match: re.Match[str]) -> str:
+        found = os.environ.get(match[1], match[2])
+        if found is None:
+            raise ConfigurationError("F210", f"the environment holds no {match[1]}", fix=f"export {match[1]}=…")
+        return found
+
+    return _ENV.sub(value, text)
+
+
+def connection(project: Project, name: str) -> Connection:
+    """How to reach a system: `AIRFLOW_CONN_<ID>` (JSON or URI) first, else what `crossdock.yaml` says."""
+    system = project.system(name)
+    said = os.environ.get(f"AIRFLOW_CONN_{name.upper()}")
+    if said:
+        settings = _from_airflow(name, said)
+    else:
+        settings = {key: _expand(value) for key, value in system.connection.items() if key != "extra"}
+        settings["extra"] = {key: _expand(value) for key, value in (system.connection.get("extra") or {}).items()}
+    if not settings.get("url"):
+        raise ConfigurationError(
+            "F211",
+            f"nothing says where '{name}' is",
+            place=system.place,
+            fix=f"set AIRFLOW_CONN_{name.upper()} or connection.url",
+        )
+    return Connection(
+        system=name,
+        url=str(settings["url"]),
+        login=str(settings.get("login") or ""),
+        password=Secret(str(settings.get("password") or "")),
+        extra=dict(settings.get("extra") or {}),
+        timezone=system.timezone,
+        currency=system.currency,
+    )
+
+
+def _from_airflow(name: str, said: str) -> dict[str, Any]:
+    if not said.lstrip().startswith("{"):
+        parts = urlsplit(said)
+        host = f"{parts.scheme}://{parts.hostname}" + (f":{parts.port}" if parts.port else "")
+        return {
+            "url": host + parts.path,
+            "login": unquote(parts.username or ""),
+            "password": unquote(parts.password or ""),
+        }
+    try:
+        given = json.loads(said)
+    except ValueError:
+        raise ConfigurationError(
+            "F212", f"AIRFLOW_CONN_{name.upper()} is not JSON", fix="see Airflow's connection format"
+        ) from None
+    extra = given.get("extra") or {}
+    if isinstance(extra, str):
+        extra = json.loads(extra)
+    host = str(given.get("host") or "")
+    if "://" in host:
+        url = host
+    else:
+        scheme = given.get("schema") or given.get("conn_type") or "http"
+        url = f"{scheme if scheme in ('http', 'https', 'file') else 'http'}://{host}"
+    if given.get("port"):
+        parts = urlsplit(url)
+        url = f"{parts.scheme}://{parts.hostname}:{given['port']}{parts.path}"
+    return {
+        "url": extra.pop("url", None) or url,
+        "login": given.get("login") or "",
+        "password": given.get("password") or "",
+        "extra": extra,
+    }
