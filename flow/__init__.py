@@ -1,0 +1,3 @@
+"""The seven steps, the run that passes through them, and the command line."""
+
+STEPS = ("pull", "stage", "map", "gate", "merge", "reconcile", "push")

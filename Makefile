@@ -1,0 +1,53 @@
+# `make` alone lists the targets.
+.DEFAULT_GOAL := help
+SHELL := /bin/bash
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+export RUNTIME__DLTHUB_TELEMETRY = false
+
+help: ## list the targets
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sort | awk -F':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
+
+setup: $(VENV)/.installed ## create .venv and install the hash-locked requirements
+
+$(VENV)/.installed: requirements.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "crossdock needs Python 3.11 or later")'
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@echo "installing the locked requirements into $(VENV) …"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check uv==0.13.9
+	@$(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes -r requirements.lock
+	@$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation -e .
+	@touch $@
+
+demo: setup ## start the sandbox systems, run one full cycle and show the result (FRESH=1 begins anew)
+	@$(BIN)/crossdock demo $(if $(FRESH),--fresh)
+
+test: setup ## the whole test suite
+	@$(BIN)/python -m pytest tests $(PYTEST_ARGS)
+
+check: setup ## what a person runs before committing: format, lint, types, import contracts, mappings, fast tests
+	@$(BIN)/ruff format --check --quiet . || { echo 'run: make format'; exit 1; }
+	@$(BIN)/ruff check --quiet .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports --no-cache | tail -n 2
+	@$(BIN)/crossdock lint
+	@$(BIN)/python -m pytest tests -m 'not peers and not airflow and not chaos and not slow' -x $(PYTEST_ARGS)
+
+format: setup ## format the code
+	@$(BIN)/ruff format --quiet . && $(BIN)/ruff check --fix --quiet .
+
+up: setup ## start the sandbox and Airflow on 127.0.0.1; ctrl-C stops both
+	@exec $(BIN)/crossdock up
+
+chaos: setup ## 100 SIGKILLs and every failpoint over 20,000 records; keeps data/chaos.json
+	@$(BIN)/python -m tests.chaos
+
+lock: ## write requirements.lock anew
+	@$(BIN)/uv pip compile pyproject.toml --all-extras --python-version 3.11 --universal --generate-hashes --no-header \
+	  --no-emit-index-url --no-emit-find-links --no-annotate --quiet -o requirements.lock
+
+clean: ## remove data and caches, keep .venv
+	@rm -rf data airflow_home .mypy_cache .ruff_cache .pytest_cache
+
+.PHONY: help setup demo test check format up chaos lock clean

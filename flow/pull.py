@@ -1,0 +1,206 @@
+"""pull: a system's changed records into the lake, as segments of untouched bytes.
+
+dlt keeps the position (in its state, beside the data in the lake) and loads the segments as files it does not open. A
+pull is a row of short dlt runs: each ends in a checkpoint, so a killed pull goes on in the middle. dlt delivers at
+least once; staging deduplicates.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import shutil
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from flow.report import StepReport
+from flow.run import Run
+from hub.connector import Page, Stream
+from hub.errors import CrossdockError, StreamError
+from hub.failpoints import failpoint
+from hub.findings import Finding
+from hub.segments import TARGET_BYTES, SegmentWriter
+
+CHECKPOINT_SECONDS = 30.0
+
+
+@dataclass
+class _Reader:
+    """One stream on its way in: its pages, and what came of them so far."""
+
+    stream: Stream
+    pages: Iterator[Page] | None = None
+    done: bool = False
+    page_count: int = 0
+    records: int = 0
+    failure: CrossdockError | None = None
+    partial: bool = False
+    files: list[Path] = field(default_factory=list)
+
+
+def pull(run: Run) -> StepReport:
+    """Read every stream of the system from its position. One stream that fails does not stop the others."""
+    began = time.monotonic()
+    report = StepReport("pull", run.system)
+    wanted = run.project.system(run.system).streams
+    readers = [_Reader(s) for s in run.connector.streams if not wanted or s.name in wanted]
+    pipeline = _pipeline(run)
+    if pipeline.has_pending_data:  # a killed run left a package: it is loaded before anything new is asked for
+        pipeline.run()
+    work = run.project.data / "work" / run.run_id
+    work.mkdir(parents=True, exist_ok=True)
+    try:
+        while not all(reader.done for reader in readers):
+            pipeline.run(_source(run, [r for r in readers if not r.done], work))
+            failpoint("pull.after_load")
+            for reader in readers:
+                for path in reader.files:
+                    path.unlink(missing_ok=True)
+                reader.files.clear()
+    finally:
+        shutil.rmtree(work, ignore_errors=True)
+    for reader in readers:
+        report.counts[reader.stream.name] = reader.records
+        if reader.partial:
+            report.status = "partial"
+        if reader.failure:
+            report.status = "partial"
+            report.findings.append(Finding.of(reader.failure))
+            report.detail.setdefault("exit_codes", []).append(reader.failure.exit_code)
+    if readers and all(reader.failure for reader in readers):
+        report.status = "failed"
+    report.seconds = time.monotonic() - began
+    return report
+
+
+def _pipeline(run: Run) -> Any:
+    os.environ.setdefault("RUNTIME__DLTHUB_TELEMETRY", "false")
+    os.environ.setdefault("RUNTIME__LOG_LEVEL", "ERROR")
+    import dlt
+
+    logging.getLogger("dlt").setLevel(logging.ERROR)
+    destination = dlt.destinations.filesystem(
+        bucket_url=run.project.lake if "://" in run.project.lake else Path(run.project.lake).resolve().as_uri(),
+        layout="{table_name}/{load_id}.{file_id}.{ext}",
+    )
+    return dlt.pipeline(
+        pipeline_name=f"crossdock_{run.system}",
+        pipelines_dir=str(run.project.data / "dlt"),
+        destination=destination,
+        dataset_name=run.system,
+    )
+
+
+def _source(run: Run, readers: list[_Reader], work: Path) -> Any:
+    import dlt
+
+    @dlt.source(name=run.system, schema_contract="evolve")
+    def system() -> Any:
+        for reader in readers:
+            yield dlt.resource(
+                _segments(run, reader, work),
+                name=reader.stream.name,
+                write_disposition="append",
+                columns={"record": {"data_type": "text"}},
+            )
+
+    return system()
+
+
+def _segments(run: Run, reader: _Reader, work: Path) -> Any:
+    """A generator function for dlt: fills one segment, moves the position, and hands the file over."""
+    import dlt
+
+    def resource() -> Iterator[Any]:
+        state = dlt.current.resource_state()
+        if reader.pages is None:
+            reader.pages = run.connector.pull(reader.stream.name, state.get("cursor"))
+        sequence = state.get("sequence", 0) + 1
+        path = work / f"{reader.stream.name}.{sequence}.jsonl"
+        writer = SegmentWriter(path)
+        cursor = _fill(run, reader, writer, state.get("cursor"))
+        if cursor is not None:
+            state["cursor"] = cursor
+        if not writer.records:
+            writer.discard()
+            return
+        state["sequence"] = sequence
+        header = {
+            "system": run.system,
+            "stream": reader.stream.name,
+            "sequence": sequence,
+            "pulled_at": run.started.isoformat(),
+        }
+        reader.files.append(writer.close(header))
+        failpoint("pull.before_load")
+        yield dlt.mark.with_file_import(str(path), "jsonl", writer.records)
+
+    return resource
+
+
+def _fill(run: Run, reader: _Reader, writer: SegmentWriter, cursor: Any) -> Any:
+    """Pages into one segment until it is full or the stream is at its end. Returns the cursor that is safe then."""
+    began = time.monotonic()
+    limit = run.checkpoint_records or 1 << 62
+    assert reader.pages is not None
+    while True:
+        try:
+            page = next(reader.pages, None)
+        except CrossdockError as error:
+            reader.failure, reader.done = error, True
+            return cursor
+        except Exception as error:
+            reader.failure, reader.done = _blame(run, reader.stream, error), True
+            return cursor
+        if page is None:
+            reader.done = True
+            return cursor
+        if page.body is not None and page.digest is not None:
+            _keep_body(run, reader.stream.name, page)
+        writer.write(page.records)
+        failpoint("pull.page_written")
+        reader.records += len(page.records)
+        reader.page_count += 1
+        cursor = page.cursor if page.cursor is not None else cursor
+        if run.max_pages and reader.page_count >= run.max_pages and page.complete:
+            reader.done, reader.partial = True, True
+            return cursor
+        full = writer.plain_bytes >= TARGET_BYTES or writer.records >= limit
+        if page.complete and (full or time.monotonic() - began > CHECKPOINT_SECONDS):
+            return cursor
+
+
+def _blame(run: Run, stream: Stream, error: Exception) -> StreamError:
+    """A connector that raised something of its own: say whose fault it is, without the text that may hold data."""
+    return StreamError(
+        "C190",
+        f"the connector '{run.connector.name}' failed with {type(error).__name__}",
+        place=f"{run.system}.{stream.name}",
+        fix="this is a defect of the connector; the other streams went on",
+        detail=f"{type(error).__name__} at {_where(error)}",
+    )
+
+
+def _where(error: Exception) -> str:
+    trace = error.__traceback__
+    while trace and trace.tb_next:
+        trace = trace.tb_next
+    return f"{Path(trace.tb_frame.f_code.co_filename).name}:{trace.tb_lineno}" if trace else "?"
+
+
+def _keep_body(run: Run, stream: str, page: Page) -> None:
+    """The original page, content-addressed: writing it twice is writing it once."""
+    import fsspec
+    import zstandard
+
+    fs, root = fsspec.core.url_to_fs(run.project.lake)
+    path = f"{root}/{run.system}/_bodies/{stream}/{page.digest}.zst"
+    if fs.exists(path):
+        return
+    fs.makedirs(path.rsplit("/", 1)[0], exist_ok=True)
+    with fs.open(f"{path}.part", "wb") as file:
+        file.write(zstandard.compress(page.body or b""))
+    fs.mv(f"{path}.part", path)

@@ -1,0 +1,62 @@
+"""A run: one pass of one system from pull to merge, in a file of its own."""
+
+from __future__ import annotations
+
+import secrets
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import connectors
+from hub import config
+from hub.config import Project
+from hub.connector import Connector
+from hub.entity import Model
+from hub.errors import UsageError
+
+_STAMP = "%Y%m%dT%H%M%S%f"
+
+
+@dataclass(frozen=True)
+class Run:
+    """Identified by its run_id, which holds the instant it started: any task can open the same run again."""
+
+    project: Project
+    system: str
+    run_id: str
+    max_pages: int | None = None
+    checkpoint_records: int | None = None
+
+    @classmethod
+    def start(cls, project: Project, system: str, now: datetime | None = None, **options: Any) -> Run:
+        project.system(system)
+        stamp = (now or datetime.now(UTC)).strftime(_STAMP)
+        return cls(project, system, f"{stamp}-{system}-{secrets.token_hex(3)}", **options)
+
+    @property
+    def started(self) -> datetime:
+        try:
+            return datetime.strptime(self.run_id.split("-")[0], _STAMP).replace(tzinfo=UTC)
+        except ValueError:
+            raise UsageError("P501", f"'{self.run_id}' is no run id", fix="run ids begin with their start") from None
+
+    @property
+    def file(self) -> Path:
+        return self.project.runs / f"{self.run_id}.duckdb"
+
+    @cached_property
+    def connector(self) -> Connector:
+        return make_connector(self.project, self.system)
+
+    @cached_property
+    def model(self) -> Model:
+        from warehouse.model import entities
+
+        return entities()
+
+
+def make_connector(project: Project, system: str) -> Connector:
+    kind = connectors.load(project.system(system).connector, project.folders("connectors"))
+    return kind(config.connection(project, system))

@@ -1,0 +1,119 @@
+"""Pull: at least once, resumable in the middle, bytes as they came, position at the last complete page."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from flow.pull import pull
+from flow.run import Run
+from hub.config import Project, System
+from hub.connector import Connection, Connector, Page, Stream
+from hub.errors import StreamError
+from hub.segments import list_segments, read_lines
+
+
+class Counted(Connector):
+    """A system of numbered records; `broken_at` makes it fail in the middle."""
+
+    name = "counted"
+    streams = (Stream("orders", primary_key="id", cursor="keyset"), Stream("customers", primary_key="id", cursor="keyset"))
+    size = 25
+    broken_at: int | None = None
+    asked: list[Any] = []
+
+    def pull(self, stream: str, since: Any = None) -> Iterator[Page]:
+        self.asked.append((stream, since))
+        start = since["after"] if since else 0
+        for first in range(start, self.size, 10):
+            if self.broken_at is not None and first >= self.broken_at and stream == "orders":
+                raise StreamError("C100", "the system fell over", place=f"counted.{stream}")
+            last = min(first + 10, self.size)
+            yield Page([b'{"id": %d,  "name": "\xc3\xa9"}' % n for n in range(first, last)], cursor={"after": last})
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Project:
+    return Project(
+        root=tmp_path,
+        name="t",
+        systems={"counted": System("counted", "counted")},
+        survivorship={},
+        data=tmp_path / "data",
+        lake=str(tmp_path / "data" / "lake"),
+        ledger="",
+    )
+
+
+def run_of(project: Project, **options: Any) -> Run:
+    run = Run.start(project, "counted", **options)
+    run.__dict__["connector"] = Counted(Connection("counted", "http://127.0.0.1"))
+    return run
+
+
+def lines(project: Project, stream: str = "orders") -> list[bytes]:
+    return [line for s in list_segments(project.lake, "counted", stream) for line in read_lines(project.lake, s.path)]
+
+
+def test_bytes_are_kept_and_the_second_pull_asks_for_what_is_new(project: Project) -> None:
+    Counted.asked = []
+    report = pull(run_of(project))
+    assert report.status == "ok"
+    assert report.counts == {"orders": 25, "customers": 25}
+    assert lines(project)[0] == b'{"id": 0,  "name": "\xc3\xa9"}'
+    assert len(lines(project)) == 25
+    assert pull(run_of(project)).counts == {"orders": 0, "customers": 0}
+    assert ("orders", {"after": 25}) in Counted.asked
+
+
+def test_a_lost_pipelines_folder_is_restored_from_the_lake(project: Project) -> None:
+    import shutil
+
+    pull(run_of(project))
+    shutil.rmtree(project.data / "dlt")
+    assert pull(run_of(project)).counts == {"orders": 0, "customers": 0}
+
+
+def test_a_page_limit_moves_to_the_last_complete_page_and_says_partial(project: Project) -> None:
+    report = pull(run_of(project, max_pages=1))
+    assert (report.status, report.counts["orders"]) == ("partial", 10)
+    assert pull(run_of(project)).counts["orders"] == 15
+    assert [json.loads(line)["id"] for line in lines(project)] == list(range(25))
+
+
+def test_one_stream_that_fails_keeps_what_landed_and_stops_no_other(project: Project, monkeypatch: Any) -> None:
+    monkeypatch.setattr(Counted, "broken_at", 20)
+    report = pull(run_of(project, checkpoint_records=10))
+    assert report.status == "partial"
+    assert report.counts == {"orders": 20, "customers": 25}
+    assert [f.code for f in report.findings] == ["C100"]
+    monkeypatch.setattr(Counted, "broken_at", None)
+    assert pull(run_of(project)).counts == {"orders": 5, "customers": 0}
+
+
+def test_a_defect_of_a_connector_is_said_to_be_one(project: Project, monkeypatch: Any) -> None:
+    def pull_badly(self: Counted, stream: str, since: Any = None) -> Iterator[Page]:
+        raise ZeroDivisionError("customer ann@example.com")
+        yield
+
+    monkeypatch.setattr(Counted, "pull", pull_badly)
+    report = pull(run_of(project))
+    assert report.status == "failed"
+    assert {f.code for f in report.findings} == {"C190"}
+    assert "ann@example.com" not in str(report)
+
+
+def test_a_half_copied_segment_is_left_for_later(project: Project) -> None:
+    pull(run_of(project))
+    segment = list_segments(project.lake, "counted", "orders")[0]
+    path = Path(project.lake) / segment.path
+    whole = path.read_bytes()
+    path.write_bytes(whole[:-3])
+    assert list_segments(project.lake, "counted", "orders") == []
+    path.write_bytes(whole)
+    assert list_segments(project.lake, "counted", "orders") == [segment]
+    assert list_segments(project.lake, "counted", "orders", known={segment.path}) == []
