@@ -79,6 +79,8 @@ def pull(run: Run) -> StepReport:
 def _pipeline(run: Run) -> Any:
     os.environ.setdefault("RUNTIME__DLTHUB_TELEMETRY", "false")
     os.environ.setdefault("RUNTIME__LOG_LEVEL", "ERROR")
+    # Else dlt imports Airflow to look for its own settings there: nine seconds for nothing.
+    os.environ.setdefault("PROVIDERS__ENABLE_AIRFLOW_SECRETS", "false")
     import dlt
 
     logging.getLogger("dlt").setLevel(logging.ERROR)
