@@ -1,0 +1,230 @@
+"""What a mapping file says, as values. `mappings/load.py` makes them, `inbound.py` and `outbound.py` compile them.
+
+    mappings/<system>/<name>.yaml            the mapping `<system>/<name>`; several may read one stream
+    mappings/<system>/values.yaml            value maps of the system
+    mappings/values.yaml                     value maps of all systems, looked up after the system's own
+    mappings/<system>/<stream>.sample.json   a record (or a list of them): what the stream really holds, for lint
+
+A file, all of it (only `stream` and `entity` are always needed; `key` and `fields` where it is read):
+
+    extends: cart/orders          # take everything from that one (from the same name: the built-in one behind this file)
+    stream: orders                # of the system whose folder this is
+    entity: sales_order
+    each: refunds                 # optional: one record becomes several rows; paths then mean the item, `record.x` the record
+    key: id                       # expression → the system's id of the row, as text
+    version: updated_at           # optional: orders versions of a row; default: the stream's own version field if trusted
+    when: number is not null      # optional: rows for which this is not true are counted as `excluded`
+    fields:
+      number: number                                         # a path, or a scalar expression (mappings/functions.py)
+      customer: {ref: customer, at: customer.id}             # the id by which this system knows the other record
+      payment_status: {at: financial_status, values: payment_status, unmapped: reject}   # reject | pass | default
+      currency: {at: currency, default: EUR, required: true} # `default` is a plain value for what is missing
+      note: ~                                                # with `extends`: leave the inherited field out
+    children:
+      order_line: {each: line_items, key: id, when: quantity <> '0', fields: {sku: sku, line_number: ordinal()}}
+      allowance_charge:                                      # a list where several parts of the record make one child
+        - {each: shipping_lines, key: "'shipping-' || id", fields: {...}}
+        - {key: "'discount'", when: number(discount) > 0, fields: {...}}      # without `each`: one row of the record itself
+    push:                         # one, or a list of them
+      operation: create           # create | change | cancel | fulfil | upsert
+      stream: orders              # default: the mapping's stream
+      entity: sales_order         # default: the mapping's entity
+      key: number                 # our own business key; default: the entity's first match column, else hub_id
+      when: payment_status = 'paid' and target.number is null
+      since: ordered_at           # the column that is compared with the system's go-live
+      hold: [{when: total > 10000, reason: over the limit}]
+      fields:
+        - number                                             # bare: the inbound field's path and value map, backwards
+        - email: {at: contact.email}                         # the column, at this (nested) place of the payload
+        - customer: {at: sold_to, ref: customer}             # the target's id of the other record
+        - tier: {at: group, values: customer_tier}           # the value map backwards
+        - note: {at: text.note, value: "'hub ' || hub_id"}   # an expression; the name is then only a label
+      children:
+        order_line: {each: items, when: quantity > 0, fields: [{sku: {at: material}}]}
+    examples:
+      - {name: ..., given: {...}, expect: {number: "1001", order_line: [{sku: A}]}}
+      - {name: ..., given: {...}, rejects: {field: order_line.quantity, rule: cast}}
+      - {name: ..., given: {...}, excluded: true}
+      - {name: ..., push: create, given: {canonical columns}, expect: {payload}}
+
+Value maps (`values.yaml`): the system's value on the left. Two that mean the same need `out:` before a push can use them.
+
+    customer_tier: {retail: standard, business: silver, vip: gold}
+    product_status: {"": active, X: discontinued}            # the key "" stands for a missing value
+    order_status: {in: {open: open, new: open}, out: {open: open}}
+
+Rules of reading: null, an absent field and an empty text are the same, a missing value. Indexes count from 0.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping as Map
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from hub.connector import Operation
+from hub.errors import Place
+
+Unmapped = Literal["reject", "pass", "default"]
+
+
+@dataclass(frozen=True, slots=True)
+class Expr:
+    """An expression as it was written, and where. `place` is that of its first character."""
+
+    text: str
+    place: Place
+
+
+@dataclass(frozen=True, slots=True)
+class ValueMap:
+    """How a picklist of a system corresponds to the canonical one.
+
+    `inward` system → canonical, `outward` canonical → system (the inverse of `inward` unless `out:` is written; then of
+    what `out:` says). `ambiguous` lists canonical values that several system values mean, with no `out:` to choose.
+    The key "" of `inward` is what a missing value means; it has no inverse unless `out:` gives one.
+    """
+
+    name: str
+    place: Place
+    inward: Map[str, str]
+    outward: Map[str, str]
+    ambiguous: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """A canonical column and how it is read. `ref` names the entity that `at`'s value is an id of."""
+
+    name: str
+    place: Place
+    at: Expr
+    ref: str | None = None
+    values: ValueMap | None = None
+    unmapped: Unmapped = "reject"
+    default: str | None = None
+    required: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Child:
+    """Rows of a child entity: one for each item of `each`, or one of the record itself where `each` is None."""
+
+    entity: str
+    place: Place
+    key: Expr
+    fields: tuple[Field, ...]
+    each: Expr | None = None
+    when: Expr | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class PushField:
+    """A value of the payload. `at` is its dotted place there; None: that of the inbound field `name`, read backwards.
+
+    `value` None means the canonical column `name`. `bare` is True where only a name was written: path, value map and
+    ref then come from the inbound field, which has to be invertible (a path, no expression).
+    """
+
+    name: str
+    place: Place
+    at: Expr | None = None
+    value: Expr | None = None
+    values: ValueMap | None = None
+    ref: str | None = None
+    bare: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class PushChild:
+    """A list in the payload at `each`: one element a canonical child row for which `when` holds, in the order of hub_id."""
+
+    entity: str
+    place: Place
+    each: Expr
+    fields: tuple[PushField, ...]
+    when: Expr | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Hold:
+    """While `when` is true the record waits for a person, who is told `reason`."""
+
+    when: Expr
+    reason: str
+    place: Place
+
+
+@dataclass(frozen=True, slots=True)
+class Push:
+    """One kind of call: which records, which key, which payload. Expressions are over canonical columns."""
+
+    operation: Operation
+    place: Place
+    stream: str
+    entity: str
+    fields: tuple[PushField, ...]
+    key: Expr | None = None
+    when: Expr | None = None
+    since: Expr | None = None
+    hold: tuple[Hold, ...] = ()
+    children: tuple[PushChild, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Rejection:
+    """What an example expects to be refused: the field (`quantity`, `order_line.quantity`, `key`), and by which rule."""
+
+    field: str
+    rule: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Example:
+    """A record and what it becomes: rows in `expect` (several where the mapping has `each`), or `rejects`, or `excluded`.
+
+    In `expect` a child entity's name holds the list of its rows; a reference holds the system's own id. Only columns that
+    are written are compared. With `push` the direction is out: `given` are canonical columns and `expect` the payload.
+    """
+
+    name: str
+    place: Place
+    given: Any
+    expect: tuple[Map[str, Any], ...] | None = None
+    rejects: tuple[Rejection, ...] = ()
+    excluded: bool = False
+    push: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Mapping:
+    """A mapping file. `name` is `<system>/<file's stem>`; `ordinal` its position among the system's mappings.
+
+    `key` is None and `fields` empty where the file only pushes. `sample` is the shape of the stream's records where a
+    sample file lies beside the mapping (see `mappings/shapes.py`).
+    """
+
+    name: str
+    system: str
+    place: Place
+    stream: str
+    entity: str
+    key: Expr | None = None
+    fields: tuple[Field, ...] = ()
+    children: tuple[Child, ...] = ()
+    push: tuple[Push, ...] = ()
+    examples: tuple[Example, ...] = ()
+    each: Expr | None = None
+    version: Expr | None = None
+    when: Expr | None = None
+    extends: str | None = None
+    ordinal: int = 0
+    sample: Any = field(default=None, repr=False)
+
+    def field(self, name: str) -> Field | None:
+        """The inbound field of a canonical column, or None."""
+        return next((one for one in self.fields if one.name == name), None)
+
+    def child(self, entity: str) -> Child | None:
+        """The first inbound child of an entity, or None."""
+        return next((one for one in self.children if one.entity == entity), None)
