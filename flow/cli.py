@@ -1,0 +1,268 @@
+"""The command line. Human output by default, `--json` where a program would read it.
+
+Exit codes: 0 done, 1 findings or rejects, 2 wrong use, 3 a system was not available.
+Every command imports what it needs when it runs: `crossdock --help` and `crossdock lint` answer at once.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from hub.errors import CrossdockError
+
+app = typer.Typer(
+    name="crossdock",
+    help="Joins the cart, the ERP and the CRM: pull → stage → map → gate → merge → reconcile → push.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+quarantine_app = typer.Typer(help="Rows that wait, each with its reason.", no_args_is_help=True)
+app.add_typer(quarantine_app, name="quarantine")
+
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for a program.")]
+
+
+def main() -> None:
+    """Entry point: every error a user can cause ends as one sentence, a code and an exit code."""
+    try:
+        app()
+    except CrossdockError as error:
+        if "--json" in sys.argv:
+            print(json.dumps({"error": {"code": error.code, "what": error.what, "fix": error.fix, "place": str(error.place or "")}}))
+        else:
+            from flow import show
+
+            show.error(error)
+        sys.exit(error.exit_code)
+    except KeyboardInterrupt:
+        print("stopped", file=sys.stderr)
+        sys.exit(130)
+
+
+def _project() -> Any:
+    from hub.config import load_project
+
+    return load_project()
+
+
+def _print_json(value: Any) -> None:
+    print(json.dumps(value, default=str, ensure_ascii=False, indent=1))
+
+
+@app.command()
+def demo(
+    fresh: Annotated[bool, typer.Option("--fresh", help="Begin anew: forget the data of earlier demos.")] = False,
+) -> None:
+    """Start the sandbox systems, run one full cycle and show what happened."""
+    from flow.demo import demo as run_demo
+
+    raise typer.Exit(run_demo(_project(), fresh=fresh))
+
+
+@app.command()
+def up() -> None:
+    """Start the sandbox and Airflow on 127.0.0.1; ctrl-C stops both."""
+    from flow.up import up as run_up
+
+    raise typer.Exit(run_up(_project()))
+
+
+@app.command()
+def init(directory: Annotated[Path, typer.Argument(help="A new folder.")]) -> None:
+    """Make a project of your own: crossdock.yaml, connectors/, mappings/, quality/."""
+    from flow.init import init as make
+
+    for path in make(directory):
+        print(f"  made {path}")
+    print(f"\nnext:  cd {directory} && crossdock systems")
+
+
+@app.command()
+def systems(as_json: AsJson = False) -> None:
+    """List the systems of this project and what may be written to them."""
+    from flow import show
+    from flow.systems import describe
+
+    rows = describe(_project())
+    _print_json(rows) if as_json else show.systems(rows)
+
+
+@app.command()
+def check(system: str, as_json: AsJson = False) -> None:
+    """Can I log in to SYSTEM, and is its schema what the connector expects?"""
+    from flow import show
+    from flow.run import make_connector
+
+    findings = make_connector(_project(), system).check()
+    _print_json([f.as_dict() for f in findings]) if as_json else show.findings(findings, f"{system} answers as expected")
+    raise typer.Exit(3 if any(f.code.startswith("C") for f in findings) else int(bool(findings)))
+
+
+@app.command()
+def run(
+    system: Annotated[list[str] | None, typer.Argument(help="Which systems; all if none is named.")] = None,
+    step: Annotated[str | None, typer.Option("--step", help="Only this step: pull, merge (pull to merge), reconcile or push.")] = None,
+    max_pages: Annotated[int | None, typer.Option(min=1, help="Stop each stream after so many pages (partial).")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Run the flow: pull, stage, map, gate, merge, reconcile, push."""
+    from flow import show
+    from flow.cycle import cycle
+    from flow.report import exit_code
+
+    reports = cycle(_project(), system or None, step=step, max_pages=max_pages, on_report=None if as_json else show.step)
+    if as_json:
+        _print_json([report.as_dict() for report in reports])
+    else:
+        show.total(reports)
+    raise typer.Exit(exit_code(reports))
+
+
+@app.command()
+def lint(
+    path: Annotated[list[Path] | None, typer.Argument(help="Mapping files or folders; the whole project if none.")] = None,
+    format: Annotated[str, typer.Option("--format", help="text or json")] = "text",
+) -> None:
+    """Check mappings, quality rules and crossdock.yaml; every finding at once."""
+    from flow import show
+    from flow.lint import lint as run_lint
+
+    findings, checked = run_lint(_project(), path or [])
+    _print_json([f.as_dict() for f in findings]) if format == "json" else show.findings(findings, f"{checked} files are clean")
+    raise typer.Exit(int(any(f.severity == "error" for f in findings)))
+
+
+@app.command("compile")
+def compile_(mapping: Annotated[str, typer.Argument(help="system/stream, e.g. cart/orders")]) -> None:
+    """Print the SQL that a mapping compiles to, in both directions."""
+    from flow.lint import compiled
+
+    print(compiled(_project(), mapping))
+
+
+@app.command()
+def test(
+    mapping: Annotated[list[str] | None, typer.Argument(help="system/stream; all if none.")] = None, as_json: AsJson = False
+) -> None:
+    """Run the examples that stand in the mappings."""
+    from flow import show
+    from flow.lint import run_examples
+
+    findings, count = run_examples(_project(), mapping or [])
+    _print_json([f.as_dict() for f in findings]) if as_json else show.findings(findings, f"{count} examples hold")
+    raise typer.Exit(int(bool(findings)))
+
+
+@app.command()
+def plan(target: str, as_json: AsJson = False) -> None:
+    """Show exactly which calls a push to TARGET would make. Nothing is sent, no store is touched."""
+    from flow import show
+    from flow.plan import plan as make_plan
+
+    made = make_plan(_project(), target)
+    _print_json(made.as_dict()) if as_json else show.plan(made)
+
+
+@app.command()
+def apply(plan_id: Annotated[str, typer.Argument(metavar="PLAN")], as_json: AsJson = False) -> None:
+    """Make the calls of a plan, and only those. Applying a plan by hand is approving it."""
+    import getpass
+
+    from flow import show
+    from flow.apply import apply as run_apply
+    from flow.report import exit_code
+    from flow.publish import fold_and_publish
+
+    project = _project()
+    report = run_apply(project, plan_id, approved_by=getpass.getuser())
+    fold_and_publish(project)
+    step_report = report.as_step()
+    _print_json(report.as_dict()) if as_json else show.step(step_report)
+    raise typer.Exit(exit_code([step_report]))
+
+
+@app.command()
+def reconcile(name: Annotated[str | None, typer.Argument()] = None, as_json: AsJson = False) -> None:
+    """Compare the systems' views and show where they do not agree."""
+    from flow import show
+    from flow.reconcile import reconcile as run_reconcile
+
+    reports = run_reconcile(_project(), name)
+    _print_json([r.as_dict() for r in reports]) if as_json else [show.step(r) for r in reports]
+    raise typer.Exit(int(any(r.counts.get("breaks") for r in reports)))
+
+
+@quarantine_app.command("list")
+def quarantine_list(system: Annotated[str | None, typer.Argument()] = None, as_json: AsJson = False) -> None:
+    """What waits, grouped by cause."""
+    from flow import show
+    from flow.quarantine import causes
+
+    rows = causes(_project(), system)
+    _print_json(rows) if as_json else show.quarantine(rows)
+
+
+@quarantine_app.command("show")
+def quarantine_show(key: str, as_json: AsJson = False, unmask: Annotated[bool, typer.Option("--unmask")] = False) -> None:
+    """One waiting record (its id in its system): rule, field, message and raw value."""
+    from flow import show
+    from flow.quarantine import record
+
+    rows = record(_project(), key, unmask=unmask)
+    _print_json(rows) if as_json else show.quarantined(rows, key)
+    raise typer.Exit(int(not rows))
+
+
+@app.command()
+def trace(entity: str, key: str, as_json: AsJson = False, unmask: Annotated[bool, typer.Option("--unmask")] = False) -> None:
+    """The whole way of one record: pulled, mapped, gated, merged, compared, sent."""
+    from flow import show
+    from flow.trace import trace as run_trace
+
+    found = run_trace(_project(), entity, key, unmask=unmask)
+    _print_json(found) if as_json else show.trace(found)
+    raise typer.Exit(int(not found))
+
+
+@app.command()
+def query(sql: str, as_json: AsJson = False, limit: Annotated[int, typer.Option(min=1)] = 50) -> None:
+    """One SELECT over the published snapshot."""
+    from flow import show
+    from flow.publish import query_snapshot
+
+    answer = query_snapshot(_project(), sql)
+    if as_json:
+        _print_json([dict(zip(answer.columns, row, strict=True)) for row in answer.rows])
+    else:
+        show.rows(answer.columns, answer.rows, limit)
+
+
+@app.command()
+def publish() -> None:
+    """Copy the warehouse to the snapshot that analysts read."""
+    from flow.publish import fold_and_publish
+
+    print(f"published {fold_and_publish(_project())}")
+
+
+@app.command()
+def rebuild() -> None:
+    """Make the warehouse anew from the lake and the ledger, with the same hub ids."""
+    from flow.rebuild import rebuild as run_rebuild
+
+    print(run_rebuild(_project()))
+
+
+@app.command()
+def explain(code: str) -> None:
+    """What a code such as M104 means, why it is bad, and what to do."""
+    from flow.explain import explain as find
+
+    print(find(code))
