@@ -1,0 +1,231 @@
+"""The tables of the ledger, and the one place where SQLite and PostgreSQL differ.
+
+SQLite runs with WAL and synchronous=FULL: a commit that returned survives a power cut. A writing transaction begins
+with BEGIN IMMEDIATE, because one that reads first and writes later fails with SQLITE_BUSY whatever the timeout.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    DateTime,
+    Engine,
+    Float,
+    ForeignKey,
+    Index,
+    Integer,
+    MetaData,
+    String,
+    Table,
+    Text,
+    TypeDecorator,
+    create_engine,
+    event,
+    insert,
+    make_url,
+)
+from sqlalchemy.exc import DBAPIError, IntegrityError
+from sqlalchemy.pool import StaticPool
+
+VERSION = 1
+BUSY_SECONDS = 30
+_COUNTERS = ("outcome", "journal")
+
+# SQLite numbers rows by itself only in a column of type INTEGER.
+_Id = BigInteger().with_variant(Integer, "sqlite")
+
+
+class Instant(TypeDecorator[datetime]):
+    """An aware UTC instant: SQLite forgets the zone, PostgreSQL gives it in the session's own."""
+
+    impl = DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Any) -> datetime | None:
+        return value.astimezone(UTC) if value else None
+
+    def process_result_value(self, value: Any, dialect: Any) -> datetime | None:
+        if value is None:
+            return None
+        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+
+
+metadata = MetaData()
+
+# Numbers that follow the order of commits. A database sequence does not: 8 may be visible before 7, and who reads "after
+# 8" then never sees 7. The row stays locked until the transaction that raised it has ended.
+counters = Table(
+    "counters", metadata, Column("name", String(40), primary_key=True), Column("value", BigInteger, nullable=False)
+)
+
+journal = Table(
+    "journal",
+    metadata,
+    Column("seq", _Id, primary_key=True, autoincrement=False),
+    Column("run_id", String(120), nullable=False, unique=True),
+    Column("system", String(60), nullable=False),
+    Column("started_at", Instant, nullable=False),
+    Column("segments", Text, nullable=False),
+    Column("outcome_seq", BigInteger, nullable=False),
+    Column("state", String(12), nullable=False),
+)
+
+payloads = Table(
+    "payloads",
+    metadata,
+    Column("id", _Id, primary_key=True),
+    Column("body", Text, comment="canonical JSON; NULL once erased"),
+    Column("erased_at", Instant),
+)
+
+intents = Table(
+    "intents",
+    metadata,
+    Column("id", _Id, primary_key=True),
+    Column("target", String(60), nullable=False),
+    Column("stream", String(80), nullable=False),
+    Column("entity", String(80), nullable=False),
+    Column("hub_id", BigInteger, nullable=False),
+    Column("operation", String(12), nullable=False),
+    Column("business_key", Text, nullable=False),
+    Column("idempotency_key", String(64), nullable=False, unique=True),
+    Column("payload_id", ForeignKey("payloads.id"), nullable=False),
+    Column("payload_hash", String(64), nullable=False),
+    Column("covers", Text, nullable=False, comment="operations whose content this call conveys too, with their hashes"),
+    Column("plan_id", String(64), nullable=False),
+    Column("run_id", String(120)),
+    Column("state", String(8), nullable=False, comment="open: it may or may not have happened"),
+    Column("created_at", Instant, nullable=False),
+    Column("attempted_at", Instant, nullable=False),
+    Column("attempts", Integer, nullable=False),
+    # What the newest outcome says, so that a plan reads one table.
+    Column("status", String(12)),
+    Column("outcome_seq", BigInteger),
+    Column("external_id", Text),
+    Column("message", Text, nullable=False),
+    Column("transient", Boolean, nullable=False),
+    Column("found", Boolean, nullable=False),
+    Index("intents_by_record", "target", "entity", "hub_id"),
+    Index("intents_by_state", "target", "state"),
+)
+
+outcomes = Table(
+    "outcomes",
+    metadata,
+    Column("seq", _Id, primary_key=True, autoincrement=False),
+    Column("intent_id", ForeignKey("intents.id"), nullable=False, index=True),
+    Column("plan_id", String(64), nullable=False),
+    Column("run_id", String(120)),
+    Column("status", String(12), nullable=False),
+    Column("external_id", Text),
+    Column("message", Text, nullable=False),
+    Column("request_id", Text, nullable=False),
+    Column("transient", Boolean, nullable=False),
+    Column("found", Boolean, nullable=False, comment="the record was found by its key; the call itself got no answer"),
+    Column("at", Instant, nullable=False),
+    Column("duration", Float, nullable=False),
+)
+
+approvals = Table(
+    "approvals",
+    metadata,
+    Column("id", _Id, primary_key=True),
+    Column("plan_id", String(64), nullable=False),
+    Column("target", String(60), nullable=False, index=True),
+    Column("approved_by", Text, nullable=False),
+    Column("at", Instant, nullable=False),
+)
+
+locks = Table(
+    "locks",
+    metadata,
+    Column("name", String(80), primary_key=True),
+    Column("token", BigInteger, nullable=False),
+    Column("holder", Text, nullable=False, comment="host:pid; empty when free"),
+    Column("taken_at", Instant, nullable=False),
+    Column("expires_at", Instant, nullable=False),
+)
+
+
+def connect(url: str, read_only: bool = False) -> Engine:
+    """An engine for the ledger. Read-only it creates nothing: where there is no ledger yet, an empty one in memory."""
+    parsed = make_url(url)
+    if parsed.get_backend_name() != "sqlite":
+        engine = create_engine(parsed, pool_pre_ping=True)
+        return engine.execution_options(postgresql_readonly=True) if read_only else engine
+    path = parsed.database
+    if not path or path == ":memory:" or (read_only and not Path(path).is_file()):
+        engine = create_engine("sqlite://", poolclass=StaticPool, connect_args={"check_same_thread": False})
+        _tune(engine, "memory")
+        create(engine)
+        return engine
+    if read_only:
+        engine = create_engine(f"sqlite:///file:{Path(path).resolve()}?mode=ro&uri=true")
+        _tune(engine, None)
+        return engine
+    Path(path).parent.mkdir(parents=True, exist_ok=True)
+    engine = create_engine(parsed, connect_args={"timeout": BUSY_SECONDS})
+    _tune(engine, "wal")
+    return engine
+
+
+def _tune(engine: Engine, journal_mode: str | None) -> None:
+    @event.listens_for(engine, "connect")
+    def connected(connection: Any, record: Any) -> None:
+        connection.isolation_level = None  # sqlite3 would begin transactions at its own moments
+        cursor = connection.cursor()
+        cursor.execute(f"PRAGMA busy_timeout={BUSY_SECONDS * 1000}")
+        cursor.execute("PRAGMA foreign_keys=ON")
+        if journal_mode:
+            cursor.execute(f"PRAGMA journal_mode={journal_mode}")
+            cursor.execute("PRAGMA synchronous=FULL")
+        cursor.close()
+
+    @event.listens_for(engine, "begin")
+    def began(connection: Any) -> None:
+        reading = connection.get_execution_options().get("reading", False)
+        connection.exec_driver_sql("BEGIN" if reading else "BEGIN IMMEDIATE")
+
+
+def create(engine: Engine) -> None:
+    """Make what is missing. Several processes may do so at once: who loses the race looks again."""
+    for attempt in range(5):
+        try:
+            metadata.create_all(engine)
+            break
+        except DBAPIError:
+            if attempt == 4:
+                raise
+    for name, value in (*((name, 0) for name in _COUNTERS), ("version", VERSION)):
+        try:
+            with engine.begin() as connection:
+                if connection.execute(counters.select().where(counters.c.name == name)).first() is None:
+                    connection.execute(insert(counters).values(name=name, value=value))
+        except IntegrityError:  # noqa: PERF203 - another process was first
+            continue
+
+
+def me() -> str:
+    return f"{socket.gethostname()}:{os.getpid()}"
+
+
+def is_dead(holder: str) -> bool:
+    """Whether the holder was a process of this machine that no longer exists."""
+    host, _, pid = holder.rpartition(":")
+    if host != socket.gethostname() or not pid.isdigit():
+        return False
+    try:
+        os.kill(int(pid), 0)
+    except ProcessLookupError:
+        return True
+    except PermissionError:
+        return False
+    return False
