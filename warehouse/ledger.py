@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any, Literal, Self
 
-from sqlalchemy import Connection, Row, and_, func, insert, or_, select, update
+from sqlalchemy import Connection, Row, and_, delete, func, insert, or_, select, update
 from sqlalchemy.exc import IntegrityError
 
 from hub.connector import Outcome
@@ -52,3 +52,422 @@ class AppliedOutcome:
     run_id: str | None
     at: datetime
     duration: float
+
+
+@dataclass(frozen=True, slots=True)
+class JournalEntry:
+    """One merge: which segments (paths relative to the lake, in order) it took, after which outcomes were folded."""
+
+    seq: int
+    run_id: str
+    system: str
+    started_at: datetime
+    segments: tuple[str, ...]
+    outcome_seq: int
+    state: JournalState
+
+
+@dataclass(frozen=True, slots=True)
+class Sending:
+    """A call about to be made: `payload` canonical JSON with every id resolved, `fingerprint` its SHA-256.
+
+    `external_id` is the target's id where it is known. `covers` names operations whose content this call conveys too
+    (a create also says what a change would), each with its own fingerprint.
+    """
+
+    stream: str
+    entity: str
+    hub_id: int
+    operation: str
+    key: str
+    payload: str
+    fingerprint: str
+    external_id: str | None = None
+    covers: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Intent:
+    """One call as it stands in the ledger. While `state` is open, it may or may not have happened."""
+
+    id: int
+    target: str
+    stream: str
+    entity: str
+    hub_id: int
+    operation: str
+    business_key: str
+    idempotency_key: str
+    payload_id: int
+    payload_hash: str
+    covers: Mapping[str, str]
+    plan_id: str
+    run_id: str | None
+    state: str
+    created_at: datetime
+    attempted_at: datetime
+    attempts: int
+    status: str | None
+    outcome_seq: int | None
+    external_id: str | None
+    message: str
+    transient: bool
+    found: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Lock:
+    """The right to push to one target. `token` rises with each taking: who has an older one is refused."""
+
+    name: str
+    token: int
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """An outcome to be written for an intent. `found`: the record was found by its key, the call got no answer.
+
+    `close` ends an intent that would stay open, because repeating its call is harmless.
+    """
+
+    intent_id: int
+    outcome: Outcome
+    duration: float = 0.0
+    found: bool = False
+    close: bool = False
+
+
+def idempotency_key(target: str, sending: Sending, basis: int) -> str:
+    """The same for every attempt of one call, also after a restart; another once a call for the record was applied.
+
+    `basis` is the sequence of the record's newest applied outcome. Without it a value that goes from A to B and back to
+    A would carry A's first key, and a target that honours keys would answer without doing anything.
+    """
+    parts = [target, sending.stream, sending.entity, sending.hub_id, sending.operation, sending.fingerprint, basis]
+    return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
+
+
+class Ledger:
+    """Open by URL; `read_only` reads what is there and creates nothing. One object a process; threads may share it."""
+
+    def __init__(self, url: str, *, read_only: bool = False) -> None:
+        self.read_only = read_only
+        self._engine = t.connect(url, read_only)
+        if not read_only:
+            t.create(self._engine)
+
+    def close(self) -> None:
+        self._engine.dispose()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *unused: object) -> None:
+        self.close()
+
+    @contextmanager
+    def _reading(self) -> Iterator[Connection]:
+        with self._engine.connect().execution_options(reading=True) as connection:
+            yield connection
+
+    # The merge journal ------------------------------------------------------------------------------------------------
+
+    def journal_begin(
+        self, run_id: str, system: str, started_at: datetime, segments: Sequence[str], outcome_seq: int
+    ) -> JournalEntry:
+        """Write down a merge before it is made, while holding the warehouse's writer lock: `seq` is then the order of merges.
+
+        A committed entry stays as it is. One that was left behind is moved to the end, with these segments: ask the
+        warehouse first whether it knows the run, and if so call `journal_end`.
+        """
+        entry = t.journal.c.run_id == run_id
+        with self._engine.begin() as connection:
+            row = connection.execute(select(t.journal).where(entry)).first()
+            if row is None or row.state != "committed":
+                connection.execute(delete(t.journal).where(entry))
+                values: dict[str, Any] = {
+                    "seq": _count(connection, "journal", 1),
+                    "run_id": run_id,
+                    "system": system,
+                    "started_at": started_at,
+                    "segments": json.dumps(list(segments)),
+                    "outcome_seq": outcome_seq,
+                    "state": "written",
+                }
+                connection.execute(insert(t.journal).values(values))
+                row = connection.execute(select(t.journal).where(entry)).one()
+        return _entry(row)
+
+    def journal_end(self, run_id: str, state: JournalState = "committed") -> None:
+        """The warehouse has committed the merge, or (abandoned) it turned out that it never will."""
+        with self._engine.begin() as connection:
+            connection.execute(update(t.journal).where(t.journal.c.run_id == run_id).values(state=state))
+
+    def journal(self, state: JournalState | None = None, system: str | None = None) -> list[JournalEntry]:
+        """The merges in the order in which they were made."""
+        query = select(t.journal).order_by(t.journal.c.seq)
+        if state:
+            query = query.where(t.journal.c.state == state)
+        if system:
+            query = query.where(t.journal.c.system == system)
+        with self._reading() as connection:
+            return [_entry(row) for row in connection.execute(query)]
+
+    # Outcomes, for the warehouse --------------------------------------------------------------------------------------
+
+    def last_seq(self) -> int:
+        """The sequence of the newest outcome; 0 where there is none."""
+        with self._reading() as connection:
+            return int(connection.execute(select(func.coalesce(func.max(t.outcomes.c.seq), 0))).scalar_one())
+
+    def outcomes_after(self, seq: int, up_to: int | None = None) -> list[AppliedOutcome]:
+        """All outcomes with a sequence after `seq` (and at most `up_to`), in order."""
+        o, i = t.outcomes.c, t.intents.c
+        query = (
+            select(
+                o.seq, o.intent_id, i.target, i.stream, i.entity, i.hub_id, i.operation, i.business_key, o.status,
+                o.external_id, o.message, o.request_id, i.payload_hash, o.plan_id, o.run_id, o.at, o.duration,
+            )
+            .join(t.intents, i.id == o.intent_id)
+            .where(o.seq > seq)
+            .order_by(o.seq)
+        )  # fmt: skip
+        if up_to is not None:
+            query = query.where(o.seq <= up_to)
+        with self._reading() as connection:
+            return [AppliedOutcome(*tuple(row)) for row in connection.execute(query)]
+
+    # Locks ------------------------------------------------------------------------------------------------------------
+
+    @contextmanager
+    def lock(self, name: str, seconds: float = 600) -> Iterator[Lock]:
+        """Hold the lock while the block runs. A dead holder on this machine, or one silent for `seconds`, loses it.
+
+        Raises TransientError P301 while somebody else holds it.
+        """
+        taken = self.take(name, seconds)
+        try:
+            yield taken
+        finally:
+            with self._engine.begin() as connection:
+                connection.execute(
+                    update(t.locks)
+                    .where(t.locks.c.name == taken.name, t.locks.c.token == taken.token)
+                    .values(holder="")
+                )
+
+    def take(self, name: str, seconds: float = 600) -> Lock:
+        now = datetime.now(UTC)
+        until = now + timedelta(seconds=seconds)
+        try:
+            with self._engine.begin() as connection:
+                row = connection.execute(select(t.locks).where(t.locks.c.name == name).with_for_update()).first()
+                if row is None:
+                    values = {"name": name, "token": 1, "holder": t.me(), "taken_at": now, "expires_at": until}
+                    connection.execute(insert(t.locks).values(values))
+                    return Lock(name, 1, seconds)
+                if row.holder and row.expires_at > now and not t.is_dead(row.holder):
+                    raise _held(name, row.holder, row.taken_at)
+                changed = {"token": row.token + 1, "holder": t.me(), "taken_at": now, "expires_at": until}
+                connection.execute(update(t.locks).where(t.locks.c.name == name).values(changed))
+                return Lock(name, row.token + 1, seconds)
+        except IntegrityError:  # another process inserted the row in the same moment
+            raise _held(name, "another process", now) from None
+
+    def _guard(self, connection: Connection, lock: Lock) -> None:
+        """Refuse a writer that has lost its lock; renew it for who still has it. Holds the row until the commit."""
+        until = datetime.now(UTC) + timedelta(seconds=lock.seconds)
+        held = and_(t.locks.c.name == lock.name, t.locks.c.token == lock.token)
+        if connection.execute(update(t.locks).where(held).values(expires_at=until)).rowcount != 1:
+            raise StreamError(
+                "P302",
+                f"the lock '{lock.name}' was taken over by another process",
+                fix="this process stops; what it left open is looked up by the next push",
+            )
+
+    # Intents and outcomes ---------------------------------------------------------------------------------------------
+
+    def intend(
+        self, lock: Lock, target: str, sendings: Sequence[Sending], plan_id: str, run_id: str | None = None
+    ) -> list[Intent]:
+        """Write down calls before they are made, all in one commit. A repeated call is the intent that it was before."""
+        now = datetime.now(UTC)
+        with self._engine.begin() as connection:
+            self._guard(connection, lock)
+            ids = [self._intend(connection, target, sending, plan_id, run_id, now) for sending in sendings]
+            rows = connection.execute(select(t.intents).where(t.intents.c.id.in_(ids))).all()
+        by_id = {row.id: _intent(row) for row in rows}
+        return [by_id[id] for id in ids]
+
+    def _intend(
+        self, connection: Connection, target: str, sending: Sending, plan_id: str, run_id: str | None, now: datetime
+    ) -> int:
+        i = t.intents.c
+        record = and_(
+            i.target == target, i.stream == sending.stream, i.entity == sending.entity, i.hub_id == sending.hub_id
+        )
+        applied = select(func.max(i.outcome_seq)).where(record, i.status == "applied")
+        key = idempotency_key(target, sending, connection.execute(applied).scalar() or 0)
+        attempt = {"state": "open", "attempted_at": now, "plan_id": plan_id, "run_id": run_id}
+        row = connection.execute(select(i.id, i.attempts).where(i.idempotency_key == key)).first()
+        if row is not None:
+            connection.execute(update(t.intents).where(i.id == row.id).values(attempts=row.attempts + 1, **attempt))
+            return int(row.id)
+        payload = connection.execute(insert(t.payloads).values(body=sending.payload)).inserted_primary_key
+        values = attempt | {
+            "target": target,
+            "stream": sending.stream,
+            "entity": sending.entity,
+            "hub_id": sending.hub_id,
+            "operation": sending.operation,
+            "business_key": sending.key,
+            "idempotency_key": key,
+            "payload_id": payload[0] if payload else None,
+            "payload_hash": sending.fingerprint,
+            "covers": json.dumps(dict(sending.covers), sort_keys=True),
+            "created_at": now,
+            "attempts": 1,
+            "external_id": sending.external_id,
+            "message": "",
+            "transient": False,
+            "found": False,
+        }
+        made = connection.execute(insert(t.intents).values(values)).inserted_primary_key
+        return int(made[0]) if made else 0
+
+    def again(self, lock: Lock, ids: Sequence[int]) -> None:
+        """Note that the calls of open intents are made once more."""
+        with self._engine.begin() as connection:
+            self._guard(connection, lock)
+            connection.execute(
+                update(t.intents)
+                .where(t.intents.c.id.in_(ids))
+                .values(attempts=t.intents.c.attempts + 1, attempted_at=datetime.now(UTC), state="open")
+            )
+
+    def conclude(self, lock: Lock, results: Sequence[Result]) -> list[int]:
+        """Write outcomes, all in one commit; their sequences, in order. The message is cut at 500 characters."""
+        if not results:
+            return []
+        now = datetime.now(UTC)
+        with self._engine.begin() as connection:
+            self._guard(connection, lock)
+            first = _count(connection, "outcome", len(results))
+            seqs = list(range(first, first + len(results)))
+            for seq, result in zip(seqs, results, strict=True):
+                self._conclude(connection, seq, result, now)
+        return seqs
+
+    def _conclude(self, connection: Connection, seq: int, result: Result, now: datetime) -> None:
+        i, outcome = t.intents.c, result.outcome
+        intent = connection.execute(select(i.plan_id, i.run_id, i.external_id).where(i.id == result.intent_id)).one()
+        said: dict[str, Any] = {
+            "status": outcome.status,
+            "external_id": outcome.id or intent.external_id,
+            "message": outcome.message[:MESSAGE_CHARACTERS],
+            "transient": outcome.transient,
+            "found": result.found,
+        }
+        written = said | {
+            "seq": seq,
+            "intent_id": result.intent_id,
+            "plan_id": intent.plan_id,
+            "run_id": intent.run_id,
+            "request_id": outcome.request_id,
+            "at": now,
+            "duration": result.duration,
+        }
+        connection.execute(insert(t.outcomes).values(written))
+        state = "done" if result.close or outcome.status in FINAL else "open"
+        connection.execute(
+            update(t.intents).where(i.id == result.intent_id).values(state=state, outcome_seq=seq, **said)
+        )
+
+    # What a plan and a trace read -------------------------------------------------------------------------------------
+
+    def open_intents(self, target: str) -> list[Intent]:
+        """Calls of which nobody knows whether they happened, oldest first."""
+        query = (
+            select(t.intents).where(t.intents.c.target == target, t.intents.c.state == "open").order_by(t.intents.c.id)
+        )
+        with self._reading() as connection:
+            return [_intent(row) for row in connection.execute(query)]
+
+    def newest(self, target: str) -> list[Intent]:
+        """For each record and operation: the newest concluded call, the newest applied one, and all open ones."""
+        i = t.intents.c
+        record = (i.stream, i.entity, i.hub_id, i.operation)
+        concluded = select(func.max(i.outcome_seq)).where(i.target == target).group_by(*record)
+        applied = select(func.max(i.outcome_seq)).where(i.target == target, i.status == "applied").group_by(*record)
+        query = select(t.intents).where(
+            i.target == target, or_(i.outcome_seq.in_(concluded), i.outcome_seq.in_(applied), i.state == "open")
+        )
+        with self._reading() as connection:
+            return [_intent(row) for row in connection.execute(query.order_by(i.id))]
+
+    def payload(self, payload_id: int) -> str | None:
+        """The canonical JSON that was sent; None once it was erased."""
+        with self._reading() as connection:
+            return connection.execute(select(t.payloads.c.body).where(t.payloads.c.id == payload_id)).scalar()
+
+    def intents_of(self, entity: str, hub_ids: Iterable[int]) -> list[Intent]:
+        """Every call ever intended for these records, oldest first."""
+        query = select(t.intents).where(t.intents.c.entity == entity, t.intents.c.hub_id.in_(list(hub_ids)))
+        with self._reading() as connection:
+            return [_intent(row) for row in connection.execute(query.order_by(t.intents.c.id))]
+
+    def outcomes_of(self, entity: str, hub_ids: Iterable[int]) -> list[AppliedOutcome]:
+        ids = {intent.id for intent in self.intents_of(entity, hub_ids)}
+        return [outcome for outcome in self.outcomes_after(0) if outcome.intent_id in ids] if ids else []
+
+    def erase(self, entity: str, hub_ids: Iterable[int]) -> int:
+        """Blank payloads and messages of all concluded calls for these records; how many. Who was sent what stays known."""
+        i = t.intents.c
+        mine = and_(i.entity == entity, i.hub_id.in_(list(hub_ids)), i.state != "open")
+        with self._engine.begin() as connection:
+            bodies = t.payloads.c.id.in_(select(i.payload_id).where(mine))
+            erased = update(t.payloads).where(bodies, t.payloads.c.body.is_not(None))
+            count = connection.execute(erased.values(body=None, erased_at=datetime.now(UTC))).rowcount
+            told = t.outcomes.c.intent_id.in_(select(i.id).where(mine))
+            connection.execute(update(t.outcomes).where(told).values(message=""))
+            connection.execute(update(t.intents).where(mine).values(message=""))
+        return count
+
+    # Approvals --------------------------------------------------------------------------------------------------------
+
+    def approve(self, plan_id: str, target: str, approved_by: str) -> None:
+        values = {"plan_id": plan_id, "target": target, "approved_by": approved_by, "at": datetime.now(UTC)}
+        with self._engine.begin() as connection:
+            connection.execute(insert(t.approvals).values(values))
+
+    def is_approved(self, target: str) -> bool:
+        """Whether a person has ever had a plan for this target applied."""
+        query = select(func.count()).select_from(t.approvals).where(t.approvals.c.target == target)
+        with self._reading() as connection:
+            return bool(connection.execute(query).scalar_one())
+
+
+def _count(connection: Connection, name: str, steps: int) -> int:
+    """The first of the next `steps` numbers of a counter."""
+    row = t.counters.c.name == name
+    connection.execute(update(t.counters).where(row).values(value=t.counters.c.value + steps))
+    return int(connection.execute(select(t.counters.c.value).where(row)).scalar_one()) - steps + 1
+
+
+def _entry(row: Row[Any]) -> JournalEntry:
+    segments = tuple(json.loads(row.segments))
+    return JournalEntry(row.seq, row.run_id, row.system, row.started_at, segments, row.outcome_seq, row.state)
+
+
+def _intent(row: Row[Any]) -> Intent:
+    values = dict(row._mapping)
+    return Intent(**(values | {"covers": json.loads(values["covers"])}))
+
+
+def _held(name: str, holder: str, since: datetime) -> TransientError:
+    return TransientError(
+        "P301",
+        f"'{name}' is being written by {holder} since {since:%Y-%m-%d %H:%M:%S} UTC",
+        fix="wait until it has finished; a dead process loses the lock by itself",
+    )

@@ -209,7 +209,7 @@ def create(engine: Engine) -> None:
             with engine.begin() as connection:
                 if connection.execute(counters.select().where(counters.c.name == name)).first() is None:
                     connection.execute(insert(counters).values(name=name, value=value))
-        except IntegrityError:  # noqa: PERF203 - another process was first
+        except IntegrityError:
             continue
 
 
