@@ -125,6 +125,7 @@ class Product(Row, Canonical):
     name = column("text", "Name", "cbc:Name", required=True)
     unit = column("text", "UN/ECE Rec 20 unit code", "cbc:QuantityUnitCode")
     status = column("text", "Is it sold", values="active discontinued")
+    offered_quantity = column("quantity", "What a channel shows as still for sale; stock itself is inventory_level")
 
 
 class Price(Row, Canonical):
@@ -266,6 +267,7 @@ class Refund(Row, Canonical):
     """Money that went back for an order."""
 
     __tablename__ = "refund"
+    match = (("sales_order", "number"),)
     term = "UBL CreditNote (payment side)"
     sales_order = column("ref", "What is refunded", "cac:OrderReference", ref="sales_order", required=True)
     number = column("text", "The refund's own number where it was made", "cbc:ID", required=True)
