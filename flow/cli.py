@@ -35,7 +35,18 @@ def main() -> None:
         app()
     except CrossdockError as error:
         if "--json" in sys.argv:
-            print(json.dumps({"error": {"code": error.code, "what": error.what, "fix": error.fix, "place": str(error.place or "")}}))
+            print(
+                json.dumps(
+                    {
+                        "error": {
+                            "code": error.code,
+                            "what": error.what,
+                            "fix": error.fix,
+                            "place": str(error.place or ""),
+                        }
+                    }
+                )
+            )
         else:
             from flow import show
 
@@ -101,15 +112,21 @@ def check(system: str, as_json: AsJson = False) -> None:
     from flow.run import make_connector
 
     findings = make_connector(_project(), system).check()
-    _print_json([f.as_dict() for f in findings]) if as_json else show.findings(findings, f"{system} answers as expected")
+    _print_json([f.as_dict() for f in findings]) if as_json else show.findings(
+        findings, f"{system} answers as expected"
+    )
     raise typer.Exit(3 if any(f.code.startswith("C") for f in findings) else int(bool(findings)))
 
 
 @app.command()
 def run(
     system: Annotated[list[str] | None, typer.Argument(help="Which systems; all if none is named.")] = None,
-    step: Annotated[str | None, typer.Option("--step", help="Only this step: pull, merge (pull to merge), reconcile or push.")] = None,
-    max_pages: Annotated[int | None, typer.Option(min=1, help="Stop each stream after so many pages (partial).")] = None,
+    step: Annotated[
+        str | None, typer.Option("--step", help="Only this step: pull, merge (pull to merge), reconcile or push.")
+    ] = None,
+    max_pages: Annotated[
+        int | None, typer.Option(min=1, help="Stop each stream after so many pages (partial).")
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Run the flow: pull, stage, map, gate, merge, reconcile, push."""
@@ -117,7 +134,9 @@ def run(
     from flow.cycle import cycle
     from flow.report import exit_code
 
-    reports = cycle(_project(), system or None, step=step, max_pages=max_pages, on_report=None if as_json else show.step)
+    reports = cycle(
+        _project(), system or None, step=step, max_pages=max_pages, on_report=None if as_json else show.step
+    )
     if as_json:
         _print_json([report.as_dict() for report in reports])
     else:
@@ -127,7 +146,9 @@ def run(
 
 @app.command()
 def lint(
-    path: Annotated[list[Path] | None, typer.Argument(help="Mapping files or folders; the whole project if none.")] = None,
+    path: Annotated[
+        list[Path] | None, typer.Argument(help="Mapping files or folders; the whole project if none.")
+    ] = None,
     format: Annotated[str, typer.Option("--format", help="text or json")] = "text",
 ) -> None:
     """Check mappings, quality rules and crossdock.yaml; every finding at once."""
@@ -135,7 +156,9 @@ def lint(
     from flow.lint import lint as run_lint
 
     findings, checked = run_lint(_project(), path or [])
-    _print_json([f.as_dict() for f in findings]) if format == "json" else show.findings(findings, f"{checked} files are clean")
+    _print_json([f.as_dict() for f in findings]) if format == "json" else show.findings(
+        findings, f"{checked} files are clean"
+    )
     raise typer.Exit(int(any(f.severity == "error" for f in findings)))
 
 
@@ -147,9 +170,10 @@ def compile_(mapping: Annotated[str, typer.Argument(help="system/stream, e.g. ca
     print(compiled(_project(), mapping))
 
 
-@app.command()
-def test(
-    mapping: Annotated[list[str] | None, typer.Argument(help="system/stream; all if none.")] = None, as_json: AsJson = False
+@app.command("test")
+def examples(
+    mapping: Annotated[list[str] | None, typer.Argument(help="system/stream; all if none.")] = None,
+    as_json: AsJson = False,
 ) -> None:
     """Run the examples that stand in the mappings."""
     from flow import show
@@ -177,8 +201,8 @@ def apply(plan_id: Annotated[str, typer.Argument(metavar="PLAN")], as_json: AsJs
 
     from flow import show
     from flow.apply import apply as run_apply
-    from flow.report import exit_code
     from flow.publish import fold_and_publish
+    from flow.report import exit_code
 
     project = _project()
     report = run_apply(project, plan_id, approved_by=getpass.getuser())
@@ -210,7 +234,9 @@ def quarantine_list(system: Annotated[str | None, typer.Argument()] = None, as_j
 
 
 @quarantine_app.command("show")
-def quarantine_show(key: str, as_json: AsJson = False, unmask: Annotated[bool, typer.Option("--unmask")] = False) -> None:
+def quarantine_show(
+    key: str, as_json: AsJson = False, unmask: Annotated[bool, typer.Option("--unmask")] = False
+) -> None:
     """One waiting record (its id in its system): rule, field, message and raw value."""
     from flow import show
     from flow.quarantine import record
@@ -221,7 +247,9 @@ def quarantine_show(key: str, as_json: AsJson = False, unmask: Annotated[bool, t
 
 
 @app.command()
-def trace(entity: str, key: str, as_json: AsJson = False, unmask: Annotated[bool, typer.Option("--unmask")] = False) -> None:
+def trace(
+    entity: str, key: str, as_json: AsJson = False, unmask: Annotated[bool, typer.Option("--unmask")] = False
+) -> None:
     """The whole way of one record: pulled, mapped, gated, merged, compared, sent."""
     from flow import show
     from flow.trace import trace as run_trace

@@ -11,7 +11,6 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
 from flow import show
@@ -26,7 +25,11 @@ _OURS = ("lake", "dlt", "runs", "plans", "published", "work", "sandbox")
 def demo(project: Project, *, fresh: bool = False) -> int:
     """Returns the exit code: 0 also when the world's planted bad rows were quarantined, as they should be."""
     if "sandbox_cart" not in {system.connector for system in project.systems.values()}:
-        raise UsageError("P503", "this project has no sandbox systems", fix="run crossdock demo in the repository, or crossdock run here")
+        raise UsageError(
+            "P503",
+            "this project has no sandbox systems",
+            fix="run crossdock demo in the repository, or crossdock run here",
+        )
     if fresh:
         forget(project)
     again = project.warehouse.exists()
@@ -42,7 +45,11 @@ def forget(project: Project) -> None:
     """Delete what earlier demos left in the data folder, and nothing else."""
     for name in _OURS:
         shutil.rmtree(project.data / name, ignore_errors=True)
-    for file in [*project.data.glob("warehouse.duckdb*"), *project.data.glob("ledger.sqlite*"), *project.data.glob("*.lock")]:
+    for file in [
+        *project.data.glob("warehouse.duckdb*"),
+        *project.data.glob("ledger.sqlite*"),
+        *project.data.glob("*.lock"),
+    ]:
         file.unlink()
 
 
@@ -64,7 +71,9 @@ def sandbox(project: Project, **options: Any) -> Iterator[dict[str, Any]]:
         assert process.stdout is not None
         line = process.stdout.readline()
         if not line:
-            raise UnavailableError("C191", "the sandbox systems did not start", place=str(log), fix="read its last lines")
+            raise UnavailableError(
+                "C191", "the sandbox systems did not start", place=str(log), fix="read its last lines"
+            )
         world = {**json.loads((state / "sandbox.json").read_text()), **json.loads(line)}
         for system in ("cart", "erp", "crm", "drop"):
             os.environ[f"CROSSDOCK_{system.upper()}"] = str(world[system])
@@ -82,5 +91,3 @@ def stop(process: subprocess.Popen[bytes], seconds: float = 10) -> None:
         except subprocess.TimeoutExpired:
             os.killpg(process.pid, signal.SIGKILL)
             process.wait()
-
-

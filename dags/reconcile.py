@@ -1,0 +1,41 @@
+"""Do the systems agree? Once an hour, and the answer stands in the warehouse."""
+
+from __future__ import annotations
+
+from airflow.sdk import DAG, task
+from airflow.timetables.trigger import CronTriggerTimetable
+
+from hub.config import load_project
+
+PROJECT = load_project()
+
+
+@task(pool="warehouse_writer")
+def compare() -> dict[str, int]:
+    from flow.reconcile import reconcile
+
+    counts: dict[str, int] = {}
+    for report in reconcile(PROJECT):
+        print(report.step, report.system, report.counts)
+        for line in report.detail.get("lines", []):
+            print(" ", line)
+        counts = {name: counts.get(name, 0) + n for name, n in report.counts.items()}
+    return counts
+
+
+@task(pool="warehouse_writer")
+def publish() -> str:
+    from flow.publish import fold_and_publish
+
+    return str(fold_and_publish(PROJECT))
+
+
+with DAG(
+    dag_id="reconcile",
+    description="Compares the systems' views and publishes the snapshot",
+    schedule=CronTriggerTimetable("30 * * * *", timezone="UTC"),
+    catchup=False,
+    max_active_runs=1,
+    tags=["crossdock", "reconcile"],
+) as dag:
+    compare() >> publish()

@@ -1,0 +1,144 @@
+"""A cycle: every system pulled and merged, the views compared, and each target told what it should know.
+
+Pull, stage and map of the systems run side by side; Great Expectations is imported meanwhile. A system that does not
+answer is reported and the others go on. A target that was changed is read back before the next one is planned.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Any
+
+from flow import STEPS
+from flow.gate import gate
+from flow.map import map
+from flow.merge import merge
+from flow.publish import fold_and_publish
+from flow.pull import pull
+from flow.push import push
+from flow.reconcile import reconcile
+from flow.report import StepReport
+from flow.run import Run
+from flow.stage import stage
+from hub.config import Project
+from hub.errors import CrossdockError, UsageError
+from hub.findings import Finding, did_you_mean
+
+OnReport = Callable[[StepReport], None]
+
+
+def cycle(
+    project: Project,
+    systems: Sequence[str] | None = None,
+    *,
+    step: str | None = None,
+    max_pages: int | None = None,
+    on_report: OnReport | None = None,
+    on_progress: Callable[[str], None] | None = None,
+    approve_first: str | None = None,
+) -> list[StepReport]:
+    """Run the flow over `systems` (all if None), or one `step` of it. Returns a report a step and system.
+
+    `approve_first` is who approves a target's first plan; None leaves it waiting for a person.
+    """
+    if step and step not in STEPS:
+        raise UsageError(
+            "P505", f"there is no step '{step}'", fix=did_you_mean(step, STEPS) or f"steps: {', '.join(STEPS)}"
+        )
+    names = [project.system(name).name for name in systems or project.systems]
+    reports: list[StepReport] = []
+
+    def say(report: StepReport) -> StepReport:
+        reports.append(report)
+        if on_report:
+            on_report(report)
+        return report
+
+    tell = on_progress or (lambda text: None)
+    if step in (None, *STEPS[:5]):
+        _sync(project, names, say, tell, until=step, max_pages=max_pages)
+    if step in (None, "reconcile") and len(names) > 1:
+        for report in reconcile(project):
+            say(report)
+    if step in (None, "push"):
+        fold_and_publish(project)
+        targets = [name for name in names if project.systems[name].write]
+        for target in targets:
+            tell(f"planning what {target} should know")
+            report = say(_guarded("push", target, lambda t=target: push(project, t, approve_first)))  # type: ignore[misc]
+            if report.counts.get("applied"):
+                tell(f"reading {target} back")
+                _sync(project, [target], say, tell, until=None, max_pages=None)
+                fold_and_publish(project)
+    elif step is None or step in ("merge", "reconcile"):
+        fold_and_publish(project)
+    return reports
+
+
+def _sync(
+    project: Project,
+    names: Sequence[str],
+    say: OnReport,
+    tell: Callable[[str], None],
+    *,
+    until: str | None,
+    max_pages: int | None,
+) -> None:
+    """pull … merge of several systems. Only the merges stand in line, in the order of crossdock.yaml."""
+    runs = [Run.start(project, name, max_pages=max_pages) for name in names]
+    last = STEPS.index(until) if until else STEPS.index("merge")
+    with ThreadPoolExecutor(max_workers=4) as pool:
+        importing: Future[Any] | None = pool.submit(_warm) if last >= STEPS.index("gate") else None
+        tell(f"pulling from {', '.join(names)}")
+        prepared = [pool.submit(_prepare, run, last) for run in runs]
+        for run, future in zip(runs, prepared, strict=True):
+            came = future.result()
+            for report in came:
+                say(report)
+            if any(report.status == "failed" for report in came) or last < STEPS.index("gate"):
+                continue
+            if importing:
+                tell_wait = not importing.done()
+                if tell_wait:
+                    tell("waiting for Great Expectations to be imported")
+                importing.result()
+                importing = None
+            if say(_guarded("gate", run.system, lambda r=run: gate(r))).status == "failed":  # type: ignore[misc]
+                continue
+            if last >= STEPS.index("merge"):
+                say(_guarded("merge", run.system, lambda r=run: merge(r)))  # type: ignore[misc]
+
+
+def _prepare(run: Run, last: int) -> list[StepReport]:
+    reports = [_guarded("pull", run.system, lambda: pull(run))]
+    if reports[0].status == "failed" and not any(reports[0].counts.values()):
+        return reports
+    for name, work in (("stage", stage), ("map", map)):
+        if STEPS.index(name) > last or reports[-1].status == "failed" and name != "stage":
+            break
+        reports.append(_guarded(name, run.system, lambda w=work: w(run)))  # type: ignore[misc]
+    return reports
+
+
+def _guarded(step: str, system: str, work: Callable[[], StepReport]) -> StepReport:
+    """A step that fails says why in its report, and the rest of the cycle goes on."""
+    began = time.monotonic()
+    try:
+        return work()
+    except CrossdockError as error:
+        return StepReport(
+            step,
+            system,
+            "failed",
+            findings=[Finding.of(error)],
+            detail={"exit_codes": [error.exit_code]},
+            seconds=time.monotonic() - began,
+        )
+
+
+def _warm() -> None:
+    from quality import expectations
+
+    expectations.warm()

@@ -1,0 +1,65 @@
+"""The project's mappings, loaded and compiled for a run; and the findings that stop one."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from flow.run import Run
+from hub.config import Project
+from hub.connector import Stream
+from hub.entity import Model
+from hub.errors import ConfigurationError, CrossdockError
+from hub.findings import Finding, errors_in
+
+
+def load_mappings(project: Project, model: Model) -> Any:
+    """All mappings of the project. Raises ConfigurationError with every finding where one has an error."""
+    from mappings.load import load
+
+    loaded = load(project.folders("mappings"), model)
+    refuse(loaded.findings)
+    return loaded
+
+
+def refuse(findings: Sequence[Finding]) -> None:
+    if wrong := errors_in(findings):
+        raise ConfigurationError(
+            wrong[0].code,
+            "\n".join(str(f) for f in wrong),
+            fix=f"crossdock explain {wrong[0].code}",
+            place=wrong[0].place,
+        )
+
+
+def mappings_of(run: Run) -> list[Any]:
+    """The run's system's mappings, compiled for reading."""
+    from mappings.inbound import compile as compile_inbound
+
+    streams = {stream.name: stream for stream in run.connector.streams}
+    loaded = load_mappings(run.project, run.model)
+    return [
+        compile_inbound(mapping, run.model, streams.get(mapping.stream))
+        for mapping in loaded.of(run.system)
+        if mapping.key is not None
+    ]
+
+
+def declared_columns(inbound: Sequence[Any], stream: str) -> dict[str, str]:
+    from mappings.inbound import declared
+
+    wanted = [one for one in inbound if one.mapping.stream == stream]
+    return dict(declared(wanted)) if wanted else {}
+
+
+def streams_of(project: Project) -> dict[str, Sequence[Stream]]:
+    """Each system's streams; a system whose connector cannot be loaded is left out (`systems` says why)."""
+    found: dict[str, Sequence[Stream]] = {}
+    import connectors
+
+    for name, system in project.systems.items():
+        try:
+            found[name] = connectors.load(system.connector, project.folders("connectors")).streams
+        except CrossdockError:
+            continue
+    return found

@@ -1,0 +1,216 @@
+"""What people see in the terminal. Nothing here decides anything."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from flow.report import StepReport
+from hub.errors import CrossdockError
+from hub.findings import Finding
+
+out = Console(highlight=False)
+err = Console(stderr=True, highlight=False)
+
+_MARKS = {"ok": "[green]✓[/]", "partial": "[yellow]◐[/]", "held": "[yellow]⏸[/]", "failed": "[red]✗[/]"}
+_MOST = 8
+
+
+def error(problem: CrossdockError) -> None:
+    err.print(f"[red]{escape(problem.code)}[/] {escape(problem.what)}", soft_wrap=True)
+    if problem.place:
+        err.print(f"  where  {escape(str(problem.place))}", soft_wrap=True)
+    if problem.fix:
+        err.print(f"  do     {escape(problem.fix)}", soft_wrap=True)
+    err.print(f"  more   crossdock explain {escape(problem.code)}", style="dim")
+
+
+def progress(text: str) -> None:
+    out.print(f"[dim]… {escape(text)}[/]")
+
+
+def step(report: StepReport) -> None:
+    """One line a step, and below it what a person has to know."""
+    counts = ", ".join(f"{n:,} {_words(name)}" for name, n in report.counts.items() if n)
+    seconds = f"[dim]{report.seconds:5.1f} s[/]"
+    out.print(
+        f"{_MARKS[report.status]} [bold]{report.step:<9}[/] {escape(report.system):<10} {seconds}  {escape(counts or 'nothing new')}"
+    )
+    for finding in report.findings[:_MOST]:
+        out.print(
+            f"    [yellow]{escape(finding.code)}[/] {escape(finding.what)}"
+            + (f"; {escape(finding.fix)}" if finding.fix else ""),
+            soft_wrap=True,
+        )
+    if len(report.findings) > _MOST:
+        out.print(f"    [dim]and {len(report.findings) - _MOST} more[/]")
+    for line in report.detail.get("lines", [])[: _MOST * 2]:
+        out.print(f"    {escape(line)}", soft_wrap=True)
+
+
+def _words(name: str) -> str:
+    return name.replace("_", " ")
+
+
+def total(reports: Sequence[StepReport]) -> None:
+    troubled = [r for r in reports if r.status != "ok"]
+    if troubled:
+        out.print(
+            f"\nfinished; {len(troubled)} of {len(reports)} steps need a look: "
+            + ", ".join(f"{r.step} {r.system} ({r.status})" for r in troubled)
+        )
+    else:
+        out.print(f"\nfinished; {len(reports)} steps")
+
+
+def findings(found: Sequence[Finding], clean: str) -> None:
+    for finding in found:
+        mark = "red" if finding.severity == "error" else "yellow"
+        out.print(
+            f"{escape(str(finding.place))} [{mark}]{escape(finding.code)}[/] {escape(finding.what)}"
+            + (f"; {escape(finding.fix)}" if finding.fix else ""),
+            soft_wrap=True,
+        )
+    if found:
+        errors = sum(f.severity == "error" for f in found)
+        out.print(
+            f"{errors} errors, {len(found) - errors} warnings; crossdock explain {escape(found[0].code)} says more"
+        )
+    else:
+        out.print(f"[green]✓[/] {escape(clean)}")
+
+
+def rows(columns: Sequence[str], data: Iterable[Sequence[Any]], limit: int = 50) -> None:
+    """A table that a person can read; numbers to the right; says how many rows it leaves out."""
+    listed = list(data)
+    table = Table(box=None, header_style="bold", pad_edge=False)
+    for index, column in enumerate(columns):
+        numeric = bool(listed) and all(
+            isinstance(row[index], (int, float)) or row[index] is None for row in listed[:20]
+        )
+        table.add_column(column, justify="right" if numeric else "left", overflow="fold")
+    for row in listed[:limit]:
+        table.add_row(*(_cell(value) for value in row))
+    out.print(table)
+    left = len(listed) - limit
+    out.print(f"[dim]{len(listed):,} rows" + (f", {left:,} not shown (--limit)" if left > 0 else "") + "[/]")
+
+
+def _cell(value: Any) -> str:
+    if value is None:
+        return "[dim]–[/]"
+    if hasattr(value, "normalize") and hasattr(value, "as_tuple"):
+        text = f"{value:f}"
+        return text.rstrip("0").rstrip(".") if "." in text and not text.endswith("00") else text.removesuffix("00")
+    if hasattr(value, "isoformat"):
+        return str(value.isoformat(sep=" ", timespec="seconds") if hasattr(value, "hour") else value)
+    return escape(str(value))
+
+
+def systems(described: Sequence[dict[str, Any]]) -> None:
+    for row in described:
+        access = f"written to from {row['go_live']}" if row["write"] else "read only"
+        out.print(
+            f"[bold]{escape(row['system']):<10}[/] {escape(row['connector']):<14} {access:<28} {escape(row['url'])}",
+            soft_wrap=True,
+        )
+        out.print(f"           [dim]{', '.join(row['streams'])}[/]")
+        if row["problem"]:
+            out.print(f"           [red]{escape(row['problem'])}[/]", soft_wrap=True)
+
+
+def plan(made: Any) -> None:
+    """The calls that would be made, the rest counted."""
+    shown = made.as_dict()
+    calls = shown["calls"]
+    out.print(
+        f"[bold]plan {shown['id']}[/] for {escape(shown['target'])}: {len(calls)} calls, {shown['unchanged']} unchanged"
+    )
+    for call in calls[:20]:
+        out.print(
+            f"  [cyan]{escape(call['operation'])}[/] {escape(call['stream'])} {escape(str(call['key']))}  {_short(call['payload'])}",
+            soft_wrap=True,
+        )
+    if len(calls) > 20:
+        out.print(f"  [dim]and {len(calls) - 20} more; --json shows all[/]")
+    for name in ("held", "waiting", "refused"):
+        for item in shown.get(name, [])[:_MOST]:
+            out.print(
+                f"  [yellow]{name}[/] {escape(item['stream'])} {escape(str(item['key']))}: {escape(item['reason'])}",
+                soft_wrap=True,
+            )
+    if calls:
+        out.print(f"nothing was sent; to send exactly this: crossdock apply {shown['id']}")
+
+
+def _short(payload: Any) -> str:
+    import json
+
+    text = json.dumps(payload, ensure_ascii=False, default=str)
+    return f"[dim]{escape(text if len(text) <= 140 else text[:139] + '…')}[/]"
+
+
+def quarantine(causes: Sequence[dict[str, Any]]) -> None:
+    if not causes:
+        out.print("[green]✓[/] nothing is in quarantine")
+    for row in causes:
+        out.print(
+            f"{row['rows']:>5} × [yellow]{escape(row['code'])}[/] {escape(row['system'])}.{escape(row['entity'])}.{escape(row['field'] or '')}: "
+            f"{escape(row['message'])}  [dim]e.g. {escape(', '.join(row['examples']))}[/]",
+            soft_wrap=True,
+        )
+
+
+def quarantined(found: Sequence[dict[str, Any]], key: str) -> None:
+    if not found:
+        out.print(f"nothing with the id {escape(key)} is in quarantine")
+    for row in found:
+        out.print(
+            f"[bold]{escape(row['system'])}.{escape(row['entity'])} {escape(row['source_id'])}[/]  {escape(row['segment'])}:{row['line']}"
+        )
+        for name in ("code", "rule", "field", "message", "raw", "first_seen", "last_seen", "count", "closed_at"):
+            if row.get(name) is not None:
+                out.print(f"  {name:<11}{escape(str(row[name]))}", soft_wrap=True)
+
+
+def trace(found: Any) -> None:
+    if not found:
+        out.print("nothing is known of that")
+        return
+    shown = found if isinstance(found, dict) else found.as_dict()
+    out.print(f"[bold]{escape(shown['entity'])} {escape(str(shown['key']))}[/]  hub id {shown['hub_id']}")
+    for event in shown["events"]:
+        out.print(
+            f"  [dim]{escape(str(event['at'])[:19]):<19}[/] {escape(event['step']):<10} {escape(event['system']):<10} {escape(event['what'])}",
+            soft_wrap=True,
+        )
+
+
+def demo_opening(project: Any, world: dict[str, Any], *, again: bool) -> None:
+    out.rule("[bold]crossdock demo[/]")
+    out.print(
+        f"A cart ({world['cart']}), an ERP over SOAP ({world['erp']}), a CRM ({world['crm']}) and a drop folder are running."
+    )
+    out.print(
+        "Same data as before: only what changed is pulled.\n"
+        if again
+        else "The warehouse is empty: this is the first cycle.\n"
+    )
+
+
+def demo_closing(project: Any, world: dict[str, Any], reports: Sequence[StepReport], seconds: float) -> None:
+    total(reports)
+    cycle = sum(1 for _ in reports)
+    out.print(f"[dim]{cycle} steps in {seconds:.1f} s, the systems' start included[/]\n")
+    example = world.get("example_order", "1001")
+    out.print("[bold]Try next[/]")
+    out.print(
+        '  .venv/bin/crossdock query "select number, seller_number, total, payment_status, fulfilment_status from sales_order order by ordered_at desc limit 5"',
+        soft_wrap=True,
+    )
+    out.print(f"  .venv/bin/crossdock trace sales_order {example}")
+    out.print("  make up        # the same in Airflow")
