@@ -116,7 +116,7 @@ def _prepare(run: Run, last: int) -> list[StepReport]:
     if reports[0].status == "failed" and not any(reports[0].counts.values()):
         return reports
     for name, work in (("stage", stage), ("map", map)):
-        if STEPS.index(name) > last or reports[-1].status == "failed" and name != "stage":
+        if STEPS.index(name) > last or (reports[-1].status == "failed" and name != "stage"):
             break
         reports.append(_guarded(name, run.system, lambda w=work: w(run)))  # type: ignore[misc]
     return reports

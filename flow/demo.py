@@ -14,7 +14,6 @@ from contextlib import contextmanager
 from typing import Any
 
 from flow import show
-from flow.cycle import cycle
 from flow.report import exit_code
 from hub.config import Project
 from hub.errors import UnavailableError, UsageError
@@ -24,6 +23,8 @@ _OURS = ("lake", "dlt", "runs", "plans", "published", "work", "sandbox")
 
 def demo(project: Project, *, fresh: bool = False) -> int:
     """Returns the exit code: 0 also when the world's planted bad rows were quarantined, as they should be."""
+    from flow.cycle import cycle
+
     if "sandbox_cart" not in {system.connector for system in project.systems.values()}:
         raise UsageError(
             "P503",

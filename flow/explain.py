@@ -20,5 +20,7 @@ def explain(code: str) -> str:
     known = codes()
     found = known.get(code.upper())
     if found is None:
-        raise UsageError("P502", f"there is no code '{code}'", fix=did_you_mean(code.upper(), known) or "codes look like M104")
+        raise UsageError(
+            "P502", f"there is no code '{code}'", fix=did_you_mean(code.upper(), known) or "codes look like M104"
+        )
     return f"{code.upper()}\n\n{found}"

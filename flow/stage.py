@@ -13,11 +13,10 @@ from hub.segments import Segment, list_segments
 
 def stage(run: Run) -> StepReport:
     """Makes the run file anew: staging can be repeated. A stream that no mapping reads is left in the lake."""
-    from warehouse.merge import merged_segments
-    from warehouse.stage import stage as stage_stream
-
     from flow.language import declared_columns, mappings_of
     from warehouse import runfile
+    from warehouse.merge import merged_segments
+    from warehouse.stage import stage as stage_stream
 
     began = time.monotonic()
     report = StepReport("stage", run.system)

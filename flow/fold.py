@@ -1,0 +1,95 @@
+"""What the ledger knows and the warehouse does not yet: folded in by sequence, by a merge for good, by a plan in memory."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from datetime import datetime
+from pathlib import Path
+
+import duckdb
+
+from hub.config import Project
+from hub.errors import ConfigurationError
+from warehouse.ledger import AppliedOutcome, Ledger
+
+BINDING = ("create", "upsert")
+
+
+def pending(project: Project, after: int, up_to: int | None = None) -> list[AppliedOutcome]:
+    """The outcomes that a warehouse which has folded up to `after` still lacks, in order."""
+    with Ledger(project.ledger, read_only=True) as ledger:
+        return ledger.outcomes_after(after, up_to)
+
+
+def bindings(outcomes: Iterable[AppliedOutcome]) -> list[tuple[str, str, str, int, datetime]]:
+    """(entity, system, source_id, hub_id, bound_at) of the ids that targets gave."""
+    return [
+        (o.entity, o.target, o.external_id, o.hub_id, o.at)
+        for o in outcomes
+        if o.status == "applied" and o.operation in BINDING and o.external_id
+    ]
+
+
+@contextmanager
+def folded(project: Project, ledger: Ledger) -> Iterator[duckdb.DuckDBPyConnection]:
+    """The published snapshot as a database in memory, its bindings completed by what the ledger says since.
+
+    Every table and view has the name it has in the warehouse. Nothing is copied but the new bindings, no file is
+    written, and once it is open no statement can reach another file.
+    """
+    con = duckdb.connect(":memory:")
+    try:
+        attach(con, project.published)
+        (seq,) = con.execute(
+            "SELECT coalesce(max(TRY_CAST(value AS BIGINT)), 0) FROM published.ops.positions WHERE name = 'ledger_seq'"
+        ).fetchall()[0]
+        _add_bindings(con, bindings(ledger.outcomes_after(seq)))
+        con.execute("SET search_path = 'canonical,marts'")
+        con.execute("SET enable_external_access = false")
+        con.execute("SET lock_configuration = true")
+        yield con
+    finally:
+        con.close()
+
+
+def attach(con: duckdb.DuckDBPyConnection, path: Path) -> None:
+    """Attach the snapshot as `published` and give every table and view of it its own name here."""
+    if not path.is_file():
+        raise ConfigurationError(
+            "P101",
+            "nothing has been published yet",
+            fix="crossdock run, then crossdock publish: a plan reads the snapshot",
+        )
+    con.execute("SET TimeZone = 'UTC'")
+    con.execute(f"ATTACH '{str(path).replace(chr(39), chr(39) * 2)}' AS published (READ_ONLY)")
+    names = con.execute(
+        """SELECT schema_name, table_name FROM duckdb_tables() WHERE database_name = 'published'
+           UNION ALL
+           SELECT schema_name, view_name FROM duckdb_views() WHERE database_name = 'published' AND NOT internal"""
+    ).fetchall()
+    for schema in sorted({schema for schema, _ in names}):
+        con.execute(f'CREATE SCHEMA IF NOT EXISTS "{schema}"')
+    for schema, name in names:
+        con.execute(f'CREATE VIEW "{schema}"."{name}" AS FROM published."{schema}"."{name}"')
+
+
+def _add_bindings(con: duckdb.DuckDBPyConnection, rows: Sequence[tuple[str, str, str, int, datetime]]) -> None:
+    if not rows:
+        return
+    columns = [list(column) for column in zip(*rows, strict=True)]
+    con.execute(
+        """CREATE TABLE ops.pushed_bindings AS
+           SELECT unnest(?::VARCHAR[]) AS entity, unnest(?::VARCHAR[]) AS system, unnest(?::VARCHAR[]) AS source_id,
+                  unnest(?::BIGINT[]) AS hub_id, 'push' AS origin, unnest(?::TIMESTAMPTZ[]) AS bound_at""",
+        columns,
+    )
+    con.execute(
+        """CREATE OR REPLACE VIEW ops.bindings AS
+           SELECT entity, system, source_id, hub_id, origin, bound_at FROM published.ops.bindings
+           UNION ALL
+           SELECT DISTINCT ON (entity, system, source_id) entity, system, source_id, hub_id, origin, bound_at
+           FROM ops.pushed_bindings p
+           WHERE NOT EXISTS (FROM published.ops.bindings b
+                             WHERE b.entity = p.entity AND b.system = p.system AND b.source_id = p.source_id)"""
+    )

@@ -1,0 +1,264 @@
+"""Plan: exactly which calls a push to a target would make, and why the rest would not be made. No store is touched.
+
+Computed from the published snapshot with the ledger's newer outcomes folded in memory, and written as a file.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from datetime import UTC, datetime, time
+from typing import Any, Literal
+from zoneinfo import ZoneInfo
+
+import duckdb
+
+from flow import decide
+from flow.decide import Candidate, Decision, History
+from flow.fold import folded
+from flow.plan_file import LIFETIME, Call, Kept, Plan, identity, save
+from hub import canonical
+from hub.config import Project, System
+from hub.connector import Stream
+from hub.entity import Model, in_dependency_order
+from hub.errors import ConfigurationError
+from hub.findings import Finding, errors_in
+from warehouse.ledger import Ledger
+
+_NOT_SHOWN = frozenset(
+    ("system", "source_id", "hub_id", "mapping", "segment", "line", "row_hash", "run_id", "seen_at", "waiting")
+)
+
+
+def plan(project: Project, target: str, *, retry: Collection[str] = (), now: datetime | None = None) -> Plan:
+    """Compute the plan for a target and write its file. `retry` are keys whose refusals are forgotten."""
+    with Ledger(project.ledger, read_only=True) as ledger:
+        made = compute(project, target, ledger, retry=retry, now=now)
+    save(project, made)
+    return made
+
+
+def compute(
+    project: Project, target: str, ledger: Ledger, *, retry: Collection[str] = (), now: datetime | None = None
+) -> Plan:
+    """The plan, only read: from the snapshot and the ledger, both as they are now."""
+    system = project.system(target)
+    created = now or datetime.now(UTC)
+    if not system.write:
+        place = system.place
+        read_only = Finding(
+            "P103", f"'{target}' is read only, nothing is planned", place, "write: true lets it be written", "warning"
+        )
+        return _plan(target, created, "given", [], (read_only,), {})
+    model = _model()
+    outbounds, findings = possible(system, outbound_mappings(project, target, model), streams(project, system))
+    with folded(project, ledger) as con:
+        rows = [candidate for outbound in outbounds for candidate in candidates(con, outbound, target)]
+        decisions = decide_all(rows, History(ledger.newest(target)), _go_live(system), model, retry)
+        before = _before(con, target, decisions)
+    approval: Literal["required", "given"] = "given" if ledger.is_approved(target) else "required"
+    return _plan(target, created, approval, decisions, tuple(findings), before)
+
+
+def _model() -> Model:
+    from warehouse.model import entities
+
+    return entities()
+
+
+def outbound_mappings(project: Project, target: str, model: Model) -> list[Any]:
+    """Every push of the target's mappings, compiled (`mappings.outbound.Outbound`)."""
+    from mappings.load import load
+    from mappings.outbound import compile as compile_push
+
+    mappings = load(project.folders("mappings"), model)
+    broken = [f for f in errors_in(mappings.findings) if f"/{target}/" in f"/{f.place.where}"]
+    if broken:
+        what = "\n".join(str(finding) for finding in broken)
+        raise ConfigurationError("P102", f"a mapping of '{target}' is not right:\n{what}", fix="crossdock lint")
+    return [compile_push(mapping, push, model) for mapping in mappings.of(target) for push in mapping.push]
+
+
+def streams(project: Project, system: System) -> Mapping[str, Stream]:
+    """What the system's connector can read and write; it is not opened for that."""
+    import connectors
+
+    kind = connectors.load(system.connector, project.folders("connectors"))
+    return {stream.name: stream for stream in kind.streams}
+
+
+def possible(system: System, outbounds: Sequence[Any], known: Mapping[str, Stream]) -> tuple[list[Any], list[Finding]]:
+    """The pushes that the connector can make, and findings for the others. Raises P105 where two cannot be told apart."""
+    seen = Counter((o.stream, o.entity, o.operation) for o in outbounds)
+    for (stream, entity, operation), times in seen.items():
+        if times > 1:
+            raise ConfigurationError(
+                "P105",
+                f"{times} pushes {operation} {entity} in {system.name}.{stream}",
+                place=system.place,
+                fix="write them as one, or give one of them another operation",
+            )
+    able = [o for o in outbounds if o.stream in known and o.operation in known[o.stream].writes]
+    findings = [
+        Finding(
+            "P104",
+            f"{system.connector} cannot {o.operation} {o.stream}",
+            system.place,
+            "take the push out of the mapping, or teach the connector",
+        )
+        for o in outbounds
+        if o not in able
+    ]
+    return able, findings
+
+
+def candidates(con: duckdb.DuckDBPyConnection, outbound: Any, target: str) -> list[Candidate]:
+    """The rows of an outbound mapping's SQL, which runs on the folded snapshot with the parameter $target."""
+    try:
+        cursor = con.execute(outbound.sql, {"target": target})
+    except duckdb.Error as error:
+        raise ConfigurationError(
+            "P106",
+            f"the push {outbound.operation} {outbound.entity} of '{target}' does not run on the snapshot",
+            fix="crossdock publish, or look at crossdock compile",
+            detail=type(error).__name__ + ": " + str(error).splitlines()[0],
+        ) from None
+    names = [column[0] for column in cursor.description or ()]
+    found = []
+    while rows := cursor.fetchmany(5000):
+        found += [_candidate(outbound, dict(zip(names, row, strict=True))) for row in rows]
+    return found
+
+
+def _candidate(outbound: Any, row: Mapping[str, Any]) -> Candidate:
+    since = row["since"]
+    return Candidate(
+        operation=outbound.operation,
+        stream=outbound.stream,
+        entity=outbound.entity,
+        hub_id=row["hub_id"],
+        key=None if row["key"] is None else str(row["key"]),
+        external_id=row["external_id"],
+        since=since.replace(tzinfo=since.tzinfo or UTC) if since else None,
+        hold=row["hold"],
+        waits_for=row["waits_for"],
+        same=row["same"],
+        payload=canonical.loads(row["payload"]),
+    )
+
+
+def decide_all(
+    rows: Iterable[Candidate], history: History, go_live: datetime | None, model: Model, retry: Collection[str]
+) -> list[Decision]:
+    """The decisions for all records, such that what a call refers to is decided before it; calls in the order to make them."""
+    records: dict[tuple[str, str, int], list[Candidate]] = defaultdict(list)
+    for row in rows:
+        records[row.record].append(row)
+    rank = {entity.name: n for n, entity in enumerate(in_dependency_order(model))}
+    decisions: list[Decision] = []
+    available: set[str] = set()
+    twins = _twins(records.values())
+    for record in sorted(records, key=lambda r: (rank.get(r[1], len(rank)), r[0], r[2])):
+        for decision in decide.decide(records[record], history, go_live, available, retry):
+            one = decision.candidate
+            if decision.verdict == "call" and one.operation in decide.MAKES and (one.stream, one.key) in twins:
+                decision = Decision("held", one, f"{twins[one.stream, one.key]} records carry the key {one.key}")
+            decisions.append(decision)
+            if decision.verdict == "call" and one.operation in decide.MAKES:
+                available.add(f"{one.entity}/{one.hub_id}")
+    return sorted(decisions, key=lambda d: _order(d.candidate, rank))
+
+
+def _order(one: Candidate, rank: Mapping[str, int]) -> tuple[int, str, int, int]:
+    return (rank.get(one.entity, len(rank)), one.stream, decide.ORDER[one.operation], one.hub_id)
+
+
+def _twins(records: Iterable[Sequence[Candidate]]) -> dict[tuple[str, str | None], int]:
+    """Keys that more than one record would be made with: an unanswered call could not tell them apart."""
+    keys = Counter((r[0].stream, one.key) for r in records for one in r if one.operation in decide.MAKES)
+    return {key: times for key, times in keys.items() if times > 1}
+
+
+def _go_live(system: System) -> datetime | None:
+    """Midnight of the go-live in the target's zone."""
+    return datetime.combine(system.go_live, time(), ZoneInfo(system.timezone)) if system.go_live else None
+
+
+def _before(
+    con: duckdb.DuckDBPyConnection, target: str, decisions: Sequence[Decision]
+) -> dict[tuple[str, str], dict[str, Any]]:
+    """The target's own view of the records that calls would touch, by entity and the target's id."""
+    wanted: dict[str, set[str]] = defaultdict(set)
+    for decision in decisions:
+        if decision.verdict == "call" and decision.candidate.external_id:
+            wanted[decision.candidate.entity].add(decision.candidate.external_id)
+    views: dict[tuple[str, str], dict[str, Any]] = {}
+    for entity, ids in wanted.items():
+        sql = f'SELECT * FROM source."{entity}" WHERE system = $target AND source_id IN (SELECT unnest($ids))'
+        cursor = con.execute(sql, {"target": target, "ids": sorted(ids)})
+        names = [column[0] for column in cursor.description or ()]
+        for row in cursor.fetchall():
+            values = dict(zip(names, row, strict=True))
+            views[entity, values["source_id"]] = {
+                name: _json(value) for name, value in values.items() if name not in _NOT_SHOWN and value is not None
+            }
+    return views
+
+
+def _json(value: Any) -> Any:
+    return value.isoformat() if hasattr(value, "isoformat") else value
+
+
+def _plan(
+    target: str,
+    created: datetime,
+    approval: Literal["required", "given"],
+    decisions: Sequence[Decision],
+    findings: tuple[Finding, ...],
+    before: Mapping[tuple[str, str], dict[str, Any]],
+) -> Plan:
+    calls = tuple(
+        _call(decision, before.get((decision.candidate.entity, decision.candidate.external_id or "")))
+        for decision in decisions
+        if decision.verdict == "call"
+    )
+    kept = {
+        verdict: tuple(_kept(decision) for decision in decisions if decision.verdict == verdict)
+        for verdict in ("waiting", "held", "refused")
+    }
+    counts = Counter(d.verdict for d in decisions if d.verdict in ("unchanged", "unbound", "before_go_live"))
+    return Plan(
+        id=identity(target, calls),
+        target=target,
+        created=created,
+        expires=created + LIFETIME,
+        approval=approval if calls else "given",
+        calls=calls,
+        waiting=kept["waiting"],
+        held=kept["held"],
+        refused=kept["refused"],
+        counts=dict(sorted(counts.items())),
+        findings=findings,
+    )
+
+
+def _call(decision: Decision, before: dict[str, Any] | None) -> Call:
+    one = decision.candidate
+    return Call(
+        operation=one.operation,
+        stream=one.stream,
+        entity=one.entity,
+        hub_id=one.hub_id,
+        key=one.key or "",
+        external_id=one.external_id,
+        payload=one.payload,
+        fingerprint=canonical.fingerprint(one.payload),
+        needs=tuple(sorted(one.needs)),
+        before=before,
+        covers=decision.covers,
+    )
+
+
+def _kept(decision: Decision) -> Kept:
+    one = decision.candidate
+    return Kept(one.operation, one.stream, one.entity, one.hub_id, one.key or "", decision.reason)

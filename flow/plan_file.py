@@ -1,0 +1,136 @@
+"""A plan as a value and as a file, `data/plans/<id>.json`: its id is the digest of its calls, so the same state gives the same."""
+
+from __future__ import annotations
+
+import os
+import re
+import tempfile
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any, Literal
+
+from hub import canonical
+from hub.config import Project
+from hub.connector import Operation
+from hub.errors import UsageError
+from hub.findings import Finding
+
+LIFETIME = timedelta(hours=24)
+KEPT = timedelta(days=7)
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One call. `needs` are records ('customer/12') whose ids take the place of `{"$id_of": …}` when it is made.
+
+    `before` is the target's own view of the record in canonical words, where one is known. `covers` are the payloads of
+    operations whose content this call conveys too.
+    """
+
+    operation: Operation
+    stream: str
+    entity: str
+    hub_id: int
+    key: str
+    external_id: str | None
+    payload: dict[str, Any]
+    fingerprint: str
+    needs: tuple[str, ...] = ()
+    before: dict[str, Any] | None = None
+    covers: Mapping[str, dict[str, Any]] = field(default_factory=dict)
+
+    @property
+    def spot(self) -> tuple[str, str, str, int]:
+        return (self.operation, self.stream, self.entity, self.hub_id)
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """A call that is not made, and why: it waits for something, for a person, or was refused and would be again."""
+
+    operation: str
+    stream: str
+    entity: str
+    hub_id: int
+    key: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """`counts` are records that need no call: unchanged, unbound, before_go_live.
+
+    `approval` is required until a person has had a plan for this target applied.
+    """
+
+    id: str
+    target: str
+    created: datetime
+    expires: datetime
+    approval: Literal["required", "given"]
+    calls: tuple[Call, ...]
+    waiting: tuple[Kept, ...]
+    held: tuple[Kept, ...]
+    refused: tuple[Kept, ...]
+    counts: Mapping[str, int]
+    findings: tuple[Finding, ...] = ()
+
+    @property
+    def unchanged(self) -> int:
+        return self.counts.get("unchanged", 0)
+
+    def as_dict(self) -> dict[str, Any]:
+        """JSON values; numbers with a fraction stay Decimal (see hub/canonical.py)."""
+        return asdict(self) | {
+            "created": self.created.isoformat(),
+            "expires": self.expires.isoformat(),
+            "counts": dict(self.counts),
+            "unchanged": self.unchanged,
+            "findings": [str(finding) for finding in self.findings],
+        }
+
+
+def identity(target: str, calls: tuple[Call, ...]) -> str:
+    return canonical.fingerprint([target, [asdict(replace(call, before=None)) for call in calls]])[:16]
+
+
+def save(project: Project, made: Plan) -> Path:
+    """Write the plan's file, readable by its owner only: payloads are personal. Long expired ones are removed."""
+    project.plans.mkdir(parents=True, exist_ok=True)
+    path = project.plans / f"{made.id}.json"
+    handle, name = tempfile.mkstemp(dir=project.plans, suffix=".tmp")
+    with os.fdopen(handle, "wb") as file:
+        file.write(canonical.dumps(made.as_dict()).encode())
+    os.replace(name, path)
+    for old in project.plans.glob("*.json"):
+        if datetime.fromtimestamp(old.stat().st_mtime, UTC) + LIFETIME + KEPT < datetime.now(UTC):
+            old.unlink(missing_ok=True)
+    return path
+
+
+def load(project: Project, plan_id: str) -> Plan:
+    """A plan by its id or the beginning of it. Raises UsageError P107, and P108 where the file was changed."""
+    found = sorted(project.plans.glob(f"{plan_id}*.json")) if re.fullmatch(r"[0-9a-f]{4,64}", plan_id) else []
+    if len(found) != 1:
+        why = "there are several plans" if found else "there is no plan"
+        raise UsageError("P107", f"{why} '{plan_id}'", place=str(project.plans), fix="crossdock plan TARGET makes one")
+    said = canonical.loads(found[0].read_bytes())
+    calls = tuple(Call(**(call | {"needs": tuple(call["needs"])})) for call in said["calls"])
+    if identity(said["target"], calls) != said["id"] or any(
+        call.fingerprint != canonical.fingerprint(call.payload) for call in calls
+    ):
+        raise UsageError("P108", f"the plan '{plan_id}' was changed after it was made", fix="crossdock plan TARGET")
+    return Plan(
+        id=said["id"],
+        target=said["target"],
+        created=datetime.fromisoformat(said["created"]),
+        expires=datetime.fromisoformat(said["expires"]),
+        approval=said["approval"],
+        calls=calls,
+        waiting=tuple(Kept(**one) for one in said["waiting"]),
+        held=tuple(Kept(**one) for one in said["held"]),
+        refused=tuple(Kept(**one) for one in said["refused"]),
+        counts=said["counts"],
+    )
