@@ -1,0 +1,377 @@
+"""Expressions become SQL: every part is typed, every text is quoted, and nothing that fails becomes NULL in silence.
+
+`compile_expression(expr, scope, findings)` is all that the compilers call. The scope says what a path means (a field of the raw
+record, or a canonical column), so the same language serves both directions.
+
+Types: text, number (DECIMAL(38,10)), integer, boolean, date, instant; and `missing`, the type of `null`. A text that meets another
+type is read as that type, strictly: `quantity > 5` reads the raw text of `quantity` as a number. Such reading can fail, and
+then `Value.raises` is true: the caller evaluates the expression under TRY and rejects the row.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Protocol, cast
+
+from hub.errors import Place
+from hub.findings import Finding, did_you_mean
+from mappings import sql
+from mappings.functions import FUNCTIONS, Function, Parameter
+from mappings.parse import (
+    Binary,
+    Call,
+    Case,
+    Cast,
+    ExpressionError,
+    In,
+    IsNull,
+    Literal,
+    Node,
+    Path,
+    Type,
+    Unary,
+    parse,
+)
+from mappings.syntax import Expr
+
+NUMBER = "DECIMAL(38,10)"
+SQL_TYPES = {
+    "text": "VARCHAR",
+    "number": NUMBER,
+    "integer": "BIGINT",
+    "boolean": "BOOLEAN",
+    "date": "DATE",
+    "instant": "TIMESTAMP WITH TIME ZONE",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Value:
+    """A compiled expression. `raises`: it can fail on a row. `inputs`: the paths it reads, (shown, SQL as text).
+
+    `constant` is the literal's own text where the value is one.
+    """
+
+    sql: str
+    type: Type
+    raises: bool = False
+    inputs: tuple[tuple[str, str], ...] = ()
+    constant: str | None = None
+
+
+class Scope(Protocol):
+    """What names mean where an expression stands."""
+
+    def path(self, path: Path, compiler: Compiler) -> Value:
+        """The SQL of a path and its type. Raises ExpressionError where there is no such thing."""
+        ...
+
+    def call(self, call: Call) -> Value | None:
+        """The SQL of a function that only this scope knows (`ordinal()`); None where it is none of its own."""
+        ...
+
+
+def compile_expression(expr: Expr, scope: Scope, findings: list[Finding], want: Type | None = None) -> Value | None:
+    """The SQL of an expression, read as `want` where that is given; None (and findings) where it is wrong."""
+    compiler = Compiler(scope, expr, findings)
+    before = len(findings)
+    try:
+        value = compiler.value(parse(expr.text))
+        if want is not None:
+            value = compiler.read_as(value, want, 0)
+    except ExpressionError as error:
+        compiler.report(error)
+        return None
+    return value if len(findings) == before else None
+
+
+def literal(text: str, kind: Type = "text") -> Value:
+    """A constant of a mapping as a value."""
+    return Value(sql.text(text) if kind == "text" else text, kind, constant=text)
+
+
+_UNKNOWN = Value("NULL", "missing")
+
+
+class Compiler:
+    """Walks one expression. Errors in its parts are reported one by one, and the walk goes on."""
+
+    def __init__(self, scope: Scope, expr: Expr, findings: list[Finding]) -> None:
+        self.scope, self.expr, self.findings = scope, expr, findings
+
+    def report(self, error: ExpressionError) -> None:
+        at = self.expr.place
+        if at.line is not None and at.column is not None and "\n" not in self.expr.text:
+            at = Place(at.where, at.line, at.column + error.at)
+        self.findings.append(Finding(error.code, error.what, at, error.fix))
+
+    def inside(self, scope: Scope) -> Compiler:
+        """The same expression, where names mean something else (the items of a list)."""
+        return Compiler(scope, self.expr, self.findings)
+
+    def value(self, node: Node) -> Value:
+        try:
+            return self._value(node)
+        except ExpressionError as error:
+            self.report(error)
+            return _UNKNOWN
+
+    def _value(self, node: Node) -> Value:
+        match node:
+            case Path():
+                return self.scope.path(node, self)
+            case Literal():
+                return self._literal(node)
+            case Call():
+                return self._call(node)
+            case Binary():
+                return self._binary(node)
+            case Unary():
+                return self._unary(node)
+            case IsNull():
+                inner = self.value(node.operand)
+                return _made(f"{_wrap(inner)} IS {'NOT ' if node.negated else ''}NULL", "boolean", inner)
+            case In():
+                return self._in(node)
+            case Case():
+                return self._case(node)
+            case Cast():
+                return self.read_as(self.value(node.operand), node.type, node.at)
+
+    # -- types
+
+    def read_as(self, value: Value, want: Type, at: int) -> Value:
+        """The value as another type. Raises ExpressionError where that makes no sense."""
+        have = value.type
+        if have == want or have == "missing":
+            return replace(value, type=want)
+        if have == "text":
+            return _strict(value, want)
+        if want == "text":
+            return _as_text(value, at)
+        if want == "number" and have == "integer":
+            return replace(value, type="number")
+        if want == "integer" and have == "number":
+            raise ExpressionError(
+                "a number is no integer by itself", at, "write round(x, 0), floor(x) or ceil(x)", "M124"
+            )
+        raise ExpressionError(f"{_a(have)} is no {want}", at, _CONVERSIONS.get((have, want), ""), "M124")
+
+    def unify(self, values: Sequence[Value], at: int) -> tuple[list[Value], Type]:
+        """All values as one type: the one that is not text, where there is one."""
+        types = {value.type for value in values} - {"missing"}
+        if types == {"integer", "number"} or types == {"integer", "number", "text"}:
+            types = {"number"}
+        others = types - {"text"}
+        if len(others) > 1:
+            raise ExpressionError(
+                f"{' and '.join(map(_a, sorted(others)))} do not go together", at, "convert one", "M124"
+            )
+        want: Type = next(iter(others or types or {"missing"}))
+        return [self.read_as(value, want, at) for value in values], want
+
+    # -- forms
+
+    def _literal(self, node: Literal) -> Value:
+        if node.kind == "text":
+            return literal(node.value)
+        if node.kind == "boolean":
+            return Value(node.value, "boolean", constant=node.value)
+        if node.kind == "missing":
+            return _UNKNOWN
+        whole, _, decimals = node.value.partition(".")
+        if len(decimals) > 10 or len(whole) > 18:
+            raise ExpressionError(f"the number {node.value} is too long", node.at, "18 digits and 10 decimals", "M124")
+        return Value(node.value, "number" if decimals else "integer", constant=node.value)
+
+    def _unary(self, node: Unary) -> Value:
+        inner = self.value(node.operand)
+        if node.op == "not":
+            inner = self.read_as(inner, "boolean", node.at)
+            return _made(f"NOT {_wrap(inner)}", "boolean", inner)
+        if inner.type != "integer":
+            inner = self.read_as(inner, "number", node.at)
+        return _made(f"-{_wrap(inner)}", inner.type, inner)
+
+    def _binary(self, node: Binary) -> Value:
+        left, right = self.value(node.left), self.value(node.right)
+        if node.op in ("and", "or"):
+            left, right = self.read_as(left, "boolean", node.at), self.read_as(right, "boolean", node.at)
+            return _made(f"{_chained(node, left)} {node.op.upper()} {_wrap(right)}", "boolean", left, right)
+        if node.op == "||":
+            left, right = self.read_as(left, "text", node.at), self.read_as(right, "text", node.at)
+            return _made(f"{_chained(node, left)} || {_wrap(right)}", "text", left, right)
+        if node.op in ("+", "-", "*"):
+            return self._arithmetic(node, left, right)
+        self._never_empty(left, right, at=node.at)
+        (left, right), _ = self.unify((left, right), node.at)
+        return _made(f"{_wrap(left)} {node.op} {_wrap(right)}", "boolean", left, right)
+
+    def _arithmetic(self, node: Binary, left: Value, right: Value) -> Value:
+        whole = left.type == right.type == "integer"
+        if not whole:
+            left, right = self.read_as(left, "number", node.at), self.read_as(right, "number", node.at)
+        made = f"{_wrap(left)} {node.op} {_wrap(right)}"
+        if not whole and node.op == "*":  # scales add up with every product
+            made = f"CAST({made} AS {NUMBER})"
+        return replace(_made(made, "integer" if whole else "number", left, right), raises=True)
+
+    def _in(self, node: In) -> Value:
+        subject, *options = (self.value(part) for part in (node.operand, *node.options))
+        if not options:
+            raise ExpressionError("an empty list", node.at, "write in ('a', 'b')")
+        self._never_empty(*options, at=node.at)
+        (subject, *options), _ = self.unify((subject, *options), node.at)
+        shown = ", ".join(option.sql for option in options)
+        return _made(f"{_wrap(subject)} {'NOT ' if node.negated else ''}IN ({shown})", "boolean", subject, *options)
+
+    def _case(self, node: Case) -> Value:
+        subject = None if node.subject is None else self.value(node.subject)
+        conditions = [self.value(condition) for condition, _ in node.branches]
+        if subject is None:
+            conditions = [self.read_as(condition, "boolean", node.at) for condition in conditions]
+        else:
+            self._never_empty(*conditions, at=node.at)
+            (subject, *conditions), _ = self.unify((subject, *conditions), node.at)
+        results = [self.value(result) for _, result in node.branches]
+        if node.default is not None:
+            results.append(self.value(node.default))
+        results, kind = self.unify(results, node.at)
+        whens = " ".join(f"WHEN {c.sql} THEN {r.sql}" for c, r in zip(conditions, results, strict=False))
+        tail = "" if node.default is None else f" ELSE {results[-1].sql}"
+        head = "CASE" if subject is None else f"CASE {subject.sql}"
+        parts = (*conditions, *results) if subject is None else (subject, *conditions, *results)
+        return _made(f"{head} {whens}{tail} END", kind, *parts)
+
+    def _never_empty(self, *values: Value, at: int) -> None:
+        if any(value.constant == "" for value in values):
+            raise ExpressionError(
+                "nothing ever equals ''", at, "an empty text is a missing value: write x is null", "M125"
+            )
+
+    # -- functions
+
+    def _call(self, node: Call) -> Value:
+        own = self.scope.call(node)
+        if own is not None:
+            return own
+        function = FUNCTIONS.get(node.function)
+        if function is None:
+            fix = did_you_mean(node.function, FUNCTIONS) or _INSTEAD.get(
+                node.function, "crossdock explain M121 lists them"
+            )
+            for argument in node.args:
+                self.value(argument)
+            raise ExpressionError(f"there is no function '{node.function}'", node.at, fix, "M121")
+        if function.only_here:
+            raise ExpressionError(f"{node.function}() has no meaning here", node.at, function.doc, "M121")
+        return self._known_call(node, function)
+
+    def _known_call(self, node: Call, function: Function) -> Value:
+        parameters = function.parameters_for(len(node.args))
+        if parameters is None:
+            raise ExpressionError(
+                f"{node.function} is called with {len(node.args)} values", node.at, function.signature, "M122"
+            )
+        values = [self.value(argument) for argument in node.args]
+        made = [self._argument(node, p, v) for p, v in zip(parameters, values, strict=True)]
+        shared = [i for i, p in enumerate(parameters) if p.type == "same"]
+        kind: Type = "missing"
+        if shared:
+            unified, kind = self.unify([made[i] for i in shared], node.at)
+            for i, value in zip(shared, unified, strict=True):
+                made[i] = value
+        returns: Type = kind if function.returns == "same" else function.returns  # type: ignore[assignment]
+        if returns == "numeric":  # type: ignore[comparison-overlap]
+            returns = (
+                "integer" if all(v.type == "integer" for v in made if v.type in ("integer", "number")) else "number"
+            )
+        try:
+            text = function.render(made)
+        except ValueError as error:
+            raise ExpressionError(str(error), node.at, function.signature, "M123") from None
+        value = _made(text, kind, *made)
+        return replace(value, raises=value.raises or function.raises)
+
+    def _argument(self, node: Call, parameter: Parameter, value: Value) -> Value:
+        if parameter.constant and value.constant is None:
+            raise ExpressionError(
+                f"{parameter.name} of {node.function} has to be written out", node.at, "a constant", "M123"
+            )
+        if parameter.type == "same":
+            return value
+        if parameter.type == "numeric":
+            return value if value.type == "integer" else self.read_as(value, "number", node.at)
+        return self.read_as(value, cast(Type, parameter.type), node.at)
+
+
+_CONVERSIONS = {
+    ("instant", "date"): "write date_in(x, 'Zone/City'): the day depends on the zone",
+    ("date", "instant"): "write local_instant(date, time, 'Zone/City')",
+}
+_INSTEAD = {
+    "now": "the same raw data always maps to the same rows, so there is no clock",
+    "current_date": "the same raw data always maps to the same rows, so there is no clock",
+    "random": "the same raw data always maps to the same rows, so there is no chance",
+    "strptime": "write parse_date(x, 'DD.MM.YYYY') or instant(x, 'Zone/City')",
+    "to_timestamp": "write epoch_seconds(x)",
+    "concat_ws": "write join(' ', a, b)",
+    "position": "write contains(x, part)",
+    "ifnull": "write coalesce(a, b)",
+    "decimal": "write number(x)",
+    "substring": "write substr(x, from, length)",
+}
+
+
+def _a(kind: str) -> str:
+    return f"an {kind}" if kind[0] in "aeiou" else f"a {kind}"
+
+
+def _made(text: str, kind: Type, *parts: Value) -> Value:
+    inputs = tuple(dict.fromkeys(pair for part in parts for pair in part.inputs))
+    return Value(text, kind, any(part.raises for part in parts), inputs)
+
+
+def _wrap(value: Value) -> str:
+    return sql.term(value.sql)
+
+
+def _chained(node: Binary, left: Value) -> str:
+    """`a and b and c` needs no parentheses."""
+    return left.sql if isinstance(node.left, Binary) and node.left.op == node.op else _wrap(left)
+
+
+def _strict(value: Value, want: Type) -> Value:
+    return replace(value, sql=_STRICT[want](value.sql), type=want, raises=True, constant=None)
+
+
+def has_offset(text: str) -> str:
+    """SQL: does a text end in Z, ±HH:MM, ±HHMM or ±HH after a time of day? NULL for NULL."""
+    return (
+        f"(length({text}) > 16 AND (suffix({text}, 'Z') OR substr({text}, -6, 1) IN ('+', '-')"
+        f" OR substr({text}, -5, 1) IN ('+', '-') OR substr({text}, -3, 1) IN ('+', '-')))"
+    )
+
+
+# A text that is not what it should be becomes one that no cast accepts, so that the row is rejected.
+_STRICT: dict[str, Callable[[str], str]] = {
+    "number": lambda x: f"CAST({x} AS {NUMBER})",
+    "integer": lambda x: (
+        f"CAST(CASE WHEN regexp_full_match({x}, '[+-]?[0-9]+') IS FALSE THEN 'no' ELSE {x} END AS BIGINT)"
+    ),
+    "boolean": lambda x: f"CAST({x} AS BOOLEAN)",
+    "date": lambda x: f"CAST(CASE WHEN length({x}) <> 10 THEN 'no' ELSE {x} END AS DATE)",
+    "instant": lambda x: f"CAST(CASE WHEN NOT {has_offset(x)} THEN 'no' ELSE {x} END AS TIMESTAMP WITH TIME ZONE)",
+}
+
+
+def _as_text(value: Value, at: int) -> Value:
+    if value.type == "instant":
+        raise ExpressionError(
+            "an instant is no text by itself", at, "write format_instant(x, 'YYYY-MM-DD', 'Zone/City')", "M124"
+        )
+    made = f"CAST({value.sql} AS VARCHAR)"
+    if value.type == "number":  # 12.5000000000 reads 12.5
+        made = f"regexp_replace(CAST(CAST({value.sql} AS {NUMBER}) AS VARCHAR), '[.]?0+$', '')"
+    return replace(value, sql=made, type="text", constant=None)
