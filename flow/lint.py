@@ -1,0 +1,80 @@
+"""What `crossdock lint`, `compile` and `test` do: the mappings and rules of a project, read and judged, nothing run."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from flow.language import load_mappings, streams_of
+from hub.config import Project
+from hub.errors import UsageError
+from hub.findings import Finding, did_you_mean
+
+
+def lint(project: Project, paths: Sequence[Path]) -> tuple[list[Finding], int]:
+    """All findings about mappings and quality rules below `paths` (all if none), and how many files were read."""
+    from mappings.lint import lint as lint_mappings
+    from mappings.load import load
+    from quality import rules
+    from warehouse.model import entities
+
+    model = entities()
+    loaded = load(project.folders("mappings"), model)
+    findings = [*loaded.findings, *lint_mappings(loaded, model, streams_of(project))]
+    rulebook = rules.load(project.folders("quality"), model)
+    findings += rulebook.findings
+    files = _files(project)
+    if paths:
+        wanted = {file.resolve() for path in paths for file in (path.rglob("*.yaml") if path.is_dir() else [path])}
+        if missing := [path for path in paths if not path.exists()]:
+            raise UsageError("P507", f"there is no {missing[0]}", fix="give a file or a folder")
+        findings = [f for f in findings if Path(f.place.where).resolve() in wanted]
+        files = [file for file in files if file.resolve() in wanted]
+    unique = dict.fromkeys(findings)
+    return sorted(unique, key=lambda f: (f.place.where, f.place.line or 0, f.place.column or 0, f.code)), len(files)
+
+
+def _files(project: Project) -> list[Path]:
+    return [
+        file for kind in ("mappings", "quality") for folder in project.folders(kind) for file in folder.rglob("*.yaml")
+    ]
+
+
+def compiled(project: Project, name: str) -> str:
+    """The SQL of a mapping in both directions, as text for people."""
+    from mappings import inbound, outbound
+    from warehouse.model import entities
+
+    model = entities()
+    mapping = _named(load_mappings(project, model), name)
+    streams = {stream.name: stream for stream in streams_of(project).get(mapping.system, ())}
+    parts = []
+    if mapping.key is not None:
+        parts.append(
+            f"-- {name}: {mapping.stream} → {mapping.entity}\n{inbound.compile(mapping, model, streams.get(mapping.stream)).sql}"
+        )
+    for push in mapping.push:
+        made = outbound.compile(mapping, push, model)
+        parts.append(f"-- {name}: {made.entity} → {made.stream}, {made.operation}\n{made.sql}")
+    return "\n\n".join(parts)
+
+
+def run_examples(project: Project, names: Sequence[str]) -> tuple[list[Finding], int]:
+    """Run the `examples:` of the named mappings (all if none): what did not hold, and how many there are."""
+    from mappings import examples
+    from warehouse.model import entities
+
+    model = entities()
+    loaded = load_mappings(project, model)
+    chosen = [_named(loaded, name) for name in names] or [m for system in project.systems for m in loaded.of(system)]
+    findings = [finding for mapping in chosen for finding in examples.run(mapping, model)]
+    return findings, sum(len(mapping.examples) for mapping in chosen)
+
+
+def _named(loaded: object, name: str):  # type: ignore[no-untyped-def]
+    known = [mapping.name for mapping in loaded.all]  # type: ignore[attr-defined]
+    if name not in known:
+        raise UsageError(
+            "P508", f"there is no mapping '{name}'", fix=did_you_mean(name, known) or f"there are: {', '.join(known)}"
+        )
+    return loaded[name]  # type: ignore[index]

@@ -1,0 +1,78 @@
+"""The repository keeps its own promises: names agree, codes are explained, imports are cheap, nothing leaks in."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from flow.explain import codes
+
+ROOT = Path(__file__).resolve().parents[2]
+PACKAGES = ("hub", "connectors", "mappings", "quality", "warehouse", "flow", "sandbox")
+_CODE = re.compile(r"""["']([CDFMQRPW]\d{3})["']""")
+HEAVY = ("great_expectations", "airflow", "dlt", "zeep", "pandas", "pyarrow")
+
+
+def sources(*packages: str) -> list[Path]:
+    return [path for package in packages for path in (ROOT / package).rglob("*.py")]
+
+
+def raised() -> set[str]:
+    files = [p for p in sources(*PACKAGES) if p.name != "codes.py" and "sandbox" not in p.parts]
+    return {code for path in files for code in _CODE.findall(path.read_text())}
+
+
+def test_every_code_that_is_raised_is_explained() -> None:
+    assert raised() - set(codes()) == set()
+
+
+def test_every_explanation_is_of_a_code_that_is_raised() -> None:
+    assert set(codes()) - raised() == set()
+
+
+def test_an_explanation_says_more_than_a_line() -> None:
+    assert [code for code, text in codes().items() if len(text.strip()) < 60] == []
+
+
+@pytest.mark.parametrize("package", PACKAGES)
+def test_packages_come_from_this_repository(package: str) -> None:
+    module = __import__(package)
+    assert Path(module.__file__ or "").resolve().is_relative_to(ROOT)
+
+
+def test_no_line_names_a_machine_or_a_registry() -> None:
+    listed = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True).stdout.split()
+    wrong = re.compile(r"(/work/main|/root/|" + "pypi" + r"\.org|" + "registry" + r"\.npmjs|files\.python" + "hosted)")
+    offenders = []
+    for name in listed:
+        path = ROOT / name
+        if path.is_file() and path.suffix not in (".png",) and wrong.search(path.read_text(errors="ignore")):
+            offenders.append(name)
+    assert offenders == []
+
+
+@pytest.mark.parametrize("module", ["flow.cli", "hub.connector", "mappings.load", "warehouse.model", "flow.language"])
+def test_importing_is_cheap_and_quiet(module: str) -> None:
+    code = f"import sys, {module}; print([m for m in {HEAVY!r} if m in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert (done.stdout.strip(), done.stderr) == ("[]", "")
+
+
+def test_the_import_contracts_hold() -> None:
+    done = subprocess.run(
+        [str(Path(sys.executable).parent / "lint-imports"), "--no-cache"], cwd=ROOT, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stdout
+
+
+def test_commands_are_documented_in_the_readme() -> None:
+    from typer.main import get_command
+
+    from flow.cli import app
+
+    readme = (ROOT / "README.md").read_text()
+    assert [name for name in get_command(app).commands if f"crossdock {name}" not in readme] == []  # type: ignore[attr-defined]
