@@ -17,7 +17,7 @@ from typing import Protocol, cast
 from hub.errors import Place
 from hub.findings import Finding, did_you_mean
 from mappings import sql
-from mappings.functions import FUNCTIONS, Function, Parameter
+from mappings.functions import FUNCTIONS, Function, Parameter, divide
 from mappings.parse import (
     Binary,
     Call,
@@ -67,7 +67,7 @@ class Scope(Protocol):
         """The SQL of a path and its type. Raises ExpressionError where there is no such thing."""
         ...
 
-    def call(self, call: Call) -> Value | None:
+    def call(self, call: Call, compiler: Compiler) -> Value | None:
         """The SQL of a function that only this scope knows (`ordinal()`); None where it is none of its own."""
         ...
 
@@ -202,17 +202,17 @@ class Compiler:
         if node.op == "||":
             left, right = self.read_as(left, "text", node.at), self.read_as(right, "text", node.at)
             return _made(f"{_chained(node, left)} || {_wrap(right)}", "text", left, right)
-        if node.op in ("+", "-", "*"):
+        if node.op in ("+", "-", "*", "/"):
             return self._arithmetic(node, left, right)
         self._never_empty(left, right, at=node.at)
         (left, right), _ = self.unify((left, right), node.at)
         return _made(f"{_wrap(left)} {node.op} {_wrap(right)}", "boolean", left, right)
 
     def _arithmetic(self, node: Binary, left: Value, right: Value) -> Value:
-        whole = left.type == right.type == "integer"
+        whole = left.type == right.type == "integer" and node.op != "/"
         if not whole:
             left, right = self.read_as(left, "number", node.at), self.read_as(right, "number", node.at)
-        made = f"{_wrap(left)} {node.op} {_wrap(right)}"
+        made = divide(left.sql, right.sql) if node.op == "/" else f"{_wrap(left)} {node.op} {_wrap(right)}"
         if not whole and node.op == "*":  # scales add up with every product
             made = f"CAST({made} AS {NUMBER})"
         return replace(_made(made, "integer" if whole else "number", left, right), raises=True)
@@ -253,7 +253,7 @@ class Compiler:
     # -- functions
 
     def _call(self, node: Call) -> Value:
-        own = self.scope.call(node)
+        own = self.scope.call(node, self)
         if own is not None:
             return own
         function = FUNCTIONS.get(node.function)
@@ -307,7 +307,7 @@ class Compiler:
 
 
 _CONVERSIONS = {
-    ("instant", "date"): "write date_in(x, 'Zone/City'): the day depends on the zone",
+    ("instant", "date"): "write local_date(x, 'Zone/City'): the day depends on the zone",
     ("date", "instant"): "write local_instant(date, time, 'Zone/City')",
 }
 _INSTEAD = {
@@ -316,7 +316,6 @@ _INSTEAD = {
     "random": "the same raw data always maps to the same rows, so there is no chance",
     "strptime": "write parse_date(x, 'DD.MM.YYYY') or instant(x, 'Zone/City')",
     "to_timestamp": "write epoch_seconds(x)",
-    "concat_ws": "write join(' ', a, b)",
     "position": "write contains(x, part)",
     "ifnull": "write coalesce(a, b)",
     "decimal": "write number(x)",

@@ -162,7 +162,7 @@ def _local_instant(arguments: Sequence[Argument]) -> str:
     return f"timezone({zone}, {sql.term(day)} + {time})"
 
 
-def _date_in(arguments: Sequence[Argument]) -> str:
+def _local_date(arguments: Sequence[Argument]) -> str:
     return f"CAST(timezone({_zone(str(arguments[1].constant))}, {arguments[0].sql}) AS DATE)"
 
 
@@ -202,18 +202,24 @@ def _round(arguments: Sequence[Argument]) -> str:
 
 def _minor_units(arguments: Sequence[Argument]) -> str:
     digits = _whole(_constant(arguments, 1, "2"), 6)
-    unit = "0." + "0" * (digits - 1) + "1" if digits else "1"
-    return f"CAST({sql.term(arguments[0].sql)} * {unit} AS DECIMAL(38,10))"
+    return f"CAST({sql.term(arguments[0].sql)} * {_unit(digits)} AS DECIMAL(38,10))"
 
 
 def _divide(arguments: Sequence[Argument]) -> str:
-    """DuckDB divides decimals as DOUBLE; whole numbers are exact: (2·a·10ⁿ ± b) // 2b rounds half away from zero."""
-    digits = _whole(str(arguments[2].constant), 6)
-    a, b = (f"CAST({sql.term(argument.sql)} * 1000000 AS HUGEINT)" for argument in arguments[:2])
-    up = f"abs({a}) * {2 * 10**digits} + abs({b})"
-    unit = "0." + "0" * (digits - 1) + "1" if digits else "1"
-    guarded = f"CAST(CASE WHEN {b} = 0 THEN 'division by zero' ELSE CAST({b} AS VARCHAR) END AS HUGEINT)"
-    return f"CAST(CAST(sign({a}) * sign({b}) * (({up}) // (2 * abs({guarded}))) AS DECIMAL(38,0)) * {unit} AS DECIMAL(38,10))"
+    return divide(arguments[0].sql, arguments[1].sql, _whole(str(arguments[2].constant), 10))
+
+
+def divide(a: str, b: str, digits: int = 10) -> str:
+    """SQL of a ÷ b. DuckDB divides decimals as DOUBLE; whole numbers are exact: (2·a·10ⁿ + b) // 2b rounds half up."""
+    whole_a, whole_b = (f"CAST({sql.term(x)} * 10000000000 AS HUGEINT)" for x in (a, b))
+    divisor = f"CAST(CASE WHEN {sql.term(b)} = 0 THEN 'no' ELSE CAST({whole_b} AS VARCHAR) END AS HUGEINT)"
+    quotient = f"(abs({whole_a}) * {2 * 10**digits} + abs({whole_b})) // (2 * abs({divisor}))"
+    signed = f"CAST(sign({whole_a}) * sign({whole_b}) * ({quotient}) AS DECIMAL(38,0))"
+    return f"CAST({signed} * {_unit(digits)} AS DECIMAL(38,10))"
+
+
+def _unit(digits: int) -> str:
+    return "0." + "0" * (digits - 1) + "1" if digits else "1"
 
 
 def _pad(side: str) -> Callable[[Sequence[Argument]], str]:
@@ -332,12 +338,12 @@ _TABLE = (
         (("concat('a', null, 'b')", "ab"), ("'a' || null", None), ("concat(null)", None)),
     ),
     Function(
-        "join",
+        "concat_ws",
         "Texts with a separator between them; what is missing is left out.",
         (Parameter("separator", "text"), Parameter("x", "text", repeated=True)),
         "text",
         "nullif(concat_ws({all}), '')",
-        (("join(' ', 'Ann', null, 'Lee')", "Ann Lee"), ("join(' ', null)", None)),
+        (("concat_ws(' ', 'Ann', null, 'Lee')", "Ann Lee"), ("concat_ws(' ', null)", None)),
     ),
     Function(
         "regexp_replace",
@@ -488,7 +494,7 @@ _TABLE = (
     ),
     Function(
         "divide",
-        "a ÷ b, exact to the decimals (at most 6), half away from zero. Division by zero rejects the row.",
+        "a ÷ b, exact to the decimals (at most 10), half away from zero; a / b is divide(a, b, 10). Division by zero rejects the row.",
         (Parameter("a", "number"), Parameter("b", "number"), Parameter("decimals", "integer", constant=True)),
         "number",
         _divide,
@@ -611,12 +617,12 @@ _TABLE = (
         raises=True,
     ),
     Function(
-        "date_in",
+        "local_date",
         "The day of an instant in a zone.",
         (Parameter("x", "instant"), _ZONE),
         "date",
-        _date_in,
-        (("date_in('2026-06-30T23:30:00Z', 'Europe/Berlin')", "2026-07-01"),),
+        _local_date,
+        (("local_date('2026-06-30T23:30:00Z', 'Europe/Berlin')", "2026-07-01"),),
         raises=True,
     ),
     Function(

@@ -1,6 +1,6 @@
 """The grammar of expressions: a closed list of forms, each with its place.
 
-    or · and · not · = <> < <= > >= · is [not] null · [not] in (…) · [not] between … and … · [not] like '…' · || · + - · * · ::type
+    or · and · not · = <> < <= > >= · is [not] null · [not] in (…) · [not] between … and … · [not] like '…' · || · + - · * / · ::type
     case [x] when … then … [else …] end · cast(x as type) · name(args) · (x) · 'text' · 12.5 · true · false · null
     paths: a.b.c · lines[0].sku · addresses[type = 'billing'].city · "Odd Name".x · record.x
 
@@ -116,7 +116,7 @@ class Call:
 
 @dataclass(frozen=True, slots=True)
 class Binary:
-    """`op` is one of and or || + - * and the comparisons (`!=` reads `<>`)."""
+    """`op` is one of and or || + - * / and the comparisons (`!=` reads `<>`)."""
 
     op: str
     left: Node
@@ -351,9 +351,9 @@ class _Parser:
         node = self.sign()
         while self.is_op("*", "/", "%"):
             op = self.take()
-            if op.text != "*":
-                self.fail(f"there is no '{op.text}'", op, "write divide(a, b, decimals): the result is exact to them")
-            node = Binary("*", node, self.sign(), op.at)
+            if op.text == "%":
+                self.fail("there is no '%'", op)
+            node = Binary(op.text, node, self.sign(), op.at)
         return node
 
     def sign(self) -> Node:
