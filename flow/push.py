@@ -1,0 +1,42 @@
+"""push: plan what a target should know, and make the calls that the plan shows."""
+
+from __future__ import annotations
+
+import time
+
+from flow.apply import apply
+from flow.plan import plan
+from flow.plan_file import Plan
+from flow.report import StepReport
+from hub.config import Project
+
+_SHOWN = 4
+
+
+def push(project: Project, target: str, approve_first: str | None = None) -> StepReport:
+    """Plan and apply. A target's first plan waits for a person, unless `approve_first` says who approves it now."""
+    began = time.monotonic()
+    made = plan(project, target)
+    if not made.calls:
+        report = StepReport("push", target, counts=dict(made.counts))
+    elif made.approval == "required" and not approve_first:
+        report = StepReport("push", target, "held", counts={"planned": len(made.calls)})
+        report.detail["lines"] = [f"the first plan for {target} waits for a person: crossdock apply {made.id}"]
+    else:
+        report = apply(project, made.id, approved_by=approve_first if made.approval == "required" else None).as_step()
+        report.counts = {**report.counts, **made.counts}
+    report.findings = [*made.findings, *report.findings]
+    report.detail["lines"] = [*report.detail.get("lines", []), *_kept(made)]
+    report.detail["plan"] = made.id
+    report.seconds = time.monotonic() - began
+    return report
+
+
+def _kept(made: Plan) -> list[str]:
+    """What is not sent and why, so that a person sees what waits for them."""
+    lines = []
+    for name, items in (("held", made.held), ("refused", made.refused), ("waiting", made.waiting)):
+        lines += [f"{name}: {one.operation} {one.stream} {one.key}: {one.reason}" for one in items[:_SHOWN]]
+        if len(items) > _SHOWN:
+            lines.append(f"{name}: and {len(items) - _SHOWN} more")
+    return lines
