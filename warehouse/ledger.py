@@ -88,7 +88,9 @@ class Sending:
 
 @dataclass(frozen=True, slots=True)
 class Intent:
-    """One call as it stands in the ledger. While `state` is open, it may or may not have happened."""
+    """One call as it stands in the ledger. `state` done: concluded; open: it may or may not have happened; held: so too,
+    and only a person can find out.
+    """
 
     id: int
     target: str
@@ -128,7 +130,7 @@ class Lock:
 class Result:
     """An outcome to be written for an intent. `found`: the record was found by its key, the call got no answer.
 
-    `close` ends an intent that would stay open, because repeating its call is harmless.
+    `close` ends an intent that would stay open, because repeating its call is harmless. `hold` leaves it to a person.
     """
 
     intent_id: int
@@ -136,6 +138,7 @@ class Result:
     duration: float = 0.0
     found: bool = False
     close: bool = False
+    hold: bool = False
 
 
 def idempotency_key(target: str, sending: Sending, basis: int) -> str:
@@ -379,7 +382,7 @@ class Ledger:
             "duration": result.duration,
         }
         connection.execute(insert(t.outcomes).values(written))
-        state = "done" if result.close or outcome.status in FINAL else "open"
+        state = "done" if result.close or outcome.status in FINAL else "held" if result.hold else "open"
         connection.execute(
             update(t.intents).where(i.id == result.intent_id).values(state=state, outcome_seq=seq, **said)
         )
@@ -389,7 +392,7 @@ class Ledger:
     def open_intents(self, target: str) -> list[Intent]:
         """Calls of which nobody knows whether they happened, oldest first."""
         query = (
-            select(t.intents).where(t.intents.c.target == target, t.intents.c.state == "open").order_by(t.intents.c.id)
+            select(t.intents).where(t.intents.c.target == target, t.intents.c.state != "done").order_by(t.intents.c.id)
         )
         with self._reading() as connection:
             return [_intent(row) for row in connection.execute(query)]
@@ -401,7 +404,7 @@ class Ledger:
         concluded = select(func.max(i.outcome_seq)).where(i.target == target).group_by(*record)
         applied = select(func.max(i.outcome_seq)).where(i.target == target, i.status == "applied").group_by(*record)
         query = select(t.intents).where(
-            i.target == target, or_(i.outcome_seq.in_(concluded), i.outcome_seq.in_(applied), i.state == "open")
+            i.target == target, or_(i.outcome_seq.in_(concluded), i.outcome_seq.in_(applied), i.state != "done")
         )
         with self._reading() as connection:
             return [_intent(row) for row in connection.execute(query.order_by(i.id))]
@@ -424,7 +427,7 @@ class Ledger:
     def erase(self, entity: str, hub_ids: Iterable[int]) -> int:
         """Blank payloads and messages of all concluded calls for these records; how many. Who was sent what stays known."""
         i = t.intents.c
-        mine = and_(i.entity == entity, i.hub_id.in_(list(hub_ids)), i.state != "open")
+        mine = and_(i.entity == entity, i.hub_id.in_(list(hub_ids)), i.state == "done")
         with self._engine.begin() as connection:
             bodies = t.payloads.c.id.in_(select(i.payload_id).where(mine))
             erased = update(t.payloads).where(bodies, t.payloads.c.body.is_not(None))

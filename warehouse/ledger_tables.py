@@ -102,7 +102,7 @@ intents = Table(
     Column("covers", Text, nullable=False, comment="operations whose content this call conveys too, with their hashes"),
     Column("plan_id", String(64), nullable=False),
     Column("run_id", String(120)),
-    Column("state", String(8), nullable=False, comment="open: it may or may not have happened"),
+    Column("state", String(8), nullable=False, comment="open, held (by a person), done"),
     Column("created_at", Instant, nullable=False),
     Column("attempted_at", Instant, nullable=False),
     Column("attempts", Integer, nullable=False),

@@ -1,0 +1,64 @@
+"""What the P codes mean: plan, apply, the ledger's locks, and the commands around them."""
+
+from __future__ import annotations
+
+CODES: dict[str, str] = {
+    "P101": """Nothing has been published yet.
+A plan is computed from the published snapshot, so that it never waits for the warehouse's writer.
+Do: crossdock run (or merge at least one system), then crossdock publish.""",
+    "P102": """A mapping of the target is not right.
+A push from a half-read mapping could write wrong values into somebody's system, so nothing is planned for this target.
+Do: crossdock lint shows every finding with line and column; correct them and plan again.""",
+    "P103": """The target is read only.
+A system is read only until crossdock.yaml says `write: true` and from which day (`from: 2026-11-01`) records are created.
+Do: add both to the system when it may be written; the first plan then still waits for a person.""",
+    "P104": """A mapping wants a call that the connector cannot make.
+Example: `operation: cancel` in a stream whose connector only writes create and change. Such calls are left out of the plan.
+Do: take the push out of the mapping, or add the operation to the stream's `writes` and to the connector's push.""",
+    "P105": """Two pushes cannot be told apart.
+The ledger knows a call by target, stream, entity, record and operation. Two mappings that both change the same entity in
+the same stream would overwrite each other's memory of what was sent.
+Do: write both as one push, or give one of them another operation.""",
+    "P106": """The SQL of a push does not run on the snapshot.
+The snapshot may be older than the mapping (a new entity or column), or the mapping uses what the model does not have.
+Do: crossdock publish; then crossdock compile SYSTEM/MAPPING shows the SQL, and --json the engineer's detail.""",
+    "P107": """There is no plan with this id, or the beginning that was given fits several.
+Do: crossdock plan TARGET computes one and prints its id; plans are kept for a week after they expired.""",
+    "P108": """The plan's file was changed after it was made.
+A plan's id is the digest of its calls: what was looked at is what is sent, and nothing else.
+Do: crossdock plan TARGET makes a new one.""",
+    "P201": """The plan has expired.
+A plan holds for 24 hours: what it shows was true when it was made.
+Do: crossdock plan TARGET.""",
+    "P202": """The first plan for a target waits for a person.
+The first push shows every misunderstanding of a mapping at once, so no automatic run makes it.
+Do: read the plan (crossdock plan TARGET), then crossdock apply ID: applying by hand is approving it.""",
+    "P203": """The target gave no answer to several calls in a row and was left alone.
+The calls that were made have their intents in the ledger: the next push looks each of them up before anything is repeated.
+Do: see whether the system is up (crossdock check SYSTEM) and push again.""",
+    "P204": """A connector failed in a way of its own while it pushed.
+This is a defect in the connector, not in the data: it raised something that is no crossdock error, or gave another number
+of outcomes than it was given changes. What happened to the calls is not known; they stay open and are looked up.
+Do: correct the connector; its detail names the file and line.""",
+    "P206": """A call was refused, not supported, left without an answer, or skipped because something it depends on failed.
+A refusal for a reason in the data is not repeated until the payload changes: correct the record or the mapping, and it is
+planned anew. Where the reason lay elsewhere (the customer was blocked): crossdock plan TARGET --retry KEY.
+Do: crossdock trace ENTITY KEY shows what was sent and what the target said.""",
+    "P208": """An open call could not be closed by hand.
+Only a call that waits for a person is told what became of it, and a created record needs the id that the target gave it.
+Do: crossdock plan TARGET lists what is held.""",
+    "P301": """Another process pushes to this target.
+Two at once could send a record twice or in the wrong order, so one holds a lock while it works.
+Do: wait until it has finished. If it died on this machine the lock is taken over at once, else after ten minutes.""",
+    "P302": """This process has lost its lock to another one.
+It was silent for too long (a suspended machine, a call without an end), so that another took over. What it wanted to write
+was refused, for the other may have done the same in the meantime.
+Do: nothing; what it left open is looked up by the next push.""",
+    "P401": """There is no such entity.
+Do: crossdock trace ENTITY KEY takes a canonical entity: customer, sales_order, product.""",
+    "P501": """This is no run id.
+A run's id begins with the instant at which it started, as in 20261120T120000000000-cart-1f2e3d.
+Do: take it from the list of runs: crossdock query "select run_id from ops.runs".""",
+    "P502": """There is no code of this name.
+Do: codes are a letter and three digits, as they stand in a finding: crossdock explain M104.""",
+}

@@ -1,0 +1,266 @@
+"""Send calls, effectively once: intent before call, outcome after it, and nothing repeated of which it is not known what became.
+
+intent → call → outcome          the way it goes
+intent → call → silence          look the key up: found → applied; absent → the same call again, with the same key
+intent → death                   the next push settles what is open before it sends anything (flow/settle.py)
+"""
+
+from __future__ import annotations
+
+import random
+import re
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from flow.plan_file import Call
+from flow.settle import NEVER_ARRIVED, NO_ANSWER, look_up, sleep_until
+from hub import canonical
+from hub.connector import Change, Connector, Outcome, Stream
+from hub.errors import ConfigurationError, CrossdockError, StreamError, TransientError
+from hub.failpoints import failpoint
+from hub.secrets import redact
+from warehouse.ledger import Intent, Ledger, Lock, Result, Sending
+
+# What may be repeated in a message: numbers, and codes in capitals that are no tax numbers (DE123456789).
+_CODE = re.compile(r"(?![A-Z]{2}[0-9A-Z]*\d{6})[0-9A-Z._/-]+")
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """`attempts` of one call in a run; `backoff` and `longest` seconds between them, doubled each time with jitter.
+
+    `patience` seconds pass before an unanswered call is looked up. After `breaker` batches in a row without any answer
+    the target is left alone. `lock_seconds` must be longer than the longest call.
+    """
+
+    attempts: int = 4
+    backoff: float = 0.5
+    longest: float = 30.0
+    patience: float = 1.0
+    breaker: int = 3
+    lock_seconds: float = 600.0
+    sleep: Callable[[float], None] = time.sleep
+
+
+@dataclass(frozen=True, slots=True)
+class Ready:
+    """A call whose ids are all known: `payload` is what will be sent, `fingerprint` its digest."""
+
+    call: Call
+    payload: dict[str, Any]
+    fingerprint: str
+    covers: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """What became of a call, for the report. The message holds nothing of the payload that could be personal."""
+
+    call: Call
+    status: str
+    external_id: str | None = None
+    message: str = ""
+
+
+@dataclass(slots=True)
+class _Open:
+    """An intent on its way, with what was heard last."""
+
+    intent: Intent
+    change: Change
+    outcome: Outcome = Outcome("unknown")
+    duration: float = 0.0
+
+
+class Sender:
+    """Sends batches to one target under its lock. `silent` counts batches in a row that got no answer at all."""
+
+    def __init__(
+        self,
+        connector: Connector,
+        ledger: Ledger,
+        lock: Lock,
+        target: str,
+        plan_id: str,
+        run_id: str | None,
+        settings: Settings,
+    ) -> None:
+        self.connector, self.ledger, self.lock, self.target = connector, ledger, lock, target
+        self.plan_id, self.run_id, self.settings = plan_id, run_id, settings
+        self.silent = 0
+
+    def send(self, stream: Stream, batch: Sequence[Ready]) -> list[Sent]:
+        """Make the calls of a batch; all of one operation. Raises what stops the target: its intents then stay open."""
+        sendings = [sending(ready) for ready in batch]
+        intents = self.ledger.intend(self.lock, self.target, sendings, self.plan_id, self.run_id)
+        failpoint("push.intent_written")
+        waiting = {
+            intent.id: _Open(intent, _change(intent, ready.payload))
+            for intent, ready in zip(intents, batch, strict=True)
+        }
+        final = self._until_known(stream, waiting)
+        self.silent = self.silent + 1 if all(_is_silent(one.outcome) for one in final.values()) else 0
+        return [_sent(ready.call, final[intent.id].outcome) for intent, ready in zip(intents, batch, strict=True)]
+
+    def resend(self, stream: Stream, intent: Intent) -> Outcome:
+        """The same call once more, with the same key and payload: for a target where only that tells what became of it."""
+        body = self.ledger.payload(intent.payload_id)
+        if body is None:
+            outcome = Outcome("unknown", message="no answer came, and what was sent has been erased")
+            self.ledger.conclude(self.lock, [Result(intent.id, outcome, hold=True)])
+            return outcome
+        self.ledger.again(self.lock, [intent.id])
+        failpoint("push.intent_written")
+        final = self._until_known(stream, {intent.id: _Open(intent, _change(intent, canonical.loads(body)))})
+        return final[intent.id].outcome
+
+    def _until_known(self, stream: Stream, waiting: dict[int, _Open]) -> dict[int, _Open]:
+        """Call, and call again what may be called again, until every outcome is written or the attempts are used up."""
+        done: dict[int, _Open] = {}
+        for attempt in range(1, self.settings.attempts + 1):
+            retry_after = self._call(stream, list(waiting.values()))
+            failpoint("push.after_call")
+            last = attempt == self.settings.attempts
+            results = [result for one in waiting.values() if (result := self._judge(stream, one, last))]
+            self.ledger.conclude(self.lock, results)
+            failpoint("push.outcome_written")
+            for result in results:
+                one = waiting.pop(result.intent_id)
+                done[result.intent_id] = replace(one, outcome=result.outcome)
+            if not waiting:
+                break
+            self._pause(attempt, retry_after)
+            self.ledger.again(self.lock, list(waiting))
+        return done
+
+    def _call(self, stream: Stream, calls: Sequence[_Open]) -> float | None:
+        """Make one call for all of them; silence is an unknown outcome. Seconds the target asked to be left alone, or None."""
+        started = time.monotonic()
+        retry_after = None
+        try:
+            outcomes = self.connector.push(stream.name, [one.change for one in calls])
+        except ConfigurationError:
+            raise
+        except (TransientError, StreamError) as error:
+            outcomes = [Outcome("unknown", message=error.what, request_id=error.request_id)] * len(calls)
+            retry_after = error.retry_after
+        except CrossdockError:
+            raise
+        except Exception as error:
+            raise self._broken(stream, f"raised {type(error).__name__}", _origin(error)) from error
+        if len(outcomes) != len(calls):
+            raise self._broken(stream, f"gave {len(outcomes)} outcomes for {len(calls)} changes", "")
+        duration = time.monotonic() - started
+        for one, outcome in zip(calls, outcomes, strict=True):
+            one.outcome, one.duration = _clean(outcome, one), duration
+        return retry_after
+
+    def _broken(self, stream: Stream, what: str, detail: str) -> StreamError:
+        return StreamError(
+            "P204",
+            f"the connector {self.connector.name} {what} while it pushed {stream.name}",
+            place=f"{self.target}.{stream.name}",
+            fix="the calls stay open and are looked up by the next push; the connector has to be corrected",
+            detail=detail,
+        )
+
+    def _judge(self, stream: Stream, one: _Open, last: bool) -> Result | None:
+        """The result to be written, or None where the call is made again."""
+        outcome = one.outcome
+        if outcome.status == "rejected" and outcome.transient and not last:
+            return None
+        if outcome.status != "unknown":
+            close = outcome.status == "pending" and one.intent.operation not in ("create", "upsert")
+            return Result(one.intent.id, outcome, one.duration, close=close)
+        sleep_until(one.intent.attempted_at, self.settings.patience, self.settings.sleep)
+        known = look_up(self.connector, stream, one.intent)
+        if known.kind == "applied":
+            found = replace(outcome, status="applied", id=known.id, message="found by its key")
+            return Result(one.intent.id, found, one.duration, found=True)
+        if known.kind == "person":
+            return Result(one.intent.id, replace(outcome, message=known.reason), one.duration, hold=True)
+        if not last:
+            return None
+        if known.kind == "absent":
+            absent = replace(
+                outcome, status="rejected", transient=True, message=_joined(NEVER_ARRIVED, outcome.message)
+            )
+            return Result(one.intent.id, absent, one.duration)
+        if known.kind == "repeat":
+            harmless = replace(outcome, message=_joined(NO_ANSWER, outcome.message))
+            return Result(one.intent.id, harmless, one.duration, close=True)
+        return Result(one.intent.id, replace(outcome, message=known.reason or outcome.message), one.duration)
+
+    def _pause(self, attempt: int, retry_after: float | None) -> None:
+        delay = min(self.settings.longest, self.settings.backoff * 2 ** (attempt - 1))
+        wanted = max(delay * random.uniform(0.5, 1.0), min(retry_after or 0.0, self.settings.longest))
+        self.settings.sleep(wanted)
+
+
+def sending(ready: Ready) -> Sending:
+    call = ready.call
+    return Sending(
+        stream=call.stream,
+        entity=call.entity,
+        hub_id=call.hub_id,
+        operation=call.operation,
+        key=call.key,
+        payload=canonical.dumps(ready.payload),
+        fingerprint=ready.fingerprint,
+        external_id=call.external_id,
+        covers=ready.covers,
+    )
+
+
+def _change(intent: Intent, payload: dict[str, Any]) -> Change:
+    operation: Any = intent.operation
+    return Change(operation, intent.business_key, payload, intent.idempotency_key, id=intent.external_id)
+
+
+def _clean(outcome: Outcome, one: _Open) -> Outcome:
+    """Without secrets or personal values in the message; a creation without an id is not known to have happened."""
+    message = mask(redact(outcome.message), one.change.payload)
+    if (
+        outcome.status == "applied"
+        and one.intent.operation in ("create", "upsert")
+        and not (outcome.id or one.change.id)
+    ):
+        return replace(outcome, status="unknown", message=_joined("the target gave no id", message))
+    return replace(outcome, message=message)
+
+
+def mask(message: str, payload: Any) -> str:
+    """`message` without the payload's names, addresses, e-mails and telephone numbers; codes and numbers stay readable."""
+    for text in sorted(set(_texts(payload)), key=len, reverse=True):
+        message = message.replace(text, "***")
+    return re.sub(r"[\w.+-]+@[\w-]+(\.[\w-]+)+", "***", message)
+
+
+def _texts(value: Any) -> list[str]:
+    if isinstance(value, dict):
+        return [text for inner in value.values() for text in _texts(inner)]
+    if isinstance(value, list):
+        return [text for inner in value for text in _texts(inner)]
+    return [value] if isinstance(value, str) and len(value) >= 3 and not _CODE.fullmatch(value) else []
+
+
+def _is_silent(outcome: Outcome) -> bool:
+    return outcome.status == "unknown" or (outcome.status == "rejected" and outcome.transient)
+
+
+def _sent(call: Call, outcome: Outcome) -> Sent:
+    return Sent(call, outcome.status, outcome.id or call.external_id, outcome.message)
+
+
+def _joined(first: str, second: str) -> str:
+    return f"{first} ({second})" if second else first
+
+
+def _origin(error: BaseException) -> str:
+    """Where in the connector it happened; the error's own text may hold personal values."""
+    frame = error.__traceback__
+    while frame and frame.tb_next:
+        frame = frame.tb_next
+    return f"{frame.tb_frame.f_code.co_filename.rsplit('/', 1)[-1]}:{frame.tb_lineno}" if frame else ""
