@@ -1,0 +1,210 @@
+"""Read the mapping files of a project and of the built-in folder behind it into `syntax` values.
+
+    mappings = load(project.folders("mappings"), model)
+    mappings["cart/orders"]; mappings.of("cart"); mappings.findings
+
+Nothing is compiled here: `lint.py` says whether what was written makes sense.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from hub import yaml
+from hub.entity import Model
+from hub.errors import ConfigurationError, Place
+from hub.findings import Finding, did_you_mean
+from mappings import shapes
+from mappings.read import Reader, ValueMaps
+from mappings.syntax import Mapping
+
+_SYSTEM = re.compile(r"[a-z][a-z0-9_]{0,40}")
+_STEM = re.compile(r"[a-z][a-z0-9_]{0,60}(\.[a-z][a-z0-9_]{0,60}){0,3}")
+_NO_MAPPINGS = ("values",)
+MAX_SAMPLE = 5_000_000
+
+
+class Mappings:
+    """All mappings by name (`cart/orders`), in order of name, and what is wrong with their files."""
+
+    def __init__(self, mappings: dict[str, Mapping], findings: list[Finding]) -> None:
+        self.by_name, self.findings = mappings, findings
+
+    def __getitem__(self, name: str) -> Mapping:
+        """Raises ConfigurationError M130 where there is no such mapping."""
+        if name not in self.by_name:
+            fix = did_you_mean(name, self.by_name) or f"there are: {', '.join(self.by_name) or 'none'}"
+            raise ConfigurationError("M130", f"there is no mapping '{name}'", place="mappings", fix=fix)
+        return self.by_name[name]
+
+    def __iter__(self) -> Iterator[Mapping]:
+        return iter(self.by_name.values())
+
+    def __len__(self) -> int:
+        return len(self.by_name)
+
+    def of(self, system: str) -> list[Mapping]:
+        """The mappings of a system."""
+        return [mapping for mapping in self if mapping.system == system]
+
+
+def load(folders: Sequence[Path], model: Model, only: Sequence[str] | None = None) -> Mappings:
+    """Read all mappings (of the systems in `only`). A file in an earlier folder stands before one of its name behind it."""
+    loader = _Loader(folders, only)
+    mappings = {name: loader.mapping(name) for name in loader.names()}
+    made = {name: mapping for name, mapping in mappings.items() if mapping is not None}
+    ordinals: dict[str, int] = {}
+    for name, mapping in made.items():
+        ordinals[mapping.system] = ordinals.get(mapping.system, -1) + 1
+        made[name] = replace(mapping, ordinal=ordinals[mapping.system], sample=loader.sample(mapping))
+    return Mappings(made, loader.findings)
+
+
+class _Loader:
+    def __init__(self, folders: Sequence[Path], only: Sequence[str] | None) -> None:
+        self.folders = list(folders)
+        self.findings: list[Finding] = []
+        self.files: dict[str, list[Path]] = {}
+        self.maps: dict[str, ValueMaps] = {}
+        self.samples: dict[tuple[str, str], shapes.Shape | None] = {}
+        for folder in self.folders:
+            for path in sorted(folder.glob("*/*.yaml")):
+                if only is None or path.parent.name in only:
+                    self._found(path)
+
+    def _found(self, path: Path) -> None:
+        system, stem = path.parent.name, path.stem
+        if not _SYSTEM.fullmatch(system) or not _STEM.fullmatch(stem):
+            fix = "lower case letters, digits and _, parts joined by a dot: cart/orders.customer.yaml"
+            self.findings.append(
+                Finding("M117", f"'{system}/{stem}' is no name for a mapping", Place(shown(path)), fix)
+            )
+        elif stem not in _NO_MAPPINGS:
+            self.files.setdefault(f"{system}/{stem}", []).append(path)
+
+    def names(self) -> list[str]:
+        return sorted(self.files)
+
+    def mapping(self, name: str) -> Mapping | None:
+        node = self._node(name, 0, ())
+        if node is None:
+            return None
+        system = name.partition("/")[0]
+        return Reader(self.findings, self._maps(system)).mapping(node, name, system)
+
+    def _node(self, name: str, behind: int, path: tuple[tuple[str, int], ...]) -> yaml.Node | None:
+        """The file's content with what it extends merged in. `behind`: which of the files of this name, 0 the first."""
+        file = self.files[name][behind]
+        content, findings = yaml.load(file, shown(file))
+        self.findings += findings
+        if not isinstance(content, yaml.Node):
+            if not findings:
+                what = Finding(
+                    "M101", "the file holds no mapping", Place(shown(file), 1, 1), "write stream: and entity:"
+                )
+                self.findings.append(what)
+            return None
+        base_name = content.get("extends")
+        if base_name is None:
+            return content
+        at = content.value_places["extends"]
+        next_behind = behind + 1 if base_name == name else 0
+        if base_name not in self.files or next_behind >= len(self.files[base_name]):
+            fix = did_you_mean(str(base_name), self.files) or "name it like cart/orders"
+            if base_name == name:
+                fix = "no file of this name lies behind this one"
+            self.findings.append(Finding("M116", f"there is no mapping '{base_name}' to extend", at, fix))
+            return None
+        if (base_name, next_behind) in path:
+            self.findings.append(Finding("M116", f"'{name}' extends itself", at, "break the circle"))
+            return None
+        base = self._node(base_name, next_behind, (*path, (name, behind)))
+        return None if base is None else merged(base, content)
+
+    def _maps(self, system: str) -> ValueMaps:
+        if system not in self.maps:
+            maps = ValueMaps(self.findings)
+            for folder in reversed(self.folders):
+                maps.add(folder / "values.yaml", shown)
+            for folder in reversed(self.folders):
+                maps.add(folder / system / "values.yaml", shown)
+            self.maps[system] = maps
+        return self.maps[system]
+
+    def sample(self, mapping: Mapping) -> shapes.Shape | None:
+        """The shape that `<stream>.sample.json` beside the mapping shows, in the first folder that has one."""
+        key = (mapping.system, mapping.stream)
+        if key not in self.samples:
+            self.samples[key] = self._sample(*key)
+        return self.samples[key]
+
+    def _sample(self, system: str, stream: str) -> shapes.Shape | None:
+        import json
+
+        if not _SYSTEM.fullmatch(stream):
+            return None
+        for folder in self.folders:
+            path = folder / system / f"{stream}.sample.json"
+            if not path.is_file():
+                continue
+            try:
+                if path.stat().st_size > MAX_SAMPLE:
+                    raise ValueError(f"more than {MAX_SAMPLE:,} bytes")
+                return shapes.of_sample(json.loads(path.read_bytes()))
+            except (ValueError, RecursionError) as error:
+                self.findings.append(
+                    Finding("M131", f"the sample is not JSON: {error}", Place(shown(path)), "mend or remove it")
+                )
+                return None
+        return None
+
+
+def merged(base: yaml.Node, own: yaml.Node) -> yaml.Node:
+    """What `own` says over `base`: settings one by one, and within `fields` and `children` each name for itself.
+
+    Examples are not inherited: they need not hold any more.
+    """
+    made = _copy(base)
+    made.place = own.place
+    for name in ("examples", "extends"):
+        made.pop(name, None)
+    for key, value in own.items():
+        before = made.get(key)
+        if key in ("fields", "children") and isinstance(before, yaml.Node) and isinstance(value, yaml.Node):
+            value = _over(before, value, deep=key == "children")
+        made[key] = value
+        made.key_places[key], made.value_places[key] = own.key_places[key], own.value_places[key]
+    return made
+
+
+def _over(base: yaml.Node, own: yaml.Node, deep: bool) -> yaml.Node:
+    made = _copy(base)
+    for key, value in own.items():
+        before = made.get(key)
+        if value is None:
+            made.pop(key, None)
+            continue
+        if deep and isinstance(before, yaml.Node) and isinstance(value, yaml.Node):
+            value = merged(before, value)
+        made[key] = value
+        made.key_places[key], made.value_places[key] = own.key_places[key], own.value_places[key]
+    return made
+
+
+def _copy(node: yaml.Node) -> yaml.Node:
+    made = yaml.Node(node.place)
+    made.update(node)
+    made.key_places.update(node.key_places)
+    made.value_places.update(node.value_places)
+    return made
+
+
+def shown(path: Path) -> str:
+    """A path as findings show it: relative to the current folder where it lies in it."""
+    try:
+        return str(path.relative_to(Path.cwd()))
+    except ValueError:
+        return str(path)

@@ -1,0 +1,413 @@
+"""From YAML nodes to `syntax` values. Whatever does not fit is a finding with its place, and reading goes on."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from decimal import Decimal
+from pathlib import Path
+from typing import Any, cast, get_args
+
+from hub import yaml
+from hub.connector import Operation
+from hub.errors import Place
+from hub.findings import Finding, did_you_mean
+from mappings.syntax import (
+    Child,
+    Example,
+    Expr,
+    Field,
+    Hold,
+    Mapping,
+    Push,
+    PushChild,
+    PushField,
+    Rejection,
+    Unmapped,
+    ValueMap,
+)
+
+_TOP = (
+    "extends",
+    "stream",
+    "entity",
+    "each",
+    "key",
+    "version",
+    "when",
+    "fields",
+    "children",
+    "push",
+    "examples",
+    "doc",
+)
+_FIELD = ("at", "ref", "values", "unmapped", "default", "required", "doc")
+_CHILD = ("each", "key", "when", "fields")
+_PUSH = ("operation", "stream", "entity", "key", "when", "since", "hold", "fields", "children", "doc")
+_PUSH_FIELD = ("at", "value", "values", "ref", "doc")
+_PUSH_CHILD = ("each", "when", "fields")
+_EXAMPLE = ("name", "given", "expect", "rejects", "excluded", "push")
+_OPERATIONS: tuple[str, ...] = get_args(Operation)
+_POLICIES: tuple[str, ...] = get_args(Unmapped)
+
+
+def scalar(value: Any) -> str | None:
+    """A YAML scalar as text: true, 12, 1.50, plain text. None where it is no scalar."""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return str(value) if isinstance(value, (str, int, Decimal)) else None
+
+
+class ValueMaps:
+    """The value maps that a system may use: its own before those of all systems, the project's before the built-in."""
+
+    def __init__(self, findings: list[Finding]) -> None:
+        self.findings = findings
+        self.by_name: dict[str, ValueMap] = {}
+
+    def add(self, path: Path, shown: Callable[[Path], str]) -> None:
+        """Read a `values.yaml`, over what was read before."""
+        if not path.is_file():
+            return
+        content, findings = yaml.load(path, shown(path))
+        known = {str(finding) for finding in self.findings}  # a file of all systems is read once for each
+        self.findings += [finding for finding in findings if str(finding) not in known]
+        if isinstance(content, yaml.Node):
+            for name, node in content.items():
+                made = self._map(name, node, content.key_places[name], known)
+                if made:
+                    self.by_name[name] = made
+
+    def _map(self, name: str, node: Any, place: Place, known: set[str]) -> ValueMap | None:
+        wrong: list[Finding] = []
+        long = isinstance(node, yaml.Node) and isinstance(node.get("in"), yaml.Node)
+        inward = self._pairs(node["in"] if long else node, name, place, wrong)
+        outward = self._pairs(node["out"], name, place, wrong) if long and "out" in node else None
+        if long:
+            wrong += _unknown(node, ("in", "out"))
+        self.findings += [finding for finding in wrong if str(finding) not in known]
+        if wrong:
+            return None
+        if outward is not None:
+            return ValueMap(name, place, inward, outward)
+        backwards: dict[str, list[str]] = {}
+        for theirs, ours in inward.items():
+            backwards.setdefault(ours, []).append(theirs)
+        ambiguous = tuple(ours for ours, theirs in backwards.items() if len(theirs) > 1)
+        return ValueMap(name, place, inward, {ours: theirs[0] for ours, theirs in backwards.items()}, ambiguous)
+
+    def _pairs(self, node: Any, name: str, place: Place, wrong: list[Finding]) -> dict[str, str]:
+        if not isinstance(node, yaml.Node) or not node:
+            wrong.append(Finding("M101", f"the value map '{name}' holds no pairs", place, "write {theirs: ours}"))
+            return {}
+        made = {}
+        for theirs, ours in node.items():
+            text = scalar(ours)
+            if text is None or not text:
+                wrong.append(Finding("M101", f"'{theirs}' has no value", node.key_places[theirs], "write theirs: ours"))
+            else:
+                made[theirs] = text
+        return made
+
+
+class Reader:
+    """Reads one file's nodes."""
+
+    def __init__(self, findings: list[Finding], maps: ValueMaps) -> None:
+        self.findings, self.maps = findings, maps
+
+    def wrong(self, code: str, what: str, place: Place, fix: str = "") -> None:
+        self.findings.append(Finding(code, what, place, fix))
+
+    # -- the file
+
+    def mapping(self, node: yaml.Node, name: str, system: str) -> Mapping | None:
+        self.findings += _unknown(node, _TOP)
+        stream, entity = self._word(node, "stream"), self._word(node, "entity")
+        if stream is None or entity is None:
+            return None
+        pushes = self._pushes(node, stream, entity)
+        reads = "fields" in node or "key" in node
+        if not reads and not pushes:
+            self.wrong("M103", "the mapping neither reads nor pushes", node.place, "write key: and fields:, or push:")
+            return None
+        key = self._expr(node, "key")
+        fields = self._fields(node)
+        if reads and key is None and "key" not in node:
+            self.wrong("M103", "nothing says which id a row has", node.place, "write key: <path of the system's id>")
+        if reads and not fields:
+            self.wrong("M103", "the mapping reads no field", node.place, "write fields:")
+        return Mapping(
+            name=name,
+            system=system,
+            place=node.place,
+            stream=stream,
+            entity=entity,
+            key=key,
+            fields=fields,
+            children=self._children(node),
+            push=pushes,
+            examples=self._examples(node),
+            each=self._expr(node, "each"),
+            version=self._expr(node, "version"),
+            when=self._expr(node, "when"),
+            extends=node.get("extends"),
+        )
+
+    def _word(self, node: yaml.Node, key: str) -> str | None:
+        value = node.get(key)
+        if isinstance(value, str) and value:
+            return value
+        place = node.value_places.get(key, node.place)
+        self.wrong("M103", f"nothing says which {key} this is about", place, f"write {key}: <name>")
+        return None
+
+    def _expr(self, node: yaml.Node, key: str) -> Expr | None:
+        if node.get(key) is None:
+            return None
+        text = scalar(node[key])
+        if text is None:
+            self.wrong("M101", f"'{key}' is a path or an expression", node.value_places[key], "write it on one line")
+            return None
+        return Expr(text, node.value_places[key])
+
+    def _node(self, parent: yaml.Node, key: str, fix: str) -> yaml.Node | None:
+        value = parent.get(key)
+        if value is None or isinstance(value, yaml.Node):
+            return value
+        self.wrong("M101", f"'{key}' holds names with values", parent.value_places[key], fix)
+        return None
+
+    # -- inbound
+
+    def _fields(self, node: yaml.Node) -> tuple[Field, ...]:
+        fields = self._node(node, "fields", "write fields: {column: path}")
+        made = [self._field(name, fields) for name in fields or () if fields and fields[name] is not None]
+        return tuple(field for field in made if field is not None)
+
+    def _field(self, name: str, fields: yaml.Node) -> Field | None:
+        value, place = fields[name], fields.key_places[name]
+        if not isinstance(value, yaml.Node):
+            at = self._expr(fields, name)
+            return None if at is None else Field(name, place, at)
+        self.findings += _unknown(value, _FIELD)
+        at = self._expr(value, "at")
+        if at is None:
+            if "at" not in value:
+                self.wrong("M103", f"'{name}' says not where its value stands", place, "write {at: path, …}")
+            return None
+        default = scalar(value["default"]) if value.get("default") is not None else None
+        policy = value.get("unmapped", "reject")
+        values = self._values(value)
+        if policy not in _POLICIES:
+            self.wrong("M114", f"'{policy}' is no policy", value.value_places["unmapped"], "reject, pass or default")
+            policy = "reject"
+        elif policy == "default" and default is None:
+            self.wrong("M114", "there is no default", value.value_places["unmapped"], "write default: <value>")
+        if "unmapped" in value and "values" not in value:
+            self.wrong("M114", "nothing is mapped here", value.key_places["unmapped"], "write values: <value map>")
+        if value.get("required") not in (None, True, False):
+            self.wrong("M101", "'required' is true or false", value.value_places["required"])
+        ref = value.get("ref")
+        if ref is not None and not isinstance(ref, str):
+            self.wrong("M101", "'ref' names an entity", value.value_places["ref"])
+            ref = None
+        return Field(name, place, at, ref, values, cast(Unmapped, policy), default, value.get("required") is True)
+
+    def _values(self, node: yaml.Node) -> ValueMap | None:
+        name = node.get("values")
+        if name is None:
+            return None
+        if name not in self.maps.by_name:
+            fix = (
+                did_you_mean(str(name), self.maps.by_name)
+                or f"there are: {', '.join(sorted(self.maps.by_name)) or 'none'}"
+            )
+            self.wrong("M111", f"there is no value map '{name}'", node.value_places["values"], fix)
+            return None
+        return self.maps.by_name[str(name)]
+
+    def _children(self, node: yaml.Node) -> tuple[Child, ...]:
+        children = self._node(node, "children", "write children: {entity: {each: path, key: path, fields: {…}}}")
+        made = []
+        for entity, value in (children or {}).items():
+            for part, place in _parts(value, cast(yaml.Node, children).key_places[entity]):
+                if not isinstance(part, yaml.Node):
+                    self.wrong("M101", f"'{entity}' holds each, key and fields", place, "write {each: path, …}")
+                    continue
+                self.findings += _unknown(part, _CHILD)
+                key = self._expr(part, "key")
+                if key is None:
+                    self.wrong("M103", f"nothing says which key a {entity} has", place, "write key: <path of its id>")
+                    continue
+                fields = self._fields(part)
+                if not fields:
+                    self.wrong("M103", f"the {entity} reads no field", place, "write fields:")
+                made.append(Child(entity, place, key, fields, self._expr(part, "each"), self._expr(part, "when")))
+        return tuple(made)
+
+    # -- outbound
+
+    def _pushes(self, node: yaml.Node, stream: str, entity: str) -> tuple[Push, ...]:
+        made = []
+        for part, place in _parts(node.get("push"), node.key_places.get("push", node.place)):
+            if not isinstance(part, yaml.Node):
+                if part is not None:
+                    self.wrong("M101", "a push holds operation and fields", place, "write push: {operation: create, …}")
+                continue
+            self.findings += _unknown(part, _PUSH)
+            operation = part.get("operation")
+            if operation not in _OPERATIONS:
+                fix = did_you_mean(str(operation), _OPERATIONS) or f"one of {', '.join(_OPERATIONS)}"
+                self.wrong("M119", f"'{operation}' is no operation", part.value_places.get("operation", place), fix)
+                continue
+            made.append(
+                Push(
+                    operation=cast(Operation, operation),
+                    place=place,
+                    stream=str(part.get("stream") or stream),
+                    entity=str(part.get("entity") or entity),
+                    fields=self._push_fields(part),
+                    key=self._expr(part, "key"),
+                    when=self._expr(part, "when"),
+                    since=self._expr(part, "since"),
+                    hold=self._holds(part),
+                    children=self._push_children(part),
+                )
+            )
+        return tuple(made)
+
+    def _push_fields(self, node: yaml.Node) -> tuple[PushField, ...]:
+        items = node.get("fields")
+        if not isinstance(items, yaml.Items):
+            place = node.value_places.get("fields", node.place)
+            self.wrong("M101", "the fields of a push are a list", place, "write fields: [name, {note: {at: path}}]")
+            return ()
+        made = [self._push_field(item, place) for item, place in zip(items, items.item_places, strict=True)]
+        return tuple(field for field in made if field is not None)
+
+    def _push_field(self, item: Any, place: Place) -> PushField | None:
+        if isinstance(item, str):
+            return PushField(item, place, bare=True)
+        if not isinstance(item, yaml.Node) or len(item) != 1:
+            self.wrong("M101", "one name in each item of the list", place, "write - name, or - name: {at: path}")
+            return None
+        name, value = next(iter(item.items()))
+        if not isinstance(value, yaml.Node):
+            self.wrong("M101", f"'{name}' says not how", item.value_places[name], "write - name: {at: path}")
+            return None
+        self.findings += _unknown(value, _PUSH_FIELD)
+        at = self._expr(value, "at")
+        if at is None:
+            self.wrong(
+                "M103", f"'{name}' says not where it goes", item.key_places[name], "write at: <place in the payload>"
+            )
+            return None
+        ref = value.get("ref")
+        return PushField(
+            name,
+            item.key_places[name],
+            at,
+            self._expr(value, "value"),
+            self._values(value),
+            None if ref is None else str(ref),
+        )
+
+    def _push_children(self, node: yaml.Node) -> tuple[PushChild, ...]:
+        children = self._node(node, "children", "write children: {entity: {each: path, fields: […]}}")
+        made = []
+        for entity, value in (children or {}).items():
+            for part, place in _parts(value, cast(yaml.Node, children).key_places[entity]):
+                if not isinstance(part, yaml.Node):
+                    self.wrong("M101", f"'{entity}' holds each and fields", place)
+                    continue
+                self.findings += _unknown(part, _PUSH_CHILD)
+                each = self._expr(part, "each")
+                if each is None:
+                    self.wrong(
+                        "M103", f"nothing says where the {entity} rows go", place, "write each: <list in the payload>"
+                    )
+                    continue
+                made.append(PushChild(entity, place, each, self._push_fields(part), self._expr(part, "when")))
+        return tuple(made)
+
+    def _holds(self, node: yaml.Node) -> tuple[Hold, ...]:
+        made = []
+        for part, place in _parts(node.get("hold"), node.value_places.get("hold", node.place)):
+            if part is None:
+                continue
+            if not isinstance(part, yaml.Node) or not isinstance(part.get("reason"), str) or part.get("when") is None:
+                self.wrong("M103", "a hold needs when and reason", place, "write - {when: condition, reason: text}")
+                continue
+            self.findings += _unknown(part, ("when", "reason"))
+            when = self._expr(part, "when")
+            if when is not None:
+                made.append(Hold(when, part["reason"], place))
+        return tuple(made)
+
+    # -- examples
+
+    def _examples(self, node: yaml.Node) -> tuple[Example, ...]:
+        made = []
+        for part, place in _parts(node.get("examples"), node.value_places.get("examples", node.place)):
+            if part is None:
+                continue
+            if not isinstance(part, yaml.Node) or part.get("given") is None:
+                self.wrong("M128", "an example needs given", place, "write - {name: …, given: {…}, expect: {…}}")
+                continue
+            self.findings += _unknown(part, _EXAMPLE)
+            outcomes = [key for key in ("expect", "rejects", "excluded") if part.get(key) not in (None, False)]
+            if len(outcomes) != 1:
+                self.wrong("M128", "an example says one of expect, rejects, excluded", place)
+                continue
+            made.append(self._example(part, place))
+        return tuple(made)
+
+    def _example(self, part: yaml.Node, place: Place) -> Example:
+        expect = None
+        if part.get("expect") is not None:
+            expect = tuple(plain(row) for row, _ in _parts(part["expect"], place) if isinstance(row, yaml.Node))
+        rejects = []
+        for one, at in _parts(part.get("rejects"), place):
+            if isinstance(one, str):
+                rejects.append(Rejection(one))
+            elif isinstance(one, yaml.Node) and isinstance(one.get("field"), str):
+                self.findings += _unknown(one, ("field", "rule"))
+                rejects.append(Rejection(one["field"], one.get("rule")))
+            elif one is not None:
+                self.wrong("M128", "rejects names a field", at, "write rejects: {field: name, rule: cast}")
+        return Example(
+            name=str(part.get("name") or f"line {place.line}"),
+            place=place,
+            given=plain(part["given"]),
+            expect=expect,
+            rejects=tuple(rejects),
+            excluded=part.get("excluded") is True,
+            push=None if part.get("push") is None else str(part["push"]),
+        )
+
+
+def plain(value: Any) -> Any:
+    """A YAML value without its places."""
+    if isinstance(value, yaml.Node):
+        return {key: plain(part) for key, part in value.items()}
+    return [plain(part) for part in value] if isinstance(value, list) else value
+
+
+def _parts(value: Any, place: Place) -> list[tuple[Any, Place]]:
+    """One thing or a list of things, each with its place."""
+    if isinstance(value, yaml.Items):
+        return list(zip(value, value.item_places, strict=True))
+    return [(value, value.place if isinstance(value, yaml.Node) else place)]
+
+
+def _unknown(node: yaml.Node, known: Sequence[str]) -> list[Finding]:
+    return [
+        Finding(
+            "M102",
+            f"unknown setting '{key}'",
+            node.key_places[key],
+            did_you_mean(key, known) or f"known: {', '.join(known)}",
+        )
+        for key in node
+        if key not in known
+    ]
