@@ -363,17 +363,39 @@ def request_id(response: requests.Response) -> str:
 
 
 def outcome_of(error: CrossdockError) -> Outcome:
-    """What a write came to that raised `error`: unknown where no answer came, else a rejection."""
+    """What a write came to that raised `error`: unknown where no answer came, else a rejection.
+
+    Refused credentials are no fault of the record: the same call may succeed later, so that is transient, too.
+    """
     if error.code == NO_ANSWER:
         return Outcome("unknown", message=str(error), request_id=error.request_id)
-    transient = isinstance(error, (TransientError, UnavailableError))
+    transient = isinstance(error, (TransientError, UnavailableError, AuthenticationError))
     return Outcome("rejected", message=str(error), request_id=error.request_id, transient=transient)
+
+
+def unclear(response: requests.Response) -> bool:
+    """An answer that does not say whether the work was done: a crash after it, or a gateway that lost the answer."""
+    return response.status_code in (408, 500, 502, 504)
+
+
+def no_answer(session: HttpSession, response: requests.Response, why: str = "") -> TransientError:
+    """The error for a write whose answer says nothing of what became of it."""
+    return TransientError(
+        NO_ANSWER,
+        why or f"the answer {response.status_code} does not say whether the write was done",
+        place=session.system,
+        fix="it is looked up before it is tried again",
+        detail=session.redact(response.text[:300]),
+        request_id=request_id(response),
+    )
 
 
 def refusal(session: HttpSession, response: requests.Response, what: str, message: str = "") -> CrossdockError:
     """The error that says why `what` was refused; `message` is the system's own text, else the body's beginning."""
     said = session.redact(message or response.text[:300]).strip()
     common: dict[str, Any] = {"place": session.system, "detail": said, "request_id": request_id(response)}
+    if session.transient(response):
+        return TransientError("C103", f"{what} answered {response.status_code}", fix="try again later", **common)
     if response.status_code in (401, 403):
         return AuthenticationError(
             "C105",
@@ -381,9 +403,7 @@ def refusal(session: HttpSession, response: requests.Response, what: str, messag
             fix="check login, password and permissions of the connection",
             **common,
         )
-    if session.transient(response):
-        return TransientError("C103", f"{what} answered {response.status_code}", fix="try again later", **common)
-    return StreamError("C112", f"{what} answered {response.status_code}: {said[:200]}", fix="", **common)
+    return StreamError("C112", f"{what} answered {response.status_code}: {said[:200]}", **common)
 
 
 @contextmanager

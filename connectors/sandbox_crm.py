@@ -1,0 +1,120 @@
+"""The sandbox's CRM: paged queries, and a composite upsert that answers HTTP 200 with a result for each record."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from hub.connector import Change, Outcome, Stream
+from hub.errors import CrossdockError
+from hub.rest import Rest
+
+if TYPE_CHECKING:
+    import requests
+
+_BUSY = ("REQUEST_LIMIT_EXCEEDED", "UNABLE_TO_LOCK_ROW", "SERVER_UNAVAILABLE", "QUERY_TIMEOUT")
+
+
+def _object(name: str, external_id: str, **more: Any) -> Stream:
+    return Stream(
+        name,
+        primary_key="Id",
+        cursor="keyset",
+        cursor_fields=("LastModified", "Id"),
+        overlap=300,
+        version_field="LastModified",
+        version_trusted=True,
+        writes=("upsert",),
+        idempotency="external_id",
+        page_size=200,
+        batch_size=200,
+        options={
+            "path": name,
+            "records": "records",
+            "since": "modified_since",
+            "limit": "limit",
+            "paginator": {"kind": "json_link", "next_url_path": "nextRecordsUrl"},
+            "external_id": external_id,
+        },
+        **more,
+    )
+
+
+class SandboxCrm(Rest):
+    name = "sandbox_crm"
+    streams = (
+        _object("accounts", "HubId", deletes="flagged"),
+        _object("contacts", "HubId"),
+        _object("orders", "OrderNumber"),
+    )
+
+    def moment(self, instant: datetime) -> str:
+        return instant.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.000+0000")
+
+    def is_transient(self, response: requests.Response) -> bool:
+        """The daily limit is a 403 here, and no matter of permissions."""
+        return super().is_transient(response) or (response.status_code == 403 and b"LIMIT_EXCEEDED" in response.content)
+
+    def said(self, response: requests.Response) -> str:
+        """Errors are a JSON array: `[{message, errorCode, fields}]`."""
+        try:
+            return "; ".join(f"{error['errorCode']} {error['message']}" for error in response.json())
+        except (ValueError, TypeError, KeyError):
+            return ""
+
+    def push(self, stream: str, changes: Sequence[Change]) -> list[Outcome]:
+        """Upserts by external id, many in one call; each record has an outcome of its own."""
+        outcomes: dict[int, Outcome] = {}
+        for batch in self._batches(stream, changes, outcomes):
+            outcomes |= zip(batch, self._upsert(stream, [changes[n] for n in batch]), strict=True)
+        return [outcomes[n] for n in range(len(changes))]
+
+    def _batches(self, stream: str, changes: Sequence[Change], outcomes: dict[int, Outcome]) -> Iterator[list[int]]:
+        """Indexes of changes that can go in one call: the CRM refuses the same key twice in one."""
+        spec = self.stream(stream)
+        batch: list[int] = []
+        for n, change in enumerate(changes):
+            if change.operation != "upsert":
+                outcomes[n] = Outcome("unsupported", message=f"the CRM cannot {change.operation} {stream}")
+                continue
+            if len(batch) >= spec.batch_size or any(changes[other].key == change.key for other in batch):
+                yield batch
+                batch = []
+            batch.append(n)
+        if batch:
+            yield batch
+
+    def _upsert(self, stream: str, batch: list[Change]) -> list[Outcome]:
+        from hub.http import NO_ANSWER, outcome_of
+
+        field = self.stream(stream).options["external_id"]
+        wanted = [{**change.payload, field: change.payload.get(field) or change.key} for change in batch]
+        try:
+            response = self.write("PATCH", f"composite/{stream}/{field}", {"allOrNone": False, "records": wanted})
+            results = self.decoded(response)
+        except CrossdockError as error:
+            # An unreadable answer to a write is no answer.
+            lost = error.code in ("D101", "D102")
+            return [Outcome("unknown", message=str(error)) if lost else outcome_of(error)] * len(batch)
+        if not isinstance(results, list) or len(results) != len(batch):
+            said = f"{NO_ANSWER} the answer holds results for other records than were sent"
+            return [Outcome("unknown", message=said)] * len(batch)
+        return [_outcome(result) for result in results]
+
+    def find(self, stream: str, key: str) -> list[Outcome]:
+        options = self.stream(stream).options
+        page = self.get(options["path"], {options["external_id"]: key}) or {}
+        return [Outcome("applied", found["Id"], version=found["LastModified"]) for found in page.get("records", ())]
+
+
+def _outcome(result: dict[str, Any]) -> Outcome:
+    if result.get("success") is True:
+        return Outcome("applied", result["id"])
+    errors = result.get("errors") or [{"statusCode": "UNKNOWN", "message": "refused without a reason"}]
+    said = "; ".join(
+        f"{error.get('statusCode')} {error.get('message')}"
+        + (f" ({', '.join(error['fields'])})" if error.get("fields") else "")
+        for error in errors
+    )
+    return Outcome("rejected", message=said, transient=any(error.get("statusCode") in _BUSY for error in errors))

@@ -1,0 +1,43 @@
+"""A boundary around plugin code, so that an error says whose fault it is."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from hub.errors import CrossdockError, StreamError
+
+
+@contextmanager
+def blame(connector: str, place: str) -> Iterator[None]:
+    """An exception of the connector's own that leaves this block becomes StreamError C190.
+
+    Its text is left out: it can hold a record or a password. Our own errors pass as they are.
+    """
+    try:
+        yield
+    except CrossdockError:
+        raise
+    except Exception as error:
+        raise StreamError(
+            "C190",
+            f"the connector '{connector}' failed with {type(error).__name__}",
+            place=place,
+            fix="this is a defect of the connector; the other streams went on",
+            detail=f"{type(error).__name__} at {where(error)}",
+        ) from None
+
+
+def where(error: BaseException, within: Path | None = None) -> str:
+    """`file.py:12`, where it was raised; the last place in the file `within`, if it passed there."""
+    trace = error.__traceback__
+    found = ""
+    while trace:
+        file = Path(trace.tb_frame.f_code.co_filename)
+        if within is None or file == within:
+            found = f"{file.name}:{trace.tb_lineno}"
+        trace = trace.tb_next
+    if not found and isinstance(error, SyntaxError):
+        return f"{Path(error.filename or '?').name}:{error.lineno}"
+    return found or (where(error) if within else "?")
