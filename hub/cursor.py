@@ -35,7 +35,8 @@ def start(stream: Stream, since: Any, zone: str = "UTC") -> Start:
     back = moment - timedelta(seconds=stream.overlap)
     if since.get("next") is not None:
         read = datetime.fromisoformat(since["read"])
-        instant = moment if moment.tzinfo else moment.replace(tzinfo=ZoneInfo(zone))
+        # Of an hour that is there twice the second: only then both have been read.
+        instant = moment if moment.tzinfo else moment.replace(tzinfo=ZoneInfo(zone), fold=1)
         if instant < read - timedelta(seconds=stream.overlap):
             return Start(moment, since["next"])
     return Start(back)

@@ -1,0 +1,159 @@
+"""The sandbox's ERP: SOAP 1.1 with UsernameToken, typed faults, and changes by a date and a time of its local clock."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from hub import cursor, records
+from hub.connector import Change, Connection, Outcome, Page, Stream
+from hub.errors import CrossdockError, Place, StreamError
+from hub.findings import Finding
+from hub.soap import Soap
+
+# Stream → operation per verb: (operation, the argument that takes the payload).
+_WRITES: dict[str, dict[str, tuple[str, str]]] = {
+    "business_partners": {
+        "create": ("CreateBusinessPartner", "partner"),
+        "change": ("ChangeBusinessPartner", "partner"),
+    },
+    "sales_orders": {
+        "create": ("CreateSalesOrder", "order"),
+        "change": ("ChangeSalesOrder", "order"),
+        "cancel": ("CancelSalesOrder", "reason"),
+    },
+    "credit_memos": {"create": ("CreateCreditMemo", "memo")},
+}
+# Stream → how our own key finds a record.
+_FINDS = {
+    "business_partners": ("FindBusinessPartners", "external_id"),
+    "sales_orders": ("FindSalesOrders", "purchase_order"),
+    "credit_memos": ("FindCreditMemos", "reference"),
+}
+
+
+def _list(name: str, operation: str, key: str = "number") -> Stream:
+    return Stream(
+        name,
+        primary_key=key,
+        cursor="keyset",
+        cursor_fields=("change_date", "change_time", key),
+        overlap=300,
+        # Whole seconds of a wall clock that is set back in autumn.
+        version_field=None,
+        version_trusted=False,
+        writes=tuple(_WRITES.get(name, ())),  # type: ignore[arg-type]
+        idempotency="read_back" if name in _WRITES else "none",
+        page_size=250,
+        options={"operation": operation},
+    )
+
+
+class SandboxErp(Soap):
+    name = "sandbox_erp"
+    login_faults = ("ERP-401",)
+    transient_faults = ("ERP-429",)
+    streams = (
+        _list("business_partners", "ListBusinessPartners"),
+        _list("materials", "ListMaterials"),
+        _list("sales_orders", "ListSalesOrders"),
+        _list("invoices", "ListInvoices"),
+        _list("credit_status", "ListCreditStatus", "business_partner"),
+        _list("credit_memos", "ListCreditMemos"),
+    )
+
+    def check(self) -> list[Finding]:
+        from hub.http import placed
+
+        try:
+            with placed(self.connection.system, "Ping"):
+                self.read("Ping")
+            return [finding for stream in self.streams for finding in self._check_stream(stream)]
+        except CrossdockError as error:
+            return [Finding.of(error)]
+
+    def _check_stream(self, stream: Stream) -> list[Finding]:
+        place, operation = Place(f"{self.connection.system}.{stream.name}"), stream.options["operation"]
+        if operation not in self.service.operations:
+            return [Finding("C204", f"the WSDL has no operation {operation}", place, "is it the right WSDL?")]
+        _, item = self.service.shape(operation).get("items", (True, {}))
+        return [
+            Finding("C301", f"records have no '{name}'", place, "has the API changed?")
+            for name in stream.cursor_fields
+            if name not in (item or {})
+        ]
+
+    def pull(self, stream: str, since: Any = None) -> Iterator[Page]:
+        from hub.http import placed
+
+        with placed(self.connection.system, stream):
+            yield from self._pages(self.stream(stream), since)
+
+    def _pages(self, stream: Stream, since: Any) -> Iterator[Page]:
+        key, position, again = _key(stream, since, self.connection), since, 0
+        while True:
+            reply = self.read(
+                stream.options["operation"],
+                changed_date=key[0],
+                changed_time=key[1],
+                after_number=key[2],
+                max_rows=stream.page_size,
+            )
+            items, more = reply.values.get("items", []), reply.values.get("more") == "true"
+            if not items:
+                return
+            last = [items[-1].get(name) for name in stream.cursor_fields]
+            again = again + 1 if last == list(key) else 0  # once is a page that came twice, three times is a circle
+            if not all(last) or again > 2:
+                raise StreamError(
+                    "D104",
+                    "the pages do not go on: " + ("the same one again" if again else "the last record has no key"),
+                    place=f"{self.connection.system}.{stream.name}",
+                    fix="a defect of the system; the position stays at the page before",
+                )
+            key = (last[0], last[1], last[2])
+            position = cursor.reached(position, f"{key[0]}T{key[1]}", key[2], list(key) if more else None, reply.read)
+            yield Page(
+                [records.encode({**item, "_body": reply.digest, "_offset": n}) for n, item in enumerate(items)],
+                position,
+                body=reply.body,
+                digest=reply.digest,
+            )
+            if not more:
+                return
+
+    def push(self, stream: str, changes: Sequence[Change]) -> list[Outcome]:
+        return [self._write(stream, change) for change in changes]
+
+    def _write(self, stream: str, change: Change) -> Outcome:
+        if change.operation not in _WRITES.get(stream, {}):
+            return Outcome("unsupported", message=f"the ERP cannot {change.operation} {stream}")
+        operation, argument = _WRITES[stream][change.operation]
+        payload = change.payload.get("reason", "") if change.operation == "cancel" else change.payload
+        if change.operation == "create":
+            refused, values = self.write(operation, **{argument: payload})
+            return refused or Outcome("applied", values.get("number"))
+        if change.id is None:
+            return Outcome("rejected", message=f"{operation} needs the ERP's number")
+        refused, _ = self.write(operation, number=change.id, **{argument: payload})
+        if refused and change.operation == "cancel" and refused.message.startswith("ERP-410"):
+            return Outcome("applied", change.id, message=refused.message)  # it was cancelled already: as wanted
+        return refused or Outcome("applied", change.id)
+
+    def find(self, stream: str, key: str) -> list[Outcome]:
+        if stream not in _FINDS:
+            return super().find(stream, key)
+        operation, argument = _FINDS[stream]
+        items = self.read(operation, **{argument: key}).values.get("items", []) if key else []
+        return [Outcome("applied", item["number"], message=item.get("status") or "") for item in items]
+
+
+def _key(stream: Stream, since: Any, connection: Connection) -> tuple[str | None, str | None, str | None]:
+    """(changed_date, changed_time, after_number) of the first call."""
+    begin = cursor.start(stream, since, connection.timezone)
+    if begin.next:
+        return begin.next[0], begin.next[1], begin.next[2]
+    if begin.moment is None:
+        return None, None, None
+    wall = cursor.local_start(begin.moment, connection.timezone)
+    return wall.date().isoformat(), wall.time().isoformat("seconds"), None

@@ -1,0 +1,455 @@
+"""SOAP: zeep reads the WSDL and writes the envelopes, lxml reads the answers in a stream, the guarded session carries both.
+
+Answers become plain dictionaries: element names without namespace, texts as they stand, lists where the schema says that
+an element repeats (also of one or none), nil as None. Attributes are left out.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import re
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar
+from urllib.parse import urlsplit
+
+from hub import cursor, records
+from hub.connector import Connection, Connector, Outcome
+from hub.errors import AuthenticationError, ConfigurationError, CrossdockError, StreamError, TransientError
+
+if TYPE_CHECKING:
+    import requests
+
+    from hub.http import HttpSession
+
+# Element → (does it repeat, what is in it; None for a text).
+Shape = Mapping[str, tuple[bool, Any]]
+_FAULT = re.compile(rb"<(?:[\w.-]+:)?Fault[\s>]")
+_NIL = "{http://www.w3.org/2001/XMLSchema-instance}nil"
+_MAX_DEPTH = 12
+_repeatable: ContextVar[bool] = ContextVar("repeatable", default=False)
+
+
+class SoapFault(Exception):
+    """What a fault says: `code` and `message` in the system's own words, whatever version and status it came with."""
+
+    def __init__(self, operation: str, code: str, message: str) -> None:
+        super().__init__(f"{code} {message}".strip())
+        self.operation, self.code, self.message = operation, code, message
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return SoapFault, (self.operation, self.code, self.message)
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """An answer: `values` of the operation's response element, the `body` it came in, and the system's clock."""
+
+    values: dict[str, Any]
+    body: bytes
+    read: datetime
+
+    @property
+    def digest(self) -> str:
+        return hashlib.sha256(self.body).hexdigest()
+
+
+class Soap(Connector):
+    """A system that speaks SOAP. The WSDL is `<url>?wsdl`, or what `extra.wsdl` says (an address or a file).
+
+    `extra.schema_cache` is a folder with schemas that cannot be fetched: `<host>/<path>` of their address. `login_faults`
+    and `transient_faults` are beginnings of fault codes that mean refused credentials, or "try again later".
+    """
+
+    rate_limit: ClassVar[float | None] = None
+    login_faults: ClassVar[tuple[str, ...]] = ("FailedAuthentication", "InvalidSecurity", "FailedCheck")
+    transient_faults: ClassVar[tuple[str, ...]] = ()
+
+    @cached_property
+    def service(self) -> SoapService:
+        if self.transport is None:
+            from hub.http import HttpSession
+
+            rate = self.connection.extra.get("rate_limit") or self.rate_limit
+            self.transport = HttpSession(self.connection, rate=float(rate) if rate else None, transient=soap_transient)
+        return SoapService(self.connection, self.transport)
+
+    def read(self, operation: str, **arguments: Any) -> Reply:
+        """Call an operation that only reads: it may be repeated. Faults become our errors. Raises CrossdockError."""
+        try:
+            return self.service.call(operation, repeatable=True, **arguments)
+        except SoapFault as fault:
+            raise self.error_of(fault) from None
+
+    def error_of(self, fault: SoapFault) -> CrossdockError:
+        system = self.connection.system
+        said = self.service.session.redact(str(fault))
+        if fault.code.startswith(self.login_faults):
+            fix = "check login and password of the connection"
+            return AuthenticationError("C105", f"{fault.operation} is refused: {said}", place=system, fix=fix)
+        if self.transient_faults and fault.code.startswith(self.transient_faults):
+            return TransientError("C103", f"{fault.operation}: {said}", place=system, fix="try again later")
+        return StreamError("C203", f"{fault.operation}: {said}", place=system, fix="the system refuses the call")
+
+    def write(self, operation: str, **arguments: Any) -> tuple[Outcome | None, dict[str, Any]]:
+        """Call an operation that changes something, once. (None, values) where it was done, else (outcome, {})."""
+        from hub.http import outcome_of
+
+        try:
+            return None, self.service.call(operation, **arguments).values
+        except SoapFault as fault:
+            later = (*self.login_faults, *self.transient_faults)
+            return Outcome("rejected", message=str(fault), transient=fault.code.startswith(later)), {}
+        except CrossdockError as error:
+            return outcome_of(error), {}
+
+
+class SoapService:
+    """The operations of one WSDL, called at the connection's own url (a WSDL often names an address from before)."""
+
+    def __init__(self, connection: Connection, session: HttpSession) -> None:
+        self.connection, self.session = connection, session
+
+    @cached_property
+    def _client(self) -> Any:
+        from zeep import Client, Settings
+        from zeep.wsse.username import UsernameToken
+
+        wsdl = str(self.connection.extra.get("wsdl") or f"{self.connection.url}?wsdl")
+        token = (
+            UsernameToken(self.connection.login, self.connection.password.reveal()) if self.connection.login else None
+        )
+        with _readable(self.connection, wsdl):
+            return Client(
+                wsdl,
+                wsse=token,
+                transport=_transport(self.connection, self.session, wsdl),
+                settings=Settings(
+                    strict=True, raw_response=True, forbid_dtd=True, forbid_entities=True, force_https=False
+                ),
+                service_name=self.connection.extra.get("service"),
+                port_name=self.connection.extra.get("port"),
+            )
+
+    @cached_property
+    def _proxy(self) -> Any:
+        with _readable(self.connection, "the WSDL"):
+            return self._client.create_service(self._client.service._binding.name, self.connection.url)
+
+    @cached_property
+    def operations(self) -> frozenset[str]:
+        return frozenset(self._proxy._binding.all())
+
+    def shape(self, operation: str) -> Shape:
+        """What the operation's response element holds, as the schema says."""
+        found = self._proxy._binding.get(operation).output.body
+        return _shape(found.type, 0) if found is not None else {}
+
+    def call(self, operation: str, *, repeatable: bool = False, **arguments: Any) -> Reply:
+        """One call. Raises SoapFault, or CrossdockError: C101 no answer, C204 unknown operation, C205 arguments that do
+        not fit the schema (nothing was sent)."""
+        import zeep.exceptions
+
+        if operation not in self.operations:
+            raise ConfigurationError(
+                "C204",
+                f"the WSDL has no operation {operation}",
+                place=self.connection.system,
+                fix="is it the right WSDL?",
+            )
+        token = _repeatable.set(repeatable)
+        try:
+            response = self._proxy[operation](**{name: _plain(value) for name, value in arguments.items()})
+        except (zeep.exceptions.Error, TypeError, ValueError, ArithmeticError) as error:
+            raise StreamError(
+                "C205",
+                f"what is to be sent does not fit {operation}: {self.session.redact(str(error))[:300]}",
+                place=self.connection.system,
+                fix="correct the mapping's push",
+            ) from None
+        finally:
+            _repeatable.reset(token)
+        return self._reply(operation, response, repeatable)
+
+    def _reply(self, operation: str, response: requests.Response, repeatable: bool) -> Reply:
+        from hub.http import no_answer, refusal, unclear
+
+        body = response.content
+        try:
+            values = unpack(body, self.shape(operation), operation, self.connection.system)
+        except CrossdockError as error:
+            if not repeatable and (response.ok or unclear(response)):
+                raise no_answer(self.session, response, f"the answer to {operation} cannot be read") from None
+            if response.ok:
+                raise error from None
+            raise refusal(self.session, response, operation) from None
+        if not response.ok:  # an error status with neither a fault nor a web page
+            raise refusal(self.session, response, operation)
+        return Reply(values, body, cursor.clock_of(response.headers))
+
+
+def _plain(value: Any) -> Any:
+    """A payload as zeep wants it: XML knows no exponents, so a Decimal is written out."""
+    if isinstance(value, Decimal):
+        return format(value, "f")
+    if isinstance(value, dict):
+        return {name: _plain(inner) for name, inner in value.items()}
+    return [_plain(inner) for inner in value] if isinstance(value, list) else value
+
+
+def soap_transient(response: requests.Response) -> bool:
+    """A fault with status 500 is an answer, unless it says when to come again."""
+    from hub.http import is_transient
+
+    if response.status_code == 500 and _FAULT.search(response.content[:20_000]):
+        return "Retry-After" in response.headers
+    return is_transient(response)
+
+
+def _shape(kind: Any, depth: int) -> Shape:
+    """Element → (repeats, inner shape) of a zeep type; recursive types end at a depth."""
+    if depth > _MAX_DEPTH:
+        return {}
+    found: dict[str, tuple[bool, Any]] = {}
+    for name, element in getattr(kind, "elements", ()):
+        inner = getattr(element, "type", None)
+        if name and inner is not None:
+            nested = _shape(inner, depth + 1) if getattr(inner, "elements", None) else None
+            found[name] = (bool(element.accepts_multiple), nested)
+    return found
+
+
+def unpack(body: bytes, shape: Shape, operation: str, place: str) -> dict[str, Any]:
+    """The values of a response element, read in a stream: Envelope, Body, response, and then one element after another.
+
+    Raises SoapFault (1.1 and 1.2, in whichever envelope), TransientError D101 (a web page), D106 (cut off or not XML),
+    StreamError D107 (a document type or entities), C206 (a plain text).
+    """
+    from lxml import etree
+
+    events = etree.iterparse(
+        io.BytesIO(body), ("start", "end"), resolve_entities=False, no_network=True, load_dtd=False, huge_tree=False
+    )
+    values: dict[str, Any] = {}
+    depth = 0
+    try:
+        for event, element in events:
+            if event == "start":
+                depth += 1
+                if depth == 1:
+                    _guard_root(element, place)
+                continue
+            depth -= 1
+            if depth == 2 and _local(element) == "Fault":
+                raise _fault(element, operation)
+            if (
+                depth == 3
+                and _local(element.getparent()) != "Fault"
+                and _local(element.getparent().getparent()) == "Body"
+            ):
+                _put(values, element, shape)
+                element.clear()
+    except etree.XMLSyntaxError as error:
+        raise _no_xml(body, place, str(error)) from None
+    return _with_empty_lists(values, shape)
+
+
+def _local(element: Any) -> str:
+    tag = element.tag
+    return tag.rpartition("}")[2] if isinstance(tag, str) else ""
+
+
+def _guard_root(root: Any, place: str) -> None:
+    if root.getroottree().docinfo.doctype and _local(root).lower() != "html":
+        raise StreamError(
+            "D107",
+            "the answer declares a document type or entities",
+            place=place,
+            fix="it is not read; a SOAP answer has none",
+        )
+    if _local(root) != "Envelope":
+        if _local(root).lower() == "html":
+            raise records.unreadable(b"<html>", place)
+        raise StreamError(
+            "D106", f"the answer is <{_local(root)}> and no SOAP envelope", place=place, fix="is the url right?"
+        )
+
+
+def _put(values: dict[str, Any], element: Any, shape: Shape) -> None:
+    name = _local(element)
+    if not name:
+        return  # a comment
+    repeats, inner = shape.get(name, (False, None))
+    value = _value(element, inner)
+    if repeats:
+        values.setdefault(name, []).append(value)
+    elif name in values and name not in shape:  # not in the schema, and there twice
+        values[name] = [*(values[name] if isinstance(values[name], list) else [values[name]]), value]
+    else:
+        values[name] = value
+
+
+def _value(element: Any, shape: Shape | None) -> Any:
+    if element.get(_NIL) in ("true", "1"):
+        return None
+    if shape is None and not len(element):
+        return element.text or ""
+    inner: dict[str, Any] = {}
+    for child in element:
+        _put(inner, child, shape or {})
+    return _with_empty_lists(inner, shape or {})
+
+
+def _with_empty_lists(values: dict[str, Any], shape: Shape) -> dict[str, Any]:
+    for name, (repeats, _) in shape.items():
+        if repeats and name not in values:
+            values[name] = []
+    return values
+
+
+def _fault(element: Any, operation: str) -> SoapFault:
+    """1.1: faultcode, faultstring, detail. 1.2: Code/Value (and Subcode), Reason/Text, Detail. The detail's own words win."""
+    texts: dict[str, str] = {}
+    for part in element.iter():
+        name, text = _local(part), (part.text or "").strip()
+        if text:
+            texts[name.lower()] = text  # a subcode comes after its code, and the detail last
+    code = texts.get("code") or texts.get("errorcode") or texts.get("faultcode") or texts.get("value") or ""
+    message = texts.get("message") or texts.get("faultstring") or texts.get("text") or "a fault without words"
+    code = code.rpartition(":")[2]
+    for side in ("Client.", "Server.", "Sender.", "Receiver."):
+        code = code.removeprefix(side)
+    return SoapFault(operation, code, message.removeprefix(code).strip() or message)
+
+
+def _no_xml(body: bytes, place: str, why: str) -> CrossdockError:
+    start = body.lstrip()[:15].lower()
+    if start.startswith((b"<html", b"<!doctype html")):
+        return records.unreadable(body, place)
+    if b"<!DOCTYPE" in body[:2000] or "ntity" in why:
+        return StreamError(
+            "D107",
+            "the answer declares a document type or entities",
+            place=place,
+            fix="it is not read; a SOAP answer has none",
+        )
+    if start and not start.startswith(b"<"):
+        said = body[:200].decode("utf-8", "replace").strip()
+        return StreamError("C206", f"a plain text came instead of XML: {said}", place=place, fix="is the url right?")
+    return TransientError(
+        "D106",
+        f"the answer is cut off or no XML, after {len(body):,} bytes",
+        place=place,
+        fix="try again later; the position stays where it was",
+        detail=why[:200],
+    )
+
+
+@contextmanager
+def _readable(connection: Connection, wsdl: str) -> Iterator[None]:
+    """Whatever zeep makes of a WSDL that cannot be read becomes C201, C202 or D107."""
+    import requests
+    import zeep.exceptions
+
+    try:
+        yield
+    except CrossdockError:
+        raise
+    except (zeep.exceptions.DTDForbidden, zeep.exceptions.EntitiesForbidden):
+        raise StreamError(
+            "D107", "the WSDL declares a document type or entities", place=connection.system, fix="it is not read"
+        ) from None
+    except (
+        zeep.exceptions.Error,
+        requests.RequestException,
+        OSError,
+        LookupError,
+        ValueError,
+        TypeError,
+        AttributeError,
+    ) as error:
+        raise ConfigurationError(
+            "C201",
+            f"the WSDL cannot be read: {type(error).__name__}",
+            place=connection.system,
+            fix=f"look at {urlsplit(wsdl)._replace(query='wsdl' if 'wsdl' in wsdl else '').geturl()} with a browser",
+            detail=str(error)[:300],
+        ) from None
+
+
+def _transport(connection: Connection, session: HttpSession, wsdl: str) -> Any:
+    """zeep's transport over our session. It logs nothing: zeep's own logs whole envelopes, password and all."""
+    from zeep.transports import Transport
+
+    cache = connection.extra.get("schema_cache")
+    local = None if urlsplit(wsdl).scheme in ("http", "https") else Path(wsdl).resolve().parent
+
+    class Guarded(Transport):
+        def __init__(self) -> None:
+            # Not zeep's own __init__: it would mount an adapter that reads local files.
+            self.session, self.cache, self._close_session = session, None, False
+            self.load_timeout = self.operation_timeout = None
+
+        def load(self, url: str) -> bytes:
+            kept = _kept(cache, url)
+            if kept is not None and kept.is_file():
+                return kept.read_bytes()
+            if urlsplit(url).scheme in ("http", "https"):
+                return self._fetch(url, kept)
+            path = Path(url.removeprefix("file://")).resolve()
+            if local is None or not path.is_relative_to(local):
+                raise ConfigurationError(
+                    "C202", "the WSDL wants to read a local file", place=connection.system, fix="it is not read"
+                )
+            return path.read_bytes()
+
+        def _fetch(self, url: str, kept: Path | None) -> bytes:
+            from hub.http import refusal
+
+            try:
+                response = session.get(url)
+            except ConfigurationError as error:
+                if error.code != "C106":
+                    raise
+                where = str(kept) if kept else f"<schema_cache>/{_file_of(url)}"
+                raise ConfigurationError(
+                    "C202",
+                    f"the WSDL imports {url.split('?')[0]}, which is another host",
+                    place=connection.system,
+                    fix=f"put the schema at {where}, and name the folder in the connection's extra.schema_cache",
+                ) from None
+            if not response.ok:
+                raise refusal(session, response, f"GET {urlsplit(url).path}")
+            if response.content.lstrip()[:15].lower().startswith((b"<html", b"<!doctype html")):
+                raise ConfigurationError(
+                    "C201",
+                    "a web page came instead of the WSDL",
+                    place=connection.system,
+                    fix="correct the connection's url, or name the WSDL in extra.wsdl",
+                )
+            return response.content
+
+        def get(self, address: str, params: Any, headers: Any) -> Any:
+            return session.get(address, params=params, headers=headers)
+
+        def post(self, address: str, message: Any, headers: Any) -> Any:
+            return session.request("POST", address, data=message, headers=headers, repeatable=_repeatable.get())
+
+    return Guarded()
+
+
+def _file_of(url: str) -> str:
+    parts = urlsplit(url)
+    path = parts.path.strip("/") or "index"
+    return f"{parts.hostname}/{path}{'/index' if parts.path.endswith('/') else ''}.xml".replace("..", "_")
+
+
+def _kept(cache: Any, url: str) -> Path | None:
+    return Path(str(cache)) / _file_of(url) if cache and urlsplit(url).hostname else None
