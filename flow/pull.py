@@ -19,7 +19,7 @@ from typing import Any
 from flow.report import StepReport
 from flow.run import Run
 from hub.connector import Page, Stream
-from hub.errors import CrossdockError, StreamError
+from hub.errors import CrossdockError, StreamError, UnavailableError
 from hub.failpoints import failpoint
 from hub.findings import Finding
 from hub.segments import TARGET_BYTES, SegmentWriter
@@ -49,12 +49,12 @@ def pull(run: Run) -> StepReport:
     readers = [_Reader(s) for s in run.connector.streams if not wanted or s.name in wanted]
     pipeline = _pipeline(run)
     if pipeline.has_pending_data:  # a killed run left a package: it is loaded before anything new is asked for
-        pipeline.run()
+        _load(pipeline, run)
     work = run.project.data / "work" / run.run_id
     work.mkdir(parents=True, exist_ok=True)
     try:
         while not all(reader.done for reader in readers):
-            pipeline.run(_source(run, [r for r in readers if not r.done], work))
+            _load(pipeline, run, _source(run, [r for r in readers if not r.done], work))
             failpoint("pull.after_load")
             for reader in readers:
                 for path in reader.files:
@@ -94,6 +94,21 @@ def _pipeline(run: Run) -> Any:
         destination=destination,
         dataset_name=run.system,
     )
+
+
+def _load(pipeline: Any, run: Run, source: Any = None) -> None:
+    """One dlt run. What goes wrong in it goes wrong at the lake: the systems' own errors end in the reader."""
+    from dlt.pipeline.exceptions import PipelineStepFailed
+
+    try:
+        pipeline.run(source)
+    except PipelineStepFailed as error:
+        raise UnavailableError(
+            "C193",
+            f"the lake could not be written ({type(error.exception).__name__} at {error.step})",
+            place=run.project.lake,
+            fix="what was pulled is kept and loaded by the next run; look at the disk or the object store",
+        ) from error
 
 
 def _source(run: Run, readers: list[_Reader], work: Path) -> Any:
@@ -199,7 +214,7 @@ def _keep_body(run: Run, stream: str, page: Page) -> None:
     import zstandard
 
     fs, root = fsspec.core.url_to_fs(run.project.lake)
-    path = f"{root}/{run.system}/_bodies/{stream}/{page.digest}.zst"
+    path = f"{root}/_bodies/{run.system}/{stream}/{page.digest}.zst"
     if fs.exists(path):
         return
     fs.makedirs(path.rsplit("/", 1)[0], exist_ok=True)
