@@ -1,0 +1,165 @@
+"""Does the target's own view already equal what would be sent? The column `same` of an outbound SQL.
+
+A value that is named after a canonical column is compared with what the target's records say in that column, if a mapping of
+the target reads it. Any other value is computed a second time, from the target's own view, if all that it reads is read
+from there too. What cannot be compared makes `same` unknown, not true; a constant is not compared. What is missing on our
+side is never sent and so never differs.
+
+Rows of a child are compared in the order of their values, so that neither side's order matters.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from hub.entity import Entity
+from hub.findings import Finding
+from mappings import sql
+from mappings.reach import TYPES, Reach, Rows
+from mappings.syntax import Child, Expr, Field, Mapping, PushChild, PushField
+
+Known = frozenset[tuple[str, str]]
+_UNKNOWN = "CAST(NULL AS BOOLEAN)"
+
+
+def known(mappings: Iterable[Mapping]) -> Known:
+    """Which (entity, column) pairs the mappings read: what is known of the system's own view."""
+    found = set()
+    for mapping in mappings:
+        found |= {(mapping.entity, field.name) for field in mapping.fields}
+        found |= {(child.entity, field.name) for child in mapping.children for field in child.fields}
+    return frozenset(found)
+
+
+class Comparison:
+    """Collects what is compared; `sql()` says it. `findings` gets a warning where a comparison makes no sense."""
+
+    def __init__(self, reach: Reach, entity: Entity, known: Known, findings: list[Finding]) -> None:
+        self.reach, self.entity, self.known, self.findings = reach, entity, known, findings
+        self.rows = Rows(reach, "their", entity, "theirs", "theirs")
+        self.terms: dict[str, None] = {}
+
+    def joined(self) -> str:
+        return self.rows.joined()
+
+    def sql(self) -> str:
+        """NULL without a view of the target, and where nothing can be compared."""
+        if not any(term != _UNKNOWN for term in self.terms):
+            return _UNKNOWN
+        inner = "\n      AND ".join(self.terms)
+        return f"CASE WHEN theirs.source_id IS NOT NULL THEN\n      {inner}\n    END"
+
+    def column(self, field: PushField, read: Field | None, ours: Rows) -> None:
+        """A value named after a canonical column of the record."""
+        self.terms[self._column(field, read, ours, self.rows.column(field.name), self.entity) or _UNKNOWN] = None
+
+    def expression(self, value: Expr, ours: Rows) -> None:
+        """A value with a name of its own."""
+        here = ours.read(value, [])
+        if here is None or (not here.columns and not here.unseen):
+            return
+        there = None if here.unseen or here.columns - self.known else self.rows.read(value, [])
+        if there is None:
+            self.terms[_UNKNOWN] = None
+            return
+        self.terms[_equal(_tried(here.value.sql, here.value.raises), _tried(there.value.sql, there.value.raises))] = (
+            None
+        )
+
+    def children(self, child: PushChild, read: Child | None, entity: Entity, alias: str) -> dict[str, str]:
+        """The queries that compare the rows of a child; only values named after columns that are read count."""
+        ours = Rows(
+            self.reach,
+            "our",
+            entity,
+            "line",
+            f"our_{entity.name}",
+            Rows(self.reach, "our", self.entity, "ours", "ours"),
+        )
+        there = self.reach.relation(f"their_{entity.name}", "their", entity.name)
+        theirs = Rows(self.reach, "their", entity, "line", there)
+        pairs = {}
+        for field in child.fields:
+            inbound = next((one for one in read.fields if one.name == field.name), None) if read else None
+            if inbound and (text := self._value(field, inbound, ours, entity)):
+                pairs[field.name] = text
+        wheres = self._wheres(child, ours, theirs)
+        if not pairs or wheres is None:
+            self.terms[_UNKNOWN] = None
+            return {}
+        self.terms[f"coalesce({alias}_same.same, true)"] = None
+        self.rows.joins[alias] = f"LEFT JOIN {alias}_same ON {alias}_same.hub_id = ours.hub_id"
+        here = "JOIN wanted ON wanted.hub_id = line.parent\nJOIN ours ON ours.hub_id = line.parent"
+        header = ours.header.joined() if ours.header else ""
+        names = {name: theirs.column(name) for name in pairs}
+        return {
+            f"{alias}_ours": _lines(pairs, f"FROM our_{entity.name} AS line\n{here}{header}{ours.joined()}{wheres[0]}"),
+            f"{alias}_theirs": _lines(
+                names,
+                f"FROM {there} AS line\nJOIN wanted ON wanted.external_id = line.parent_source_id{theirs.joined()}{wheres[1]}",
+            ),
+            f"{alias}_same": _paired(list(pairs), alias),
+        }
+
+    def _wheres(self, child: PushChild, ours: Rows, theirs: Rows) -> tuple[str, str] | None:
+        """The condition on both sides; None where the target's view cannot be asked."""
+        if child.when is None:
+            return "", ""
+        here = ours.read(child.when, [], "boolean")
+        if here is None or here.unseen or here.columns - self.known:
+            return None
+        there = theirs.read(child.when, [], "boolean")
+        if there is None:
+            return None
+        return (
+            f"\nWHERE {_tried(here.value.sql, here.value.raises)}",
+            f"\nWHERE {_tried(there.value.sql, there.value.raises)}",
+        )
+
+    def _column(self, field: PushField, read: Field | None, ours: Rows, theirs: str, entity: Entity) -> str | None:
+        if (entity.name, field.name) not in self.known:
+            return None
+        text = self._value(field, read, ours, entity)
+        return None if text is None else _equal(text, theirs)
+
+    def _value(self, field: PushField, read: Field | None, ours: Rows, entity: Entity) -> str | None:
+        """What we would say in the canonical column; None where the value is in the target's own words."""
+        column = entity[field.name]
+        if field.value is None:
+            return ours.column(field.name)
+        if read is not None and read.values is not None and field.values is None:
+            what = f"'{field.name}' is read with a value map and sent without one, so the two cannot be compared"
+            self.findings.append(Finding("M214", what, field.place, "write values: too", "warning"))
+            return None
+        reading = ours.read(field.value, [])
+        if reading is None:
+            return None
+        text = _tried(reading.value.sql, reading.value.raises)
+        return text if reading.value.type == TYPES[column.kind] else f"TRY_CAST({text} AS {column.sql_type})"
+
+
+def _equal(ours: str, theirs: str) -> str:
+    here = sql.term(ours)
+    return f"coalesce({here} = {sql.term(theirs)}, {here} IS NULL)"
+
+
+def _tried(text: str, raises: bool) -> str:
+    return f"TRY({text})" if raises else text
+
+
+def _lines(columns: dict[str, str], tail: str) -> str:
+    order = ", ".join(columns.values())
+    shown = ", ".join(f"{text} AS {sql.name(name)}" for name, text in columns.items())
+    return f"SELECT\n  wanted.hub_id, row_number() OVER (PARTITION BY wanted.hub_id ORDER BY {order}) AS place,\n  {shown}\n{tail}"
+
+
+def _paired(names: list[str], alias: str) -> str:
+    terms = [
+        "o.hub_id IS NOT NULL AND t.hub_id IS NOT NULL",
+        *(_equal(f"o.{sql.name(n)}", f"t.{sql.name(n)}") for n in names),
+    ]
+    shown = "\n    AND ".join(terms)
+    return (
+        f"SELECT coalesce(o.hub_id, t.hub_id) AS hub_id, bool_and(\n    {shown}\n  ) AS same\nFROM {alias}_ours AS o\n"
+        f"FULL JOIN {alias}_theirs AS t ON t.hub_id = o.hub_id AND t.place = o.place\nGROUP BY 1"
+    )

@@ -1,0 +1,286 @@
+"""The compiler of `push:`: from canonical rows to the payloads that a target should have, as one SQL statement a person can read.
+
+It gives a row for each record that the push is about, in the order of hub_id:
+
+    hub_id       BIGINT       the record
+    key          VARCHAR      our own business key, by which an unanswered call is looked up
+    external_id  VARCHAR      what the target calls the record; NULL where it is not bound there
+    since        TIMESTAMPTZ  compared with the target's go-live; may be NULL
+    hold         VARCHAR      why it waits for a person; NULL where it does not
+    waits_for    VARCHAR      'customer/12' where the payload refers to a record that the target does not know yet
+    same         BOOLEAN      the target's own view equals what would be sent; NULL where that is not known of every field
+    payload      JSON         keys in alphabetical order, missing values left out, `{"$id_of": "customer/12"}` for ids to come
+    seen_at      TIMESTAMPTZ  when the target's own view was read; NULL without one
+
+`create` is about records that the target does not know, `change`, `cancel` and `fulfil` about those it knows, `upsert` about both.
+What is missing on our side is never sent, so it never clears anything, and it never makes a difference. `reach.py` says
+what an expression may name, `compare.py` how `same` is made.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from hub.entity import Entity, Model
+from hub.errors import ConfigurationError
+from hub.findings import Finding, did_you_mean, errors_in
+from mappings import sql
+from mappings.compare import Comparison, Known
+from mappings.compare import known as known_of
+from mappings.leaves import LeafMaker, Leaves, inbound_field, tried
+from mappings.payload import Place as At
+from mappings.payload import json_object
+from mappings.reach import Reach, Reading, Rows
+from mappings.syntax import Expr, Field, Mapping, Push, PushChild, PushField
+
+_KNOWN_THERE = {"create": "me.source_id IS NULL", "upsert": ""}
+_ON_BINDING = "me.entity = {entity} AND me.hub_id = ours.hub_id"
+
+
+@dataclass(frozen=True, slots=True)
+class Outbound:
+    """A compiled push. `key` is the expression of the business key, `refers` the entities whose records it has to wait for.
+
+    `sql` is one statement over the schemas `canonical`, `source`, `ops` and `quality`, with the parameter `$target`.
+    """
+
+    mapping: str
+    stream: str
+    entity: str
+    operation: str
+    key: str
+    sql: str
+    refers: tuple[str, ...] = ()
+
+
+def compile(mapping: Mapping, push: Push, model: Model, siblings: Iterable[Mapping] = ()) -> Outbound:
+    """The SQL of a push. `siblings` are the mappings of the same system: they say what is known of the target's view.
+
+    Raises ConfigurationError with every finding in its text.
+    """
+    made, findings = check(mapping, push, model, siblings)
+    if made is None:
+        what = "\n".join(str(finding) for finding in errors_in(findings))
+        raise ConfigurationError(errors_in(findings)[0].code, what, fix="crossdock lint")
+    return made
+
+
+def check(
+    mapping: Mapping, push: Push, model: Model, siblings: Iterable[Mapping] = ()
+) -> tuple[Outbound | None, list[Finding]]:
+    """The compiled push, or None, and all findings, warnings among them."""
+    findings: list[Finding] = []
+    entity = model.get(push.entity)
+    if entity is None or entity.parent:
+        headers = [name for name, one in model.items() if not one.parent]
+        fix = did_you_mean(push.entity, headers) or f"there are: {', '.join(headers)}"
+        findings.append(Finding("M201", f"'{push.entity}' is nothing that can be pushed", push.place, fix))
+        return None, findings
+    compiler = _Compiler(mapping, push, model, entity, known_of([mapping, *siblings]), findings)
+    made = compiler.outbound()
+    return (None if errors_in(findings) else made), findings
+
+
+class _Compiler:
+    def __init__(
+        self, mapping: Mapping, push: Push, model: Model, entity: Entity, known: Known, findings: list[Finding]
+    ) -> None:
+        self.mapping, self.push, self.model, self.entity, self.findings = mapping, push, model, entity, findings
+        self.reach = Reach(model)
+        self.reach.relation("ours", "our", entity.name)
+        self.reach.relation("theirs", "their", entity.name)
+        self.reach.bound.add(entity.name)
+        self.rows = Rows(self.reach, "our", entity, "ours", "ours")
+        self.same = Comparison(self.reach, entity, known, findings)
+        self.lists: dict[str, str] = {}  # CTEs of the children
+        self.holds: dict[str, str] = {}  # condition → reason
+        self.waits: dict[str, None] = {}
+        self.refers: dict[str, None] = {}
+
+    def outbound(self) -> Outbound:
+        wanted = self._wanted()
+        key = self._key()
+        since = self._since()
+        for hold in self.push.hold:
+            if reading := self.rows.read(hold.when, self.findings, "boolean"):
+                self.holds[_certain(reading)] = hold.reason
+        self.holds["doubtful.hub_id IS NOT NULL"] = "its newest version is in quarantine"
+        payload = self._payload()
+        text = self._statement(wanted, key, since, payload)
+        shown = self.push.key.text if self.push.key else self._default_key().text
+        return Outbound(
+            self.mapping.name, self.push.stream, self.entity.name, self.push.operation, shown, text, tuple(self.refers)
+        )
+
+    # -- which records
+
+    def _wanted(self) -> str:
+        """The records that the push is about, with what the target calls them."""
+        rows = Rows(self.reach, "our", self.entity, "ours", "ours")
+        conditions = [_KNOWN_THERE.get(self.push.operation, "me.source_id IS NOT NULL")]
+        if self.push.when and (reading := rows.read(self.push.when, self.findings, "boolean")):
+            conditions.append(_certain(reading))
+            if reading.value.raises and (again := self.rows.read(self.push.when, [], "boolean")):
+                self.holds[f"TRY(({again.value.sql}) IS NULL) IS NULL"] = "whether it is due cannot be computed"
+        binding = _ON_BINDING.format(entity=sql.text(self.entity.name))
+        lines = ["SELECT ours.hub_id, me.source_id AS external_id", "FROM ours", f"LEFT JOIN bound AS me ON {binding}"]
+        if any("theirs." in condition for condition in conditions):
+            lines.append("LEFT JOIN theirs ON theirs.source_id = me.source_id")
+        where = "\n  AND ".join(sql.term(c) if " OR " in c else c for c in conditions if c)
+        return "\n".join(lines) + rows.joined() + (f"\nWHERE {where}" if where else "")
+
+    def _default_key(self) -> Expr:
+        single = [match[0] for match in self.entity.match if len(match) == 1 and not self.entity[match[0]].ref]
+        return Expr(single[0] if single and not self.entity[single[0]].pii else "hub_id", self.push.place)
+
+    def _key(self) -> str:
+        reading = self.rows.read(self.push.key or self._default_key(), self.findings, "text")
+        return tried(reading) if reading else "NULL"
+
+    def _since(self) -> str:
+        if self.push.since is None:
+            return "NULL"
+        reading = self.rows.read(self.push.since, self.findings)
+        if reading is None:
+            return "NULL"
+        if reading.value.type == "date":
+            return f"timezone('UTC', CAST({tried(reading)} AS TIMESTAMP))"
+        if reading.value.type != "instant":
+            self.findings.append(
+                Finding("M209", f"since: is a {reading.value.type}", self.push.since.place, "name an instant or a day")
+            )
+        return tried(reading)
+
+    # -- what is sent
+
+    def _payload(self) -> str:
+        leaves = Leaves()
+        maker = LeafMaker(self.mapping, self.entity, self.rows, leaves, self.findings)
+        for field in self.push.fields:
+            read = inbound_field(self.mapping, None, self.entity, field.name)
+            if maker.add(field, read):
+                self._compare(field, read)
+        for child in self.push.children:
+            place = maker.place(child.each)
+            if place and maker.take(place, child) and (alias := self._children(child, place)):
+                leaves.json[place] = f"{alias}.items"
+        self.holds |= leaves.holds
+        self.waits |= leaves.waits
+        self.refers |= leaves.refers
+        return f"CAST({json_object(leaves.json)} AS JSON)" if leaves.json else "CAST('{}' AS JSON)"
+
+    def _compare(self, field: PushField, read: Field | None) -> None:
+        """Tell the comparison what was pushed; it finds out whether the target's own view can be asked."""
+        if self.push.operation == "create":
+            return
+        if field.name in self.entity:
+            self.same.column(field, read, self.rows)
+        elif field.value is not None:
+            self.same.expression(field.value, self.rows)
+
+    # -- children
+
+    def _children(self, child: PushChild, place: At) -> str | None:
+        """A query that gives the list of a child entity for each wanted header; its name, or None where it is wrong."""
+        entity = self.model.get(child.entity)
+        if entity is None or entity.parent != self.entity.name:
+            there = [one.name for one in self.model.values() if one.parent == self.entity.name]
+            fix = did_you_mean(child.entity, there) or f"there are: {', '.join(there) or 'none'}"
+            what = f"'{child.entity}' is no child of {self.entity.name}"
+            self.findings.append(Finding("M201", what, child.place, fix))
+            return None
+        header = Rows(self.reach, "our", self.entity, "ours", "ours")
+        relation = self.reach.relation(f"our_{entity.name}", "our", entity.name)
+        rows = Rows(self.reach, "our", entity, "line", relation, header)
+        read = self.mapping.child(entity.name) if self.mapping.entity == self.entity.name else None
+        leaves = Leaves()
+        maker = LeafMaker(self.mapping, entity, rows, leaves, self.findings)
+        for field in child.fields:
+            maker.add(field, inbound_field(self.mapping, read, entity, field.name))
+        where = ""
+        if child.when and (reading := rows.read(child.when, self.findings, "boolean")):
+            where = f"\nWHERE {_certain(reading)}"
+        alias = f"{entity.name}_list" if len(self.push.children) == 1 else f"{'_'.join(place)}_list"
+        made = json_object(leaves.json)
+        columns = ["line.parent AS hub_id", f"'[' || string_agg({made}, ', ' ORDER BY line.hub_id) || ']' AS items"]
+        if leaves.holds:
+            columns.append(f"min({_case(leaves.holds)}) AS hold")
+            self.holds[f"{alias}.hold IS NOT NULL"] = f"{alias}.hold"
+        if leaves.waits:
+            columns.append(f"min({_first(leaves.waits)}) AS waits_for")
+            self.waits[f"{alias}.waits_for"] = None
+        self.refers |= leaves.refers
+        joins = "\nJOIN wanted ON wanted.hub_id = line.parent"
+        if header.joins or any("ours." in text for text in (*columns, where)):
+            joins += f"\nJOIN ours ON ours.hub_id = line.parent{header.joined()}"
+        shown = ",\n".join(sql.indent(column, 2) for column in columns)
+        self.lists[alias] = f"SELECT\n{shown}\nFROM {relation} AS line{joins}{rows.joined()}{where}\nGROUP BY 1"
+        self.rows.joins[alias] = f"LEFT JOIN {alias} ON {alias}.hub_id = ours.hub_id"
+        if self.push.operation != "create":
+            self.lists |= self.same.children(child, read, entity, alias)
+        return alias
+
+    # -- the whole
+
+    def _statement(self, wanted: str, key: str, since: str, payload: str) -> str:
+        same = self.same.sql()
+        view = self.push.operation != "create"
+        columns = {
+            "hub_id": "wanted.hub_id",
+            "key": key,
+            "external_id": "wanted.external_id",
+            "since": f"CAST({since} AS TIMESTAMP WITH TIME ZONE)",
+            "hold": _case(self.holds),
+            "waits_for": _first(self.waits),
+            "same": same,
+            "payload": payload,
+            "seen_at": "theirs.seen_at" if view else "CAST(NULL AS TIMESTAMP WITH TIME ZONE)",
+        }
+        shown = ",\n".join(sql.indent(f"{text} AS {name}", 2) for name, text in columns.items())
+        joins = "\nJOIN ours ON ours.hub_id = wanted.hub_id"
+        if view:
+            joins += "\nLEFT JOIN theirs ON theirs.source_id = wanted.external_id"
+        elif "theirs." in shown:
+            joins += "\nLEFT JOIN theirs ON false"
+        joins += "\nLEFT JOIN doubtful ON doubtful.hub_id = wanted.hub_id"
+        made = f"SELECT\n{shown}\nFROM wanted{joins}{self.rows.joined()}{self.same.joined()}"
+        bound = self._bound()
+        queries = {**bound, **self.reach.queries(), "wanted": wanted, **self.lists, "made": made}
+        if not any("theirs." in text or " theirs" in text for name, text in queries.items() if name != "theirs"):
+            del queries["theirs"]
+        ctes = ",\n".join(f"{name} AS (\n{sql.indent(text, 2)}\n)" for name, text in queries.items())
+        head = "hub_id, key, external_id, since, CASE WHEN same THEN NULL ELSE hold END AS hold, waits_for, same, payload, seen_at"
+        return f"WITH\n{ctes}\nSELECT {head}\nFROM made\nORDER BY hub_id"
+
+    def _bound(self) -> dict[str, str]:
+        """What the target calls each record (the first of several), and whose newest version lies in quarantine."""
+        entities = ", ".join(sql.text(name) for name in sorted(self.reach.bound))
+        return {
+            "bound": "SELECT entity, hub_id, source_id\nFROM ops.bindings\n"
+            f"WHERE system = $target AND entity IN ({entities})\n"
+            "QUALIFY row_number() OVER (PARTITION BY entity, hub_id ORDER BY bound_at, source_id) = 1",
+            "doubtful": "SELECT DISTINCT bindings.hub_id\nFROM quality.quarantine AS quarantine\n"
+            "JOIN ops.bindings AS bindings USING (system, entity, source_id)\n"
+            f"WHERE quarantine.entity = {sql.text(self.entity.name)} AND quarantine.closed_at IS NULL",
+        }
+
+
+def _certain(reading: Reading) -> str:
+    """A condition that is true also where it cannot be decided: such a record is shown, and held, not passed over."""
+    text = reading.value.sql
+    return f"coalesce(TRY({text}), TRY(({text}) IS NULL) IS NULL)" if reading.value.raises else text
+
+
+def _case(holds: dict[str, str]) -> str:
+    if not holds:
+        return "CAST(NULL AS VARCHAR)"
+    whens = " ".join(f"WHEN {c} THEN {r if r.endswith('.hold') else sql.text(r)}" for c, r in holds.items())
+    return f"CASE {whens} END"
+
+
+def _first(texts: Iterable[str]) -> str:
+    unique = list(texts)
+    if not unique:
+        return "CAST(NULL AS VARCHAR)"
+    return unique[0] if len(unique) == 1 else f"coalesce({', '.join(unique)})"
