@@ -77,7 +77,8 @@ def make_app(store: Store, clock: Clock, bucket: Bucket) -> Flask:
     app.register_error_handler(Invalid, lambda bad: error(422, {bad.field: [str(bad)]}))
     app.register_error_handler(404, lambda _: error(404, "Not Found"))
     app.register_error_handler(405, lambda _: error(405, "Method Not Allowed"))
-    app.register_error_handler(400, lambda _: error(400, "Bad Request"))
+    for malformed in (400, KeyError, TypeError, AttributeError):
+        app.register_error_handler(malformed, lambda _: error(400, "Bad Request"))
 
     @app.get("/api/<any(customers, products, orders):table>")
     def list_records(table: str) -> Response:

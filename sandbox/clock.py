@@ -48,7 +48,7 @@ class Clock:
 
 def instant_key(moment: datetime) -> str:
     """UTC text that sorts like the instant; what the stores index."""
-    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return moment.astimezone(UTC).isoformat()[:19] + "Z"
 
 
 def shop_text(moment: datetime) -> str:
@@ -58,13 +58,13 @@ def shop_text(moment: datetime) -> str:
 
 def erp_text(moment: datetime) -> tuple[str, str]:
     """('2026-05-07', '22:07:19'): local time in two fields, as the ERP writes it. The doubled hour in autumn is lost."""
-    local = moment.astimezone(SHOP_ZONE)
-    return local.strftime("%Y-%m-%d"), local.strftime("%H:%M:%S")
+    local = moment.astimezone(SHOP_ZONE).isoformat()
+    return local[:10], local[11:19]
 
 
 def crm_text(moment: datetime) -> str:
     """2026-05-07T20:07:19.000+0000: the instant as the CRM writes it."""
-    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.000+0000")
+    return moment.astimezone(UTC).isoformat()[:19] + ".000+0000"
 
 
 def parse_instant(text: str) -> datetime:

@@ -53,13 +53,16 @@ def make_app(store: Store, clock: Clock, quota: Quota) -> Flask:
 
     app.register_error_handler(404, lambda _: error(404, "NOT_FOUND", "The requested resource does not exist"))
     app.register_error_handler(405, lambda _: error(405, "METHOD_NOT_ALLOWED", "HTTP Method not allowed"))
-    app.register_error_handler(400, lambda _: error(400, "JSON_PARSER_ERROR", "The body cannot be read"))
+    for malformed in (400, KeyError, TypeError, AttributeError):
+        app.register_error_handler(malformed, lambda _: error(400, "JSON_PARSER_ERROR", "The body cannot be read"))
 
     @app.get(f"/services/{OBJECT}")
     def query(table: str) -> Response:
         for field in SEARCHABLE[table]:
             if field in request.args:
-                docs = search(store, table, field, request.args[field])
+                value = request.args[field]
+                known = field == EXTERNAL_ID[table]
+                docs = store.find(table, value) if known else store.search(table, field, value, LIMIT)
                 return records(docs, len(docs), None)
         return page(store, table)
 
@@ -123,14 +126,6 @@ def error(status: int, code: str, message: str, fields: list[str] | None = None)
 def records(docs: list[str], total: int, following: str | None) -> Response:
     head = to_json({"totalSize": total, "done": following is None, "nextRecordsUrl": following})
     return answer(f'{head[:-1]},"records":[{",".join(docs)}]}}')
-
-
-def search(store: Store, table: str, field: str, value: str) -> list[str]:
-    if field == EXTERNAL_ID[table]:
-        return store.find(table, value)
-    with store.reading() as con:
-        sql = f"select doc from {table} where lower(trim(json_extract(doc, '$.{field}'))) = ? order by id limit ?"
-        return [row[0] for row in con.execute(sql, [value.strip().lower(), LIMIT])]
 
 
 def page(store: Store, table: str) -> Response:

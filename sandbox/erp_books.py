@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from datetime import date, timedelta
 from decimal import Decimal
 from typing import Any
@@ -20,7 +21,7 @@ FIRST_NUMBER = {
 CURRENCIES = ("EUR", "USD")
 
 
-class ErpError(Exception):
+class ErpError(ValueError):
     """A refusal with its code, as the fault carries it."""
 
     def __init__(self, code: str, message: str) -> None:
@@ -169,7 +170,7 @@ class Books:
             doc["currency"] = doc["currency"] or order["currency"]
             if doc["currency"] != order["currency"]:
                 raise ErpError("ERP-422", f"order {order['number']} is in {order['currency']}")
-            earlier = [memo for memo in self.store.all("credit_memos") if memo["sales_order"] == order["number"]]
+            earlier = map(json.loads, self.store.search("credit_memos", "sales_order", order["number"]))
             left = Decimal(order["total"]) - sum((Decimal(memo["amount"]) for memo in earlier), ZERO)
             amount = _number(doc, "amount")
             if not 0 < amount <= left:

@@ -49,7 +49,9 @@ class Counters:
     credit_memos: int = ERP_FIRST["credit_memos"]
     business_partners: int = ERP_FIRST["business_partners"]
     guests: int = 0
-    crm_orders: int = 0
+    accounts: int = 1
+    contacts: int = 1
+    orders: int = 1
 
     def next(self, name: str) -> str:
         n: int = getattr(self, name)
@@ -115,9 +117,9 @@ class History:
         return plan
 
     def _odd_plan(self, name: str, plan: Plan) -> Plan:
-        """The usual plan, changed so that exactly one thing is odd."""
-        usual = Plan(plan.placed, "paid", in_erp=plan.placed < self.go_live)
-        if usual.in_erp and (self.now - plan.placed) > timedelta(days=5):
+        """A paid order that the ERP knows, changed so that exactly one thing is odd."""
+        usual = Plan(plan.placed, "paid", in_erp=True)
+        if (self.now - plan.placed) > timedelta(days=5):
             usual.delivered, usual.fulfilled = "delivered", "fulfilled"
         if name in ("never_reached_erp", "negative_quantity", "total_mismatch", "currency_euro", "impossible_date"):
             usual.in_erp, usual.delivered, usual.fulfilled = False, "", None
@@ -125,7 +127,7 @@ class History:
             usual.delivered, usual.fulfilled, usual.cancelled = "", None, True
         elif name == "refunded":
             usual.refund, usual.memo = Decimal("0.5"), False
-            usual.refunded_at = self.go_live + timedelta(hours=20)
+            usual.refunded_at = self.now - timedelta(hours=40)
         elif name == "delivered_not_fulfilled":
             usual.delivered, usual.fulfilled = "delivered", None
         elif name == "erp_number_missing":
@@ -225,9 +227,7 @@ class History:
             doc["payments"][0]["status"] = "failed"
         return doc
 
-    def _erp_order(
-        self, doc: Doc, plan: Plan, person: Person, typed: datetime, rows: Rows, name: str
-    ) -> datetime:  # fmt: skip
+    def _erp_order(self, doc: Doc, plan: Plan, person: Person, typed: datetime, rows: Rows, name: str) -> datetime:
         """The order as somebody typed it into the ERP; returns when the cart's order changed last."""
         number = self.counters.next("sales_orders")
         order = erp_order(doc, number, person.partner, erp_text(typed)[0], self.weighed)
@@ -279,12 +279,12 @@ class History:
     def _crm_order(self, doc: Doc, person: Person, placed: datetime, rows: Rows) -> None:
         if placed > self.go_live - timedelta(days=30) or self.rng.random() < 0.5:
             return
-        self.counters.crm_orders += 1
-        id, at = make_id("orders", self.counters.crm_orders), placed + timedelta(days=5)
+        id, at = make_id("orders", self.counters.orders), placed + timedelta(days=5)
         order: Doc = {"Id": id, "OrderNumber": doc["number"], "AccountId": self.account_of[person.n]}
         order |= {"Status": "Completed", "ErpOrderNumber": doc["erp_order_number"]}
         order |= {"TotalAmount": float(doc["total_price"]), "CurrencyIsoCode": doc["currency"]}
         order |= {"EffectiveDate": erp_text(placed)[0], "LastModified": crm_text(at)}
+        self.counters.orders += 1
         rows["crm", "orders"].append((id, instant_key(at), doc["number"], 0, to_json(order)))
 
 

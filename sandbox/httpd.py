@@ -13,6 +13,7 @@ import struct
 import sys
 import threading
 import time
+import traceback
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -212,11 +213,16 @@ def run_app(app: Wsgi, environ: dict[str, Any]) -> Answer:
     def start_response(status: str, headers: Headers, exc_info: object = None) -> None:
         taken.append((int(status.split(" ", 1)[0]), headers))
 
-    chunks = app(environ, start_response)
-    body = b"".join(chunks)
-    close = getattr(chunks, "close", None)
-    if close:
-        close()
+    try:
+        chunks = app(environ, start_response)
+        body = b"".join(chunks)
+        close = getattr(chunks, "close", None)
+        if close:
+            close()
+    except Exception:
+        # A defect of the sandbox: the client sees what clients of a broken server see, and stderr says why.
+        traceback.print_exc()
+        return 500, [("Content-Type", "text/plain")], b"Internal Server Error"
     status, headers = taken[-1]
     return status, headers, body
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
+import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from sandbox import cart, crm, erp, world
-from sandbox.clock import Clock, instant_key
+from sandbox.clock import Clock, shop_text
 from sandbox.control import add_controls
 from sandbox.erp_books import Books
 from sandbox.httpd import Server, Site
@@ -122,7 +124,6 @@ def sites(stores: Stores, clock: Clock) -> list[Site]:
 
 def prepare(state: Path, **options: Any) -> World:
     """The world in `state`; made first when there is none. ValueError when it is another one than `options` ask for."""
-    state.mkdir(parents=True, exist_ok=True)
     found = world.read(state)
     if found is None:
         world.create(state, World(**options))
@@ -141,12 +142,27 @@ def running(
     """The three servers on threads of this process, on free ports unless told, until the block ends.
 
     `options` are those of `World` (customers, orders, products, seed, now, days, recent_days). The state stays: a second
-    `running` on the same folder goes on where the first ended.
+    `running` on the same folder goes on where the first ended. ValueError when the folder is in use or holds another world.
     """
-    made = prepare(state, **options)
+    with _alone(state):
+        yield from _serve(state, {"cart": cart_port, "erp": erp_port, "crm": crm_port}, prepare(state, **options))
+
+
+@contextmanager
+def _alone(state: Path) -> Iterator[None]:
+    """One process a folder: a second one would answer from the same books without knowing of the first."""
+    state.mkdir(parents=True, exist_ok=True)
+    with (state / ".lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            raise ValueError(f"a sandbox is running on {state} already") from None
+        yield
+
+
+def _serve(state: Path, ports: dict[str, int], made: World) -> Iterator[Running]:
     oddities = (world.read(state) or (made, {}))[1]
     stores = world.open_stores(state)
-    ports = {"cart": cart_port, "erp": erp_port, "crm": crm_port}
     servers: list[Server] = []
     try:
         for site in sites(stores, Clock(made.end)):
@@ -157,18 +173,20 @@ def running(
         drop = (state / "drop").resolve()
         drop.mkdir(exist_ok=True)
         handle = Running(
-            **urls, drop=drop, state=state, control=control, oddities=oddities, go_live=instant_key(made.go_live)
+            **urls, drop=drop, state=state, control=control, oddities=oddities, go_live=shop_text(made.go_live)
         )
-        _write_json(state / "sandbox.json", handle)
+        told = {**handle.shown(), "go_live": handle.go_live, "oddities": handle.oddities}
+        _write_json(state / "sandbox.json", told)
         yield handle
     finally:
         for server in servers:
             server.stop()
         stores.close()
+        if (state / "sandbox.json").exists():
+            _write_json(state / "sandbox.json", json.loads((state / "sandbox.json").read_text("utf-8")) | {"pid": None})
 
 
-def _write_json(path: Path, handle: Running) -> None:
-    told = {**handle.shown(), "go_live": handle.go_live, "oddities": handle.oddities}
+def _write_json(path: Path, told: dict[str, Any]) -> None:
     temporary = path.with_suffix(".tmp")
     temporary.write_text(json.dumps(told, indent=1, ensure_ascii=False), encoding="utf-8")
     temporary.replace(path)

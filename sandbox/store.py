@@ -21,8 +21,7 @@ Doc = dict[str, Any]
 Row = tuple[Id, str, str | None, int, str]  # id, changed, key, hidden, doc
 
 
-def to_json(value: object) -> str:
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+to_json = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), check_circular=False).encode
 
 
 class Store:
@@ -136,10 +135,11 @@ class Store:
         with self.reading() as con:
             return [row[0] for row in con.execute(f"select doc from {table} where key = ? order by id", [key])]
 
-    def all(self, table: str) -> Iterator[Doc]:
+    def search(self, table: str, field: str, value: str, limit: int = -1) -> list[str]:
+        """The docs whose field is this text, without regard to case and outer spaces. Reads the whole table."""
+        sql = f"select doc from {table} where lower(trim(json_extract(doc, '$.{field}'))) = ? order by id limit ?"
         with self.reading() as con:
-            for row in con.execute(f"select doc from {table} order by id").fetchall():
-                yield json.loads(row[0])
+            return [row[0] for row in con.execute(sql, [value.strip().lower(), limit])]
 
 
 class Writing:

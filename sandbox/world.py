@@ -7,6 +7,7 @@ demo wants to point at; where each one is (order numbers, customers) stands in D
 from __future__ import annotations
 
 import json
+from collections import defaultdict
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -14,10 +15,10 @@ from random import Random
 from typing import Any
 
 from sandbox import cart, crm_records, erp_fields, goods
-from sandbox.clock import erp_text
+from sandbox.clock import SHOP_ZONE, erp_text
 from sandbox.drop import make_drop
 from sandbox.erp_books import make_invoice
-from sandbox.history import Counters, History, deliver
+from sandbox.history import Counters, History, Rows, deliver
 from sandbox.people import (
     Person,
     account_row,
@@ -48,6 +49,8 @@ class World:
     def __post_init__(self) -> None:
         if self.customers < 30 or self.orders < 100 or self.products < 20:
             raise ValueError("a world needs at least 30 customers, 100 orders and 20 products")
+        if self.days < 40 or not 2 <= self.recent_days <= self.days / 2:
+            raise ValueError("a world needs at least 40 days, of which between 2 and half are recent")
 
     @property
     def end(self) -> datetime:
@@ -55,7 +58,9 @@ class World:
 
     @property
     def go_live(self) -> datetime:
-        return self.end - timedelta(days=self.recent_days)
+        """The shop's midnight before the recent days."""
+        local = (self.end - timedelta(days=self.recent_days)).astimezone(SHOP_ZONE)
+        return local.replace(hour=0, minute=0, second=0)
 
 
 @dataclass(frozen=True)
@@ -196,34 +201,33 @@ class _Maker:
         return people
 
     def _customers(self, people: list[Person], into: dict[str, Any]) -> None:
-        rng = self.rng
-        rows: dict[tuple[str, str], list[Row]] = {
-            (system, table): []
-            for system, table in (
-                ("cart", "customers"), ("erp", "business_partners"), ("erp", "credit_status"),
-                ("crm", "accounts"), ("crm", "contacts"),
-            )
-        }  # fmt: skip
-        for person in people:
-            changed = days_before(self.end, rng, 3, self.world.days)
-            id = cart.FIRST_ID["customers"] + person.n
-            empty = person.n % 17 == 5
-            rows["cart", "customers"].append(_nameless(cart_row(person, id, changed, empty)))
-            if empty:
-                self._found("customer_without_address", person)
-            if person.partner:
-                rows["erp", "business_partners"].append(self._partner_row(person))
-                if person.group != "retail" or rng.random() < 0.3 or person.n == ARREARS:
-                    rows["erp", "credit_status"].append(self._credit_row(person))
-            elif person.n != NAMELESS:
-                self._found("customer_unknown_to_erp", person)
-            if person.n in (SPELLED, ARREARS) or (person.n != NAMELESS and rng.random() < 0.6):
-                self._account(person, rows[("crm", "accounts")], rows[("crm", "contacts")])
+        for first in range(0, len(people), BATCH):
+            rows: Rows = defaultdict(list)
+            for person in people[first : first + BATCH]:
+                self._customer(person, rows)
+            for (system, table), made in rows.items():
+                into[system](table, made)
         self._found("customer_spelled_differently", people[SPELLED])
         self._found("customer_in_arrears", people[ARREARS])
         self._found("customer_without_name", people[NAMELESS])
-        for (system, table), made in rows.items():
-            into[system](table, made)
+
+    def _customer(self, person: Person, rows: Rows) -> None:
+        """The customer in the cart, and where the ERP and the CRM know it, there."""
+        rng = self.rng
+        empty = person.n % 17 == 5
+        changed = days_before(self.end, rng, 3, self.world.days)
+        id = cart.FIRST_ID["customers"] + person.n
+        rows["cart", "customers"].append(_nameless(cart_row(person, id, changed, empty)))
+        if person.partner:
+            rows["erp", "business_partners"].append(self._partner_row(person))
+            if person.group != "retail" or rng.random() < 0.3:
+                rows["erp", "credit_status"].append(self._credit_row(person))
+        if person.n in (SPELLED, ARREARS) or (person.n != NAMELESS and rng.random() < 0.6):
+            self._account(person, rows)
+        if empty:
+            self._found("customer_without_address", person)
+        if not person.partner and person.n != NAMELESS:
+            self._found("customer_unknown_to_erp", person)
 
     def _partner_row(self, person: Person) -> Row:
         number, changed, key, hidden, doc = erp_row(
@@ -242,21 +246,23 @@ class _Maker:
             doc = to_json(json.loads(doc) | owed)
         return number, changed, key, hidden, doc
 
-    def _account(self, person: Person, accounts: list[Row], contacts: list[Row]) -> None:
-        rng, n = self.rng, len(accounts) + 1
+    def _account(self, person: Person, rows: Rows) -> None:
+        rng, n = self.rng, self.counters.accounts
+        self.counters.accounts += 1
         changed = days_before(self.end, rng, 3, self.world.days)
         account = crm_records.make_id("accounts", n)
         deleted = n % 61 == 7 and person.n not in (SPELLED, ARREARS)
         id, key, external, hidden, doc = account_row(person, account, changed, rng, deleted)
         if person.n == SPELLED:
             doc = to_json(json.loads(doc) | {"Name": "Juergen Müller", "Email": "JUERGEN.MUELLER@example.com"})
-        accounts.append((id, key, external, hidden, doc))
+        rows["crm", "accounts"].append((id, key, external, hidden, doc))
         if deleted:
             self.oddities.setdefault("account_deleted", {"system": "crm", "account": account})
         else:
             self.account_of[person.n] = account
         if person.company or rng.random() < 0.4:
-            contacts.append(contact_row(person, len(contacts) + 1, account, changed))
+            rows["crm", "contacts"].append(contact_row(person, self.counters.contacts, account, changed))
+            self.counters.contacts += 1
 
     def _phone_order(self, person: Person, products: list[goods.Product], into: dict[str, Any]) -> None:
         """The order by telephone that its buyer never paid: what the arrears are made of."""
