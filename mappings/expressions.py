@@ -50,7 +50,7 @@ SQL_TYPES = {
 class Value:
     """A compiled expression. `raises`: it can fail on a row. `inputs`: the paths it reads, (shown, SQL as text).
 
-    `constant` is the literal's own text where the value is one.
+    `constant` is the literal's own text where the value is one; `choices` all texts it can be, where they can be told.
     """
 
     sql: str
@@ -58,6 +58,7 @@ class Value:
     raises: bool = False
     inputs: tuple[tuple[str, str], ...] = ()
     constant: str | None = None
+    choices: frozenset[str] | None = None
 
 
 class Scope(Protocol):
@@ -88,10 +89,10 @@ def compile_expression(expr: Expr, scope: Scope, findings: list[Finding], want: 
 
 def literal(text: str, kind: Type = "text") -> Value:
     """A constant of a mapping as a value."""
-    return Value(sql.text(text) if kind == "text" else text, kind, constant=text)
+    return Value(sql.text(text) if kind == "text" else text, kind, constant=text, choices=frozenset([text]))
 
 
-_UNKNOWN = Value("NULL", "missing")
+_UNKNOWN = Value("NULL", "missing", choices=frozenset())
 
 
 class Compiler:
@@ -242,7 +243,7 @@ class Compiler:
         tail = "" if node.default is None else f" ELSE {results[-1].sql}"
         head = "CASE" if subject is None else f"CASE {subject.sql}"
         parts = (*conditions, *results) if subject is None else (subject, *conditions, *results)
-        return _made(f"{head} {whens}{tail} END", kind, *parts)
+        return replace(_made(f"{head} {whens}{tail} END", kind, *parts), choices=_choices(results))
 
     def _never_empty(self, *values: Value, at: int) -> None:
         if any(value.constant == "" for value in values):
@@ -282,17 +283,17 @@ class Compiler:
             unified, kind = self.unify([made[i] for i in shared], node.at)
             for i, value in zip(shared, unified, strict=True):
                 made[i] = value
-        returns: Type = kind if function.returns == "same" else function.returns  # type: ignore[assignment]
-        if returns == "numeric":  # type: ignore[comparison-overlap]
-            returns = (
-                "integer" if all(v.type == "integer" for v in made if v.type in ("integer", "number")) else "number"
-            )
+        if function.returns == "numeric":
+            kind = "integer" if all(value.type == "integer" for value in made) else "number"
+        elif function.returns != "same":
+            kind = cast(Type, function.returns)
         try:
             text = function.render(made)
         except ValueError as error:
             raise ExpressionError(str(error), node.at, function.signature, "M123") from None
         value = _made(text, kind, *made)
-        return replace(value, raises=value.raises or function.raises)
+        choices = _choices(made[1:]) if function.name == "if" else None
+        return replace(value, raises=value.raises or function.raises, choices=choices)
 
     def _argument(self, node: Call, parameter: Parameter, value: Value) -> Value:
         if parameter.constant and value.constant is None:
@@ -341,8 +342,13 @@ def _chained(node: Binary, left: Value) -> str:
     return left.sql if isinstance(node.left, Binary) and node.left.op == node.op else _wrap(left)
 
 
+def _choices(values: Sequence[Value]) -> frozenset[str] | None:
+    found = [value.choices for value in values]
+    return None if None in found else frozenset[str]().union(*(one for one in found if one is not None))
+
+
 def _strict(value: Value, want: Type) -> Value:
-    return replace(value, sql=_STRICT[want](value.sql), type=want, raises=True, constant=None)
+    return replace(value, sql=_STRICT[want](value.sql), type=want, raises=True, constant=None, choices=None)
 
 
 def has_offset(text: str) -> str:
@@ -373,4 +379,4 @@ def _as_text(value: Value, at: int) -> Value:
     made = f"CAST({value.sql} AS VARCHAR)"
     if value.type == "number":  # 12.5000000000 reads 12.5
         made = f"regexp_replace(CAST(CAST({value.sql} AS {NUMBER}) AS VARCHAR), '[.]?0+$', '')"
-    return replace(value, sql=made, type="text", constant=None)
+    return replace(value, sql=made, type="text", constant=None, choices=None)

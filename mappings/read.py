@@ -150,6 +150,7 @@ class Reader:
             each=self._expr(node, "each"),
             version=self._expr(node, "version"),
             when=self._expr(node, "when"),
+            hub=self._expr(node, "hub"),
             extends=node.get("extends"),
         )
 

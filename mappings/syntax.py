@@ -13,6 +13,7 @@ A file, all of it (only `stream` and `entity` are always needed; `key` and `fiel
     each: refunds                 # optional: one record becomes several rows; paths then mean the item, `record.x` the record
     key: id                       # expression → the system's id of the row, as text
     version: updated_at           # optional: orders versions of a row; default: the stream's own version field if trusted
+    hub: external_id              # optional: where the record quotes the hub's own id, which then says whose it is
     when: number is not null      # optional: rows for which this is not true are counted as `excluded`
     fields:
       number: number                                         # a path, or a scalar expression (mappings/functions.py)
@@ -217,6 +218,7 @@ class Mapping:
     each: Expr | None = None
     version: Expr | None = None
     when: Expr | None = None
+    hub: Expr | None = None
     extends: str | None = None
     ordinal: int = 0
     sample: Any = field(default=None, repr=False)

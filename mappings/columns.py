@@ -1,0 +1,285 @@
+"""One field of a mapping in SQL: what is read, the canonical value, and the ways in which it can be refused.
+
+Three steps, three columns of the view that `inbound.py` writes: `raw_<name>` is the expression over the record (text; or typed; or,
+where it can fail on a row, `TRY({'v': …})`, whose NULL says that it failed); `<name>` is the canonical value; and each refusal is a
+condition over both. A refusal never becomes a NULL in silence.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from decimal import Decimal, InvalidOperation
+
+from hub.entity import Column
+from hub.findings import Finding, did_you_mean
+from mappings import sql
+from mappings.expressions import SQL_TYPES, Scope, Value, compile_expression, has_offset
+from mappings.parse import Type
+from mappings.syntax import Field, ValueMap
+
+# The rule of a reject and its code: `crossdock explain M301`.
+RULES = {
+    "cast": "M301",
+    "required": "M302",
+    "unmapped": "M303",
+    "picklist": "M304",
+    "precision": "M305",
+    "expression": "M306",
+    "zone": "M307",
+    "duplicate": "M308",
+    "too_many": "M309",
+}
+TYPES: dict[str, Type] = {
+    "text": "text",
+    "ref": "text",
+    "integer": "integer",
+    "quantity": "number",
+    "money": "number",
+    "percent": "number",
+    "boolean": "boolean",
+    "instant": "instant",
+    "date": "date",
+}
+_WORDS = {
+    "integer": "a whole number",
+    "quantity": "a quantity",
+    "money": "an amount of money",
+    "percent": "a rate",
+    "boolean": "yes or no",
+    "instant": "an instant",
+    "date": "a day (YYYY-MM-DD)",
+}
+_WIDE = "DECIMAL(38,12)"  # wide enough to see the decimals that a column would round away
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """A row is refused where `condition` is true. `raw` is the SQL text of what the system sent."""
+
+    field: str
+    rule: str
+    condition: str
+    message: str
+    raw: str
+
+
+@dataclass(frozen=True, slots=True)
+class Compiled:
+    """A field's columns in the view: SQL of `raw_<name>`, SQL of the column itself, and its refusals in order.
+
+    `inputs` is the SQL of `in_<name>`, the text of all that an expression reads, for the reject; None for a mere path.
+    """
+
+    column: str
+    raw: str
+    value: str
+    refusals: tuple[Refusal, ...]
+    inputs: str | None = None
+
+
+def compile_field(
+    field: Field, column: Column, scope: Scope, findings: list[Finding], prefix: str = ""
+) -> Compiled | None:
+    """The SQL of one field. `prefix` is `order_line.` where the column is a child's. None where it is wrong."""
+    value = compile_expression(field.at, scope, findings, "text" if field.values else None)
+    if value is None:
+        return None
+    want = TYPES[column.kind]
+    if not _types_agree(field, column, value, want, findings):
+        return None
+    name = f"{column.name}_ref" if column.kind == "ref" else column.name
+    maker = _Maker(field, column, value, sql.name(f"raw_{name}"), sql.name(name), prefix + field.name)
+    return maker.compiled(name, findings)
+
+
+def _types_agree(field: Field, column: Column, value: Value, want: Type, findings: list[Finding]) -> bool:
+    have = value.type
+    if have in (want, "missing", "text") or (have == "integer" and want == "number"):
+        return True
+    if have == "number" and want == "integer":
+        return True  # checked row by row: 30 / 10 is a whole number
+    if want == "text" and have in ("integer", "number", "boolean", "date"):
+        return True
+    what = f"{field.name} is {_WORDS.get(column.kind, 'a text')}, the expression gives {have}"
+    fix = {
+        ("instant", "date"): "write local_date(x, 'Zone/City')",
+        ("date", "instant"): "write local_instant(date, time, 'Zone/City')",
+        ("instant", "text"): "write format_instant(x, 'YYYY-MM-DD', 'Zone/City')",
+    }.get((have, want), f"give {want}")
+    findings.append(Finding("M124", what, field.at.place, fix))
+    return False
+
+
+class _Maker:
+    def __init__(self, field: Field, column: Column, value: Value, raw: str, name: str, shown: str) -> None:
+        self.field, self.column, self.value, self.raw, self.name, self.shown = field, column, value, raw, name, shown
+        self.refusals: list[Refusal] = []
+
+    def compiled(self, name: str, findings: list[Finding]) -> Compiled:
+        value, raw = self.value, self.raw
+        text, kind = value.sql, value.type
+        default = None if self.field.default is None else self._default(findings)
+        if kind not in ("text", "missing") and TYPES[self.column.kind] == "text":
+            text, kind = _text_of(text, kind), "text"
+        if default is not None and self.field.values is None:
+            text = f"coalesce({text}, {default})"
+        inner = raw
+        if value.raises:
+            text, inner = f"TRY({{'v': {text}}})", f"{raw}.v"
+            self._refuse("expression", f"{raw} IS NULL", f"cannot be computed: {self.field.at.text}")
+        if self.field.values is not None:
+            made = self._mapped(self.field.values, inner, default, findings)
+        elif kind == "missing":
+            made = f"CAST(NULL AS {self._sql_type})"
+        else:
+            made = self._text(inner) if kind == "text" else self._typed(inner, kind)
+        self._picklist(value, findings)
+        if (self.field.required or self.column.required) and value.constant is None and default is None:
+            self._refuse("required", f"{self.name} IS NULL", "is missing")
+        return Compiled(name, text, made, tuple(self.refusals), self._inputs())
+
+    @property
+    def _sql_type(self) -> str:
+        return "VARCHAR" if self.column.kind == "ref" else self.column.sql_type
+
+    @property
+    def _is_path(self) -> bool:
+        return len(self.value.inputs) == 1 and self.value.inputs[0][1] == self.value.sql
+
+    def _inputs(self) -> str | None:
+        if self._is_path or not self.value.inputs:
+            return None
+        shown = [f"{sql.text(name + '=')} || {text}" for name, text in self.value.inputs]
+        return shown[0] if len(shown) == 1 else f"concat_ws(', ', {', '.join(shown)})"
+
+    def _refuse(self, rule: str, condition: str, message: str) -> None:
+        raw = self.raw if self._is_path else sql.name("in_" + self.raw.strip('"').removeprefix("raw_"))
+        if not self.value.inputs:
+            raw = "NULL"
+        self.refusals.append(Refusal(self.shown, rule, condition, f"{self.shown} {message}", raw))
+
+    # -- the ways from what was read to the canonical type
+
+    def _text(self, raw: str) -> str:
+        kind = self.column.kind
+        if kind in ("text", "ref"):
+            return raw
+        word = f"is not {_WORDS[kind]}"
+        made = f"TRY_CAST({raw} AS {self._sql_type})"
+        if kind == "date":
+            self._refuse("cast", f"{raw} IS NOT NULL AND ({self.name} IS NULL OR length({raw}) <> 10)", word)
+            return made
+        self._refuse("cast", f"{raw} IS NOT NULL AND {self.name} IS NULL", word)
+        if kind == "instant":
+            zone = "has no offset from UTC; instant(x, 'Zone/City') says the zone"
+            self._refuse("zone", f"NOT {has_offset(raw)}", zone)
+        elif kind != "boolean":
+            self._exact(f"{self.name} IS DISTINCT FROM TRY_CAST({raw} AS {_WIDE})")
+        return made
+
+    def _typed(self, raw: str, kind: Type) -> str:
+        if kind not in ("number", "integer"):
+            return raw
+        made = f"TRY_CAST({raw} AS {self._sql_type})"
+        if kind == "integer" and self.column.kind == "integer":
+            return raw
+        self._refuse(
+            "cast", f"{raw} IS NOT NULL AND {self.name} IS NULL", f"is too large for {_WORDS[self.column.kind]}"
+        )
+        if kind == "number":
+            self._exact(f"{self.name} IS DISTINCT FROM {raw}")
+        return made
+
+    def _exact(self, condition: str) -> None:
+        decimals = {"integer": "is no whole number", "money": "has more than 4 decimals"}
+        message = decimals.get(self.column.kind, "has more than 6 decimals")
+        self._refuse("precision", condition, f"{message}; round(x, n) says how to round")
+
+    def _mapped(self, values: ValueMap, raw: str, default: str | None, findings: list[Finding]) -> str:
+        pairs = dict(values.inward)
+        missing = pairs.pop("", None)
+        branches = [f"WHEN {sql.text(theirs)} THEN {sql.text(ours)}" for theirs, ours in pairs.items()]
+        subject = raw
+        when_missing = default if missing is None else sql.text(missing)
+        if when_missing is not None:
+            subject = f"coalesce({raw}, '')"
+            branches.insert(0, f"WHEN '' THEN {when_missing}")
+        otherwise = ""
+        if self.field.unmapped == "default" and default is not None:
+            otherwise = f" ELSE {default}"
+        elif self.field.unmapped == "pass":
+            otherwise = f" ELSE {raw}"
+        else:
+            self._refuse(
+                "unmapped",
+                f"{raw} IS NOT NULL AND {self.name} IS NULL",
+                f"has a value that the value map {values.name} does not know",
+            )
+        self._check_targets(values, findings)
+        made = f"CASE {subject} {' '.join(branches)}{otherwise} END"
+        return made if TYPES[self.column.kind] == "text" else f"TRY_CAST({made} AS {self._sql_type})"
+
+    def _picklist(self, value: Value, findings: list[Finding]) -> None:
+        known = self.column.values
+        if not known or (self.field.values is not None and self.field.unmapped != "pass"):
+            return
+        if value.choices is not None:
+            for choice in sorted(value.choices - set(known)):
+                fix = did_you_mean(choice, known) or f"one of {', '.join(known)}"
+                findings.append(Finding("M127", f"'{choice}' is no {self.column.name}", self.field.at.place, fix))
+            return
+        listed = ", ".join(sql.text(one) for one in known)
+        self._refuse("picklist", f"{self.name} NOT IN ({listed})", f"is none of {', '.join(known)}")
+
+    # -- constants of the mapping
+
+    def _default(self, findings: list[Finding]) -> str | None:
+        text = str(self.field.default)
+        kind = "text" if self.field.values is not None else self.value.type
+        known = self.column.values
+        if known and text not in known:
+            fix = did_you_mean(text, known) or f"one of {', '.join(known)}"
+            findings.append(Finding("M127", f"the default '{text}' is no {self.column.name}", self.field.place, fix))
+        elif not fits(text, self.column):
+            findings.append(
+                Finding("M127", f"the default '{text}' is not {_WORDS[self.column.kind]}", self.field.place)
+            )
+        return sql.text(text) if kind in ("text", "missing") else f"CAST({sql.text(text)} AS {SQL_TYPES[kind]})"
+
+    def _check_targets(self, values: ValueMap, findings: list[Finding]) -> None:
+        known = self.column.values
+        for ours in dict.fromkeys(values.inward.values()):
+            if known and ours not in known:
+                fix = did_you_mean(ours, known) or f"one of {', '.join(known)}"
+                what = f"the value map {values.name} gives '{ours}', which is no {self.column.name}"
+                findings.append(Finding("M112", what, self.field.place, fix))
+            elif not fits(ours, self.column):
+                what = f"the value map {values.name} gives '{ours}', which is not {_WORDS[self.column.kind]}"
+                findings.append(Finding("M112", what, self.field.place))
+
+
+def fits(text: str, column: Column) -> bool:
+    """Is a constant of the mapping a value of the column's type?"""
+    import datetime
+
+    try:
+        if column.kind == "integer":
+            int(text)
+        elif column.kind in ("money", "quantity", "percent"):
+            number, decimals = Decimal(text), 4 if column.kind == "money" else 6
+            return number.is_finite() and abs(number) < 10**12 and number == round(number, decimals)
+        elif column.kind == "boolean":
+            return text in ("true", "false")
+        elif column.kind == "date":
+            datetime.date.fromisoformat(text)
+        elif column.kind == "instant":
+            return datetime.datetime.fromisoformat(text).tzinfo is not None
+    except (ValueError, InvalidOperation):
+        return False
+    return True
+
+
+def _text_of(text: str, kind: Type) -> str:
+    if kind == "number":
+        return f"regexp_replace(CAST(CAST({text} AS DECIMAL(38,10)) AS VARCHAR), '[.]?0+$', '')"
+    return f"CAST({text} AS VARCHAR)"

@@ -1,0 +1,213 @@
+"""The inbound compiler: what a mapping says is checked against the model and the stream, and becomes SQL (`write.py`).
+
+It never executes any. `build` tells all findings; `compile` raises them; `declared` says what to read of a stream.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from hub.connector import Stream
+from hub.entity import Entity, Model
+from hub.errors import ConfigurationError, Place
+from hub.findings import Finding, did_you_mean, errors_in
+from mappings import shapes
+from mappings.columns import Compiled, compile_field
+from mappings.expressions import Compiler, Value, compile_expression
+from mappings.levels import Level
+from mappings.parse import ExpressionError, Path, Type, parse
+from mappings.shapes import Shape
+from mappings.syntax import Child, Expr, Field, Mapping
+from mappings.write import MAX_CHILDREN, Part, Statement, statements
+
+
+@dataclass(frozen=True, slots=True)
+class Inbound:
+    """A compiled mapping. `reads` are the stream's top-level fields with their DuckDB types."""
+
+    mapping: str
+    stream: str
+    entity: str
+    reads: dict[str, str]
+    statements: tuple[Statement, ...]
+    shape: Shape = field(repr=False, compare=False, default_factory=Shape)
+
+    @property
+    def sql(self) -> str:
+        """All statements as one readable text."""
+        return "\n\n".join(f"-- {statement.name}\n{statement.sql};" for statement in self.statements) + "\n"
+
+
+def compile(mapping: Mapping, model: Model, stream: Stream | None = None) -> Inbound:
+    """The statements of a mapping. Raises ConfigurationError that tells every finding."""
+    made, findings = build(mapping, model, stream)
+    wrong = errors_in(findings)
+    if wrong or made is None:
+        first = (
+            wrong[0] if wrong else Finding("M103", "the mapping reads nothing", mapping.place, "write key: and fields:")
+        )
+        rest = [str(finding) for finding in wrong[1:]]
+        raise ConfigurationError(
+            first.code, "\n".join([first.what, *rest]), place=first.place, fix="" if rest else first.fix
+        )
+    return made
+
+
+def build(mapping: Mapping, model: Model, stream: Stream | None = None) -> tuple[Inbound | None, list[Finding]]:
+    """The statements of a mapping (None where it reads nothing or is wrong), and all that is wrong with it."""
+    builder = _Builder(mapping, model, stream)
+    if mapping.key is None:
+        return None, builder.findings
+    made = builder.build()
+    return (None if errors_in(builder.findings) else made), builder.findings
+
+
+def declared(inbounds: Sequence[Inbound]) -> dict[str, str]:
+    """What to declare of a stream that several mappings read. Raises ConfigurationError M126 where they disagree."""
+    whole = Shape()
+    for inbound in inbounds:
+        try:
+            shapes.merge(whole, inbound.shape)
+        except ExpressionError as error:
+            names = ", ".join(one.mapping for one in inbounds)
+            raise ConfigurationError("M126", error.what, place=f"mappings {names}", fix=error.fix) from None
+    return shapes.declared(whole)
+
+
+class _Builder:
+    def __init__(self, mapping: Mapping, model: Model, stream: Stream | None) -> None:
+        self.mapping, self.model, self.stream = mapping, model, stream
+        self.findings: list[Finding] = []
+        self.record = Level("record", f"{mapping.system}.{mapping.stream}", Shape("object"), mapping.sample)
+
+    def wrong(self, code: str, what: str, place: Place, fix: str = "") -> None:
+        self.findings.append(Finding(code, what, place, fix))
+
+    # -- reading the mapping
+
+    def build(self) -> Inbound | None:
+        mapping = self.mapping
+        entity = self.model.get(mapping.entity)
+        if entity is None:
+            fix = did_you_mean(mapping.entity, self.model) or f"there are: {', '.join(self.model)}"
+            self.wrong("M106", f"there is no entity '{mapping.entity}'", mapping.place, fix)
+            return None
+        if entity.parent:
+            fix = f"map {entity.parent} and put it under its children:"
+            self.wrong("M106", f"'{entity.name}' travels with its {entity.parent}", mapping.place, fix)
+            return None
+        head = self._head(entity)
+        children = [self._child(child, head, number) for number, child in enumerate(mapping.children)] if head else []
+        if len(children) > MAX_CHILDREN:
+            self.wrong(
+                "M115", f"more than {MAX_CHILDREN} children", mapping.children[MAX_CHILDREN].place, "split the mapping"
+            )
+        if head is None or any(child is None for child in children) or errors_in(self.findings):
+            return None
+        parts = [child for child in children if child is not None]
+        version = self._version(head.level)
+        hub = self._expression(mapping.hub, head.level, "text") if mapping.hub else None
+        if errors_in(self.findings):
+            return None
+        made = tuple(statements(mapping, head, parts, version, hub))
+        reads = self.record.reads
+        return Inbound(mapping.name, mapping.stream, entity.name, shapes.declared(reads), made, reads)
+
+    def _head(self, entity: Entity) -> Part | None:
+        mapping, level, each = self.mapping, self.record, None
+        if mapping.each is not None:
+            opened = self._each(mapping.each, level)
+            if opened is None:
+                return None
+            each, level = opened
+        assert mapping.key is not None
+        key = self._expression(mapping.key, level, "text")
+        when = self._expression(mapping.when, level, "boolean") if mapping.when else None
+        columns = self._fields(mapping.fields, entity, level, mapping.place)
+        return None if key is None else Part(mapping.name, entity, level, columns, key, when, each)
+
+    def _child(self, child: Child, head: Part, number: int) -> Part | None:
+        entity = self.model.get(child.entity)
+        if entity is None or entity.parent != head.entity.name:
+            known = [one.name for one in self.model.values() if one.parent == head.entity.name]
+            fix = did_you_mean(child.entity, known) or f"there are: {', '.join(known) or 'none'}"
+            self.wrong("M115", f"'{child.entity}' is no child of {head.entity.name}", child.place, fix)
+            return None
+        level, each = head.level, None
+        if child.each is not None:
+            opened = self._each(child.each, level)
+            if opened is None:
+                return None
+            each, level = opened
+        key = self._expression(child.key, level, "text")
+        when = self._expression(child.when, level, "boolean") if child.when else None
+        columns = self._fields(child.fields, entity, level, child.place, f"{entity.name}.")
+        same = [one for one in self.mapping.children[:number] if one.entity == child.entity]
+        view = f"{self.mapping.name} {entity.name}" + (f" {len(same) + 1}" if same else "")
+        return None if key is None else Part(view, entity, level, columns, key, when, each, prefix=f"{entity.name}.")
+
+    def _expression(self, expr: Expr, level: Level, want: Type) -> Value | None:
+        return compile_expression(expr, level, self.findings, want)
+
+    def _each(self, expr: Expr, level: Level) -> tuple[str, Level] | None:
+        compiler = Compiler(level, expr, self.findings)
+        try:
+            node = parse(expr.text)
+            if not isinstance(node, Path):
+                raise ExpressionError("each is a path to a list", 0, "write each: line_items", "M105")
+            before = len(self.findings)
+            text, inner, raises = level.each(node, compiler)
+            if raises:
+                fix = "compare it as text, or write it as when:"
+                raise ExpressionError("the filter of each can fail, and its items would vanish", 0, fix, "M132")
+        except ExpressionError as error:
+            compiler.report(error)
+            return None
+        return (text, inner) if len(self.findings) == before else None
+
+    def _fields(
+        self, fields: Sequence[Field], entity: Entity, level: Level, place: Place, prefix: str = ""
+    ) -> list[Compiled]:
+        made = []
+        for one in fields:
+            if one.name not in entity:
+                known = [column.name for column in entity]
+                fix = did_you_mean(one.name, known) or f"{entity.name} has: {', '.join(known)}"
+                self.wrong("M107", f"there is no column '{one.name}' in {entity.name}", one.place, fix)
+                continue
+            column = entity[one.name]
+            if column.ref != one.ref:
+                self._wrong_ref(one, column.ref)
+                continue
+            compiled = compile_field(one, column, level, self.findings, prefix)
+            if compiled is not None:
+                made.append(compiled)
+        named = {one.name for one in fields}
+        for column in entity:
+            if column.required and column.name not in named:
+                fix = f"write {column.name}: <path>; it is {column.doc[:1].lower()}{column.doc[1:]}"
+                self.wrong("M110", f"the required column '{column.name}' of {entity.name} is not read", place, fix)
+        return made
+
+    def _wrong_ref(self, one: Field, ref: str | None) -> None:
+        if ref is None:
+            self.wrong("M109", f"'{one.name}' refers to nothing", one.place, "leave ref: out")
+        elif one.ref is None:
+            fix = f"write {one.name}: {{ref: {ref}, at: {one.at.text}}}"
+            self.wrong("M109", f"'{one.name}' refers to a {ref}", one.place, fix)
+        else:
+            self.wrong("M109", f"'{one.name}' refers to a {ref}, not to a {one.ref}", one.place, f"write ref: {ref}")
+
+    def _version(self, level: Level) -> Value | None:
+        """What orders the versions: what the mapping says, else the stream's own field where it is trusted."""
+        stream, said = self.stream, self.mapping.version
+        if stream is not None and stream.version_field and not stream.version_trusted:
+            if said is not None and said.text.split(".")[-1] == stream.version_field:
+                what = f"the clock behind {stream.version_field} of {stream.name} is declared not to be trusted"
+                self.findings.append(Finding("M133", what, said.place, "leave version: out", "warning"))
+            return None
+        if said is None and stream is not None and stream.version_field and stream.version_trusted:
+            prefix = "record." if self.mapping.each else ""
+            said = Expr(prefix + stream.version_field, self.mapping.place)
+        return None if said is None else compile_expression(said, level, self.findings)

@@ -1,0 +1,361 @@
+"""Writes the SQL of a checked inbound mapping, for a person to read.
+
+For a mapping `cart/orders` of the stream `orders` the statements are, in order:
+
+    view       "cart/orders"               each staged record: what was read (raw_x), what it means (x), `_excluded`, `_bad`
+    view       "cart/orders order_line"    the same for each row of a child
+    table      "cart/orders rejected"      the records that are refused, for themselves or for a child, with the reasons
+    delete     what the mapping wrote before, so that a repeated task changes nothing
+    insert     mapped.<entity>, mapped.<child>, run.rejects, run.counts
+
+Views and the table are temporary. Everything is read twice: once for what is refused, and once, with the few refused records
+left out, for what is not. Columns that a pass does not ask for cost nothing.
+
+`_row` is `_seq` and the number of the item in its list, with the mapping's ordinal in front: unique among the rows of
+all mappings of an entity, and in the order in which the records came.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from hub.entity import Entity
+from mappings import sql
+from mappings.columns import RULES, Compiled, Refusal
+from mappings.expressions import Value
+from mappings.levels import MAX_ITEMS, Level
+from mappings.syntax import Mapping
+
+_ITEMS = 1 << 16  # of one list of one record
+_RECORDS = 1 << 32  # of one batch of one stream
+MAX_CHILDREN = 15  # of one mapping; with 2,048 mappings of one system the numbers fill 63 bits
+
+
+@dataclass(frozen=True, slots=True)
+class Statement:
+    """One SQL statement, and the name by which an error of it is told."""
+
+    name: str
+    sql: str
+
+
+@dataclass(slots=True)
+class Part:
+    """What becomes one view: the entity itself (`prefix` empty), or one child. `each` is the SQL of the list it goes through."""
+
+    view: str
+    entity: Entity
+    level: Level
+    columns: list[Compiled]
+    key: Value
+    when: Value | None = None
+    each: str | None = None
+    prefix: str = ""
+    refusals: list[Refusal] = field(default_factory=list)
+
+
+def statements(
+    mapping: Mapping, head: Part, children: Sequence[Part], version: Value | None, hub: Value | None
+) -> list[Statement]:
+    """All statements of a mapping in the order in which they are executed."""
+    return _Writer(mapping, head, children, version, hub).statements()
+
+
+class _Writer:
+    def __init__(
+        self, mapping: Mapping, head: Part, children: Sequence[Part], version: Value | None, hub: Value | None
+    ) -> None:
+        self.mapping, self.head, self.children, self.version, self.hub = mapping, head, list(children), version, hub
+        self.stage = f"stage.{sql.name(mapping.stream)}"
+        for part in self.parts:
+            part.refusals[:0] = self._own_refusals(part)
+            part.refusals.extend(refusal for column in part.columns for refusal in column.refusals)
+
+    def statements(self) -> list[Statement]:
+        name = self.mapping.name
+        made = [Statement(f"{name}: what was read and what it means", self._head_view())]
+        made += [Statement(f"{child.view}: its rows", self._child_view(child)) for child in self.children]
+        made.append(Statement(f"{name}: what is rejected", self._rejected()))
+        tables = dict.fromkeys(["run.rejects", "run.counts", *(_mapped(part) for part in self.parts)])
+        for table in tables:
+            clause = f"DELETE FROM {table}\nWHERE mapping = {sql.text(name)}"
+            made.append(Statement(f"{name}: out of {table}", clause))
+        made.append(Statement(f"{name}: into {_mapped(self.head)}", self._insert_head()))
+        made += [
+            Statement(f"{child.view}: into {_mapped(child)}", self._insert_child(child)) for child in self.children
+        ]
+        made.append(Statement(f"{name}: into run.rejects", self._insert_rejects()))
+        made.append(Statement(f"{name}: into run.counts", self._insert_counts()))
+        return made
+
+    @property
+    def parts(self) -> list[Part]:
+        return [self.head, *self.children]
+
+    def _own_refusals(self, part: Part) -> list[Refusal]:
+        """What a row can be refused for apart from its columns."""
+        made, prefix = [], part.prefix
+        if part.when is not None and part.when.raises:
+            made.append(
+                Refusal(f"{prefix}when", "expression", "_when IS NULL", f"{prefix}when cannot be computed", "NULL")
+            )
+        key = "_key" if prefix else "source_id"
+        if part.key.constant is None:
+            made.append(Refusal(f"{prefix}key", "required", f"{key} IS NULL", f"{prefix}key is missing", "NULL"))
+        if part.each is not None:
+            condition, message = f"_ordinal > {MAX_ITEMS}", f"{prefix}each has more than {MAX_ITEMS:,} items"
+            made.append(Refusal(f"{prefix}each", "too_many", condition, message, "CAST(_ordinal AS VARCHAR)"))
+        return made
+
+    # -- where the rows come from
+
+    def _items(self) -> list[tuple[str, str]]:
+        """The list that the whole mapping goes through, where it has `each`."""
+        if self.head.each is None:
+            return []
+        rows = ["record._segment", "record._line", "record._seq", *_opened(self.head)]
+        return [("items", _select(rows, f"{self.stage} AS record"))]
+
+    @property
+    def _from(self) -> str:
+        return f"{self.stage} AS record" if self.head.each is None else "items"
+
+    @property
+    def _lineage(self) -> list[str]:
+        own = "record." if self.head.each is None else ""
+        return [f"{own}_segment", f"{own}_line", f"{own}_seq"]
+
+    def _row(self, number: int, items: Sequence[str]) -> str:
+        """`_row` of the part with this number (0: the entity itself), within these item numbers."""
+        tag = (self.mapping.ordinal * (MAX_CHILDREN + 1) + number) * _RECORDS * _ITEMS
+        seq = self._lineage[2]
+        made = f"{seq} * {_ITEMS} + {items[0]}" if items else seq
+        return f"{made} + {tag}" if tag else made
+
+    @property
+    def _head_row(self) -> str:
+        return self._row(0, ["_ordinal"] if self.head.each else [])
+
+    # -- views
+
+    def _head_view(self) -> str:
+        part = self.head
+        raw = [f"{self._head_row} AS _row", *self._lineage, f"{_value(part.key)} AS source_id", self._version_text()]
+        if self.hub is not None:
+            raw.append(f"{_value(self.hub)} AS _hub")
+        return _view(part, [*self._items(), ("raw", _select([*raw, *_excluded(part), *_raw(part)], self._from))])
+
+    def _child_view(self, part: Part) -> str:
+        owner = [f"{self._head_row} AS _parent_row", *self._lineage, f"{_value(self.head.key)} AS parent_source_id"]
+        where = [] if self.head.when is None else [_value(self.head.when)]
+        own = [f"{_value(part.key)} AS _key", *_when(part), *_raw(part)]
+        number = self.children.index(part) + 1
+        if part.each is None:
+            row = f"{self._row(number, ['_ordinal'] if self.head.each else [])} AS _row"
+            raw = _select([row, *owner, *own], self._from, [*where, *_condition(part)])
+            return _view(part, [*self._items(), ("raw", raw)], _kept(part))
+        rows = _select([*owner, *_opened(part)], self._from, where)
+        row = f"{self._child_row(number)} AS _row"
+        passed = ["_parent_row", "_segment", "_line", "_seq", "parent_source_id", "_ordinal"]
+        raw = _select([row, *passed, *own], "rows", _condition(part))
+        return _view(part, [*self._items(), ("rows", rows), ("raw", raw)], _kept(part))
+
+    def _child_row(self, number: int) -> str:
+        if self.head.each is not None:  # a list within a list: both numbers do not fit
+            return "row_number() OVER ()"
+        return self._row(number, ["_ordinal"]).replace("record._seq", "_seq")
+
+    def _version_text(self) -> str:
+        """The version as text; the warehouse orders numbers and instants by what they mean."""
+        version = self.version
+        if version is None or version.type == "missing":
+            return "CAST(NULL AS VARCHAR) AS version"
+        text = _value(version)
+        if version.type == "instant":
+            return f"strftime(timezone('UTC', {text}), '%Y-%m-%dT%H:%M:%S.%fZ') AS version"
+        return f"{text if version.type == 'text' else f'CAST({text} AS VARCHAR)'} AS version"
+
+    # -- what is refused
+
+    @property
+    def _rejected_name(self) -> str:
+        return sql.name(f"{self.mapping.name} rejected")
+
+    def _rejected(self) -> str:
+        selects = [_reasons(self.head, "_row", "source_id", "_bad AND NOT _excluded")]
+        selects += [
+            _reasons(child, "_parent_row AS _row", "parent_source_id AS source_id", "_bad") for child in self.children
+        ]
+        selects += [self._shared_keys(entity) for entity in self._may_repeat()]
+        return f"CREATE OR REPLACE TEMP TABLE {self._rejected_name} AS\n" + "\nUNION ALL\n".join(selects)
+
+    def _may_repeat(self) -> list[str]:
+        """The child entities whose keys can repeat in a record: all but those with one row, or whose items are counted."""
+        found: dict[str, list[Part]] = {}
+        for child in self.children:
+            found.setdefault(child.entity.name, []).append(child)
+        return [name for name, parts in found.items() if not _told_apart(parts)]
+
+    def _shared_keys(self, entity: str) -> str:
+        views = [child.view for child in self.children if child.entity.name == entity]
+        columns = "_parent_row, parent_source_id, _segment, _line, _key"
+        union = "\nUNION ALL\n".join(f"SELECT {columns} FROM {sql.name(view)}" for view in views)
+        refusal = Refusal(f"{entity}.key", "duplicate", "", f"two {entity} of the record have the same key", "_key")
+        return (
+            "SELECT _parent_row AS _row, any_value(parent_source_id) AS source_id, any_value(_segment) AS _segment, "
+            f"any_value(_line) AS _line, [{_struct(refusal)}] AS reasons\nFROM (\n{sql.indent(union)}\n)\n"
+            "WHERE _key IS NOT NULL\nGROUP BY _parent_row, _key\nHAVING count(*) > 1"
+        )
+
+    # -- inserts
+
+    def _own(self) -> list[str]:
+        return [f"{sql.text(self.mapping.system)} AS system", f"{sql.text(self.mapping.name)} AS mapping"]
+
+    def _insert_head(self) -> str:
+        select = ["_row", *self._own(), "source_id", "version", "_segment", "_line", "_seq"]
+        select += ["_hub"] if self.hub is not None else []
+        return self._insert(self.head, select, "_row", ["NOT _excluded"] if self.head.when is not None else [])
+
+    def _insert_child(self, part: Part) -> str:
+        source_id = "parent_source_id || '/' || _key AS source_id"
+        select = ["_row", "_parent_row", *self._own(), source_id, "parent_source_id", "_segment", "_line", "_seq"]
+        if self.head.each is not None and part.each is not None:
+            select[0] = f"(SELECT coalesce(max(_row), 0) FROM {_mapped(part)}) + _row AS _row"
+        return self._insert(part, select, "_parent_row")
+
+    def _insert(self, part: Part, select: Sequence[str], row: str, where: Sequence[str] = ()) -> str:
+        names = [sql.name(column.column) for column in part.columns]
+        hashed = f"hash({', '.join(_hashed(part))}) AS row_hash"
+        source = (
+            f"{sql.name(part.view)} AS made\nANTI JOIN {self._rejected_name} AS rejected ON rejected._row = made.{row}"
+        )
+        return f"INSERT INTO {_mapped(part)} BY NAME\n" + _select([*select, *names, hashed], source, where)
+
+    def _insert_rejects(self) -> str:
+        select = [*self._about(), "source_id", "_segment AS segment", "_line AS line"]
+        select += [f"reason.{part}" for part in ("code", "field", "rule", "message", "raw")]
+        inner = f"SELECT source_id, _segment, _line, unnest(reasons) AS reason\nFROM {self._rejected_name}"
+        return "INSERT INTO run.rejects BY NAME\n" + _select(
+            select, f"(\n{sql.indent(inner)}\n)", ["reason IS NOT NULL"]
+        )
+
+    def _about(self) -> list[str]:
+        mapping = self.mapping
+        named = {"stream": mapping.stream, "mapping": mapping.name, "entity": mapping.entity}
+        return [f"{sql.text(value)} AS {key}" for key, value in named.items()]
+
+    def _insert_counts(self) -> str:
+        """Each state is counted by itself, so that the sum of them can be wrong. With `each` the items are counted."""
+        view = sql.name(self.head.view)
+        staged = f"SELECT count(*) FROM {self.stage}"
+        if self.head.each is not None:
+            staged = f"SELECT coalesce(sum(len({self.head.each})), 0) FROM {self.stage} AS record"
+        states = {
+            "staged": staged,
+            "rejected": f"SELECT count(DISTINCT _row) FROM {self._rejected_name}",
+            "excluded": f"SELECT count(*) FROM {view} WHERE _excluded",
+            "mapped": f"SELECT count(*) FROM {_mapped(self.head)} WHERE mapping = {sql.text(self.mapping.name)}",
+        }
+        rows = ",\n".join(f"({sql.text(state)}, ({count}))" for state, count in states.items())
+        source = f"(VALUES\n{sql.indent(rows)}\n) AS counted (state, n)"
+        return "INSERT INTO run.counts BY NAME\n" + _select([*self._about(), "state", "n"], source)
+
+
+def _select(items: Sequence[str], source: str, where: Sequence[str] = ()) -> str:
+    conditions = [f"({one})" for one in where] if len(where) > 1 else list(where)
+    tail = f"\nWHERE {' AND '.join(conditions)}" if conditions else ""
+    listed = ",\n".join(items)
+    return f"SELECT\n{sql.indent(listed)}\nFROM {source}{tail}"
+
+
+def _view(part: Part, ctes: Sequence[tuple[str, str]], kept: Sequence[str] = ()) -> str:
+    typed = ["*", *(f"{column.value} AS {sql.name(column.column)}" for column in part.columns)]
+    ctes = [*ctes, ("typed", _select(typed, "raw", kept))]
+    body = ",\n".join(f"{name} AS (\n{sql.indent(text)}\n)" for name, text in ctes)
+    bad = "\n  OR ".join(f"({refusal.condition})" for refusal in part.refusals) or "false"
+    made = f"SELECT\n  *,\n  (\n  {sql.indent(bad)}\n  ) AS _bad\nFROM typed"
+    return f"CREATE OR REPLACE TEMP VIEW {sql.name(part.view)} AS\nWITH {body}\n{made}"
+
+
+def _opened(part: Part) -> list[str]:
+    """The items of the list that the part goes through, their numbers, and what they need of the record around them."""
+    carried = [f"{text} AS {sql.name(shown)}" for shown, text in sorted(part.level.carry.items())]
+    return [f"unnest({part.each}) AS item", f"generate_subscripts({part.each}, 1) AS _ordinal", *carried]
+
+
+def _raw(part: Part) -> list[str]:
+    made = [f"{column.raw} AS {sql.name('raw_' + column.column)}" for column in part.columns]
+    return made + [f"{c.inputs} AS {sql.name('in_' + c.column)}" for c in part.columns if c.inputs is not None]
+
+
+def _excluded(part: Part) -> list[str]:
+    if part.when is None:
+        return ["false AS _excluded"]
+    if not part.when.raises:
+        return [f"({part.when.sql}) IS NOT TRUE AS _excluded"]
+    tried = _tried(part.when)
+    return [f"{tried} AS _when", f"({tried} IS NOT NULL AND ({tried}).v IS NOT TRUE) AS _excluded"]
+
+
+def _when(part: Part) -> list[str]:
+    return [f"{_tried(part.when)} AS _when"] if part.when is not None and part.when.raises else []
+
+
+def _condition(part: Part) -> list[str]:
+    return [part.when.sql] if part.when is not None and not part.when.raises else []
+
+
+def _kept(part: Part) -> list[str]:
+    """A condition that cannot be computed keeps the row, and the row is refused for it."""
+    return ["_when IS NULL OR _when.v"] if _when(part) else []
+
+
+def _tried(value: Value) -> str:
+    return f"TRY({{'v': {value.sql}}})"
+
+
+def _value(value: Value) -> str:
+    """The value, NULL where it cannot be computed."""
+    return f"({_tried(value)}).v" if value.raises else value.sql
+
+
+def _mapped(part: Part) -> str:
+    return f"mapped.{sql.name(part.entity.name)}"
+
+
+def _told_apart(parts: Sequence[Part]) -> bool:
+    """Can no two rows of these parts in one record have the same key? Where each has another constant before its number."""
+    if len(parts) > 1:
+        constants = [part.key.constant for part in parts]
+        return None not in constants and len(set(constants)) == len(parts) and all(part.each is None for part in parts)
+    return parts[0].each is None or parts[0].key.sql in ("_ordinal", "CAST(_ordinal AS VARCHAR)")
+
+
+def _hashed(part: Part) -> list[str]:
+    """All columns of the model in its order, so that what is not mapped counts as NULL."""
+    mapped = {column.column for column in part.columns}
+    names = [f"{column.name}_ref" if column.kind == "ref" else column.name for column in part.entity]
+    return [sql.name(name) if name in mapped else "NULL" for name in names]
+
+
+def _reasons(part: Part, row: str, source_id: str, where: str) -> str:
+    """The rows of a part that are refused, each with the first reason for each of its fields (NULL where there is none)."""
+    fields: dict[str, list[Refusal]] = {}
+    for refusal in part.refusals:
+        fields.setdefault(refusal.field, []).append(refusal)
+    cases = []
+    for refusals in fields.values():
+        branches = "\n".join(f"WHEN {refusal.condition}\n  THEN {_struct(refusal)}" for refusal in refusals)
+        cases.append(f"CASE\n{sql.indent(branches)}\nEND")
+    listed = ",\n".join(cases) if cases else _struct(Refusal("", "required", "", "", "NULL"))
+    reasons = f"[\n{sql.indent(listed)}\n] AS reasons"
+    return _select([row, source_id, "_segment", "_line", reasons], sql.name(part.view), [where])
+
+
+def _struct(refusal: Refusal) -> str:
+    raw = "CAST(NULL AS VARCHAR)" if refusal.raw == "NULL" else refusal.raw
+    parts = {"code": RULES[refusal.rule], "field": refusal.field, "rule": refusal.rule, "message": refusal.message}
+    listed = ", ".join(f"'{key}': {sql.text(value)}" for key, value in parts.items())
+    return f"{{{listed}, 'raw': {raw}}}"
