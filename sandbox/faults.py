@@ -44,7 +44,10 @@ class Fault:
         unknown = set(given) - {"path", "times", "skip", "probability", "seconds", "retry_after", "effect"}
         if unknown:
             raise ValueError(f"unknown fields {', '.join(sorted(unknown))}")
-        re.compile(given.get("path", ""))
+        try:
+            re.compile(given.get("path", ""))
+        except re.error as error:
+            raise ValueError(f"path is not a regular expression: {error}") from None
         return cls(kind, random=random.Random(seed), **given)
 
     def strikes(self, call: str, operation: str) -> bool:

@@ -73,9 +73,9 @@ def breaks_of(order: Doc) -> list[str]:
     """What does not add up in a cart order."""
     lines, found = order["line_items"], []
     money = {name: Decimal(order[name]) for name in ("subtotal", "total_discounts", "total_shipping", "total_tax")}
-    for line in lines:
-        if Decimal(line["price"]) * line["quantity"] - Decimal(line["discount"]) != Decimal(line["total"]):
-            found.append("line")
+    totals = [Decimal(line["price"]) * line["quantity"] - Decimal(line["discount"]) for line in lines]
+    if totals != [Decimal(line["total"]) for line in lines]:
+        found.append("line")
     if sum(Decimal(line["total"]) for line in lines) != money["subtotal"]:
         found.append("subtotal")
     taxes = [Decimal(line["tax_amount"]) for line in [*lines, *order["shipping_lines"]]]
