@@ -41,7 +41,7 @@ up: setup ## start the sandbox and Airflow on 127.0.0.1; ctrl-C stops both
 	@exec $(BIN)/crossdock up
 
 chaos: setup ## 100 SIGKILLs and every failpoint over 20,000 records; keeps data/chaos.json
-	@$(BIN)/python -m tests.chaos
+	@$(BIN)/python tests/support/chaos.py
 
 lock: ## write requirements.lock anew
 	@$(BIN)/uv pip compile pyproject.toml --all-extras --python-version 3.11 --universal --generate-hashes --no-header \

@@ -238,8 +238,7 @@ class _Applying:
             self.failed.add(own)
             return None
         payload = resolve(call.payload, self.ids)
-        covers = {op: canonical.fingerprint(resolve(said, self.ids)) for op, said in call.covers.items()}
-        return Ready(call, payload, canonical.fingerprint(payload), covers)
+        return Ready(call, payload, canonical.fingerprint(payload))
 
     def _note_sent(self, sent: Sequence[Sent]) -> None:
         for one in sent:

@@ -10,7 +10,7 @@ any      not while an earlier call for the record or its key has no answer; a re
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal
 
@@ -20,6 +20,7 @@ from warehouse.ledger import Intent
 
 MAKES: frozenset[str] = frozenset(("create", "upsert"))
 ORDER: Mapping[str, int] = {"create": 0, "upsert": 1, "change": 2, "fulfil": 3, "cancel": 4}
+UNREAD = "it was made in the target and has not been read back since"
 REOPENED = "it was cancelled in the target and is wanted again"
 Verdict = Literal["call", "unchanged", "unbound", "before_go_live", "waiting", "held", "refused"]
 Record = tuple[str, str, int]  # stream, entity, hub_id
@@ -40,6 +41,7 @@ class Candidate:
     waits_for: str | None
     same: bool | None
     payload: dict[str, Any]
+    seen_at: datetime | None = None
 
     @property
     def record(self) -> Record:
@@ -61,7 +63,6 @@ class Decision:
     verdict: Verdict
     candidate: Candidate
     reason: str = ""
-    covers: Mapping[str, dict[str, Any]] = field(default_factory=dict)
 
 
 def references(value: Any) -> Iterable[str]:
@@ -83,7 +84,7 @@ class History:
     def __init__(self, intents: Iterable[Intent]) -> None:
         self._newest: dict[tuple[Record, str], Intent] = {}
         self._applied: dict[tuple[Record, str], Intent] = {}
-        self._covered: dict[tuple[Record, str], Intent] = {}
+        self._touched: dict[Record, datetime] = {}
         self._open: dict[Record, Intent] = {}
         self._open_keys: dict[tuple[str, str], Intent] = {}
         self._makers: dict[tuple[str, str], int] = {}
@@ -100,14 +101,26 @@ class History:
         if intent.outcome_seq is None:
             return
         _keep_newer(self._newest, (record, intent.operation), intent)
+        if intent.status in ("applied", "pending", "unknown"):
+            self._touched[record] = max(intent.attempted_at, self._touched.get(record, intent.attempted_at))
         if intent.status in ("applied", "pending"):
             _keep_newer(self._applied, (record, intent.operation), intent)
-            for operation in intent.covers:
-                _keep_newer(self._covered, (record, operation), intent)
 
     def open(self, candidate: Candidate) -> Intent | None:
         """The call for this record, or for another with its key, of which nobody knows whether it happened."""
         return self._open.get(candidate.record) or self._open_keys.get((candidate.stream, candidate.key or ""))
+
+    def same(self, candidate: Candidate) -> bool | None:
+        """Whether the target has it already. A view from before our last call says nothing any more."""
+        touched = self._touched.get(candidate.record)
+        if touched and candidate.seen_at and candidate.seen_at < touched:
+            return None
+        return candidate.same
+
+    def unread(self, candidate: Candidate) -> bool:
+        """Whether the target was not read since we made the record there: what the create said may still be true."""
+        created = self._applied.get((candidate.record, "create"))
+        return created is not None and (candidate.seen_at is None or candidate.seen_at < created.attempted_at)
 
     def made(self, record: Record) -> bool:
         return any((record, operation) in self._applied for operation in MAKES)
@@ -122,11 +135,9 @@ class History:
     def sent(self, candidate: Candidate) -> str | None:
         """Fingerprint of what the target was last told by this operation; None where that is not known for sure."""
         spot = (candidate.record, candidate.operation)
-        newest, applied, covered = self._newest.get(spot), self._applied.get(spot), self._covered.get(spot)
+        newest, applied = self._newest.get(spot), self._applied.get(spot)
         if newest and newest.status == "unknown":
             return None
-        if covered and (applied is None or _seq(covered) > _seq(applied)):
-            return covered.covers[candidate.operation]
         if applied is None or (applied.found and applied.operation == "upsert"):
             return None  # a record that was only found may hold other values than those that were sent
         return applied.payload_hash
@@ -165,8 +176,8 @@ def decide(
     if cancel := by_operation.get("cancel"):
         return [_cancel(cancel, is_bound, history, retry)]
     if history.cancelled(first.record):
-        reopened = by_operation.get("create")
-        return [Decision("held", reopened, REOPENED) if reopened else Decision("unchanged", first)]
+        wanted = [candidate for candidate in candidates if history.same(candidate) is not True]
+        return [Decision("held", wanted[0], REOPENED) if wanted else Decision("unchanged", first)]
     if not is_bound and not made:
         return [_make(by_operation, history, available, retry)]
     rest = [candidate for operation, candidate in by_operation.items() if operation != "create"]
@@ -178,7 +189,7 @@ def decide(
 def _cancel(cancel: Candidate, is_bound: bool, history: History, retry: Collection[str]) -> Decision:
     if not is_bound:
         return Decision("unbound", cancel)
-    if cancel.same is True or history.cancelled(cancel.record):
+    if history.same(cancel) is True or history.cancelled(cancel.record):
         return Decision("unchanged", cancel)
     return _due(cancel, history, (), retry)
 
@@ -197,17 +208,17 @@ def _make(
     other = history.maker_of(making.stream, making.key)
     if other is not None and other != making.hub_id:
         return Decision("held", making, f"{making.entity}/{other} was sent with the same key")
-    covers = {
-        op: one.payload for op, one in by_operation.items() if op not in (making.operation, "cancel") and not one.hold
-    }
-    return _due(making, history, available, retry, covers)
+    return _due(making, history, available, retry)
 
 
 def _renew(
     candidate: Candidate, is_bound: bool, history: History, available: Collection[str], retry: Collection[str]
 ) -> Decision:
-    if candidate.same is True or history.sent(candidate) == fingerprint(candidate.payload):
+    sent = history.sent(candidate)
+    if history.same(candidate) is True or sent == fingerprint(candidate.payload):
         return Decision("unchanged", candidate)
+    if candidate.operation == "change" and sent is None and history.unread(candidate):
+        return Decision("waiting", candidate, UNREAD)
     if not is_bound and candidate.operation != "upsert":
         return Decision("waiting", candidate, "the target has not said by which id it knows the record")
     return _due(candidate, history, available, retry)
@@ -218,7 +229,6 @@ def _due(
     history: History,
     available: Collection[str],
     retry: Collection[str],
-    covers: Mapping[str, dict[str, Any]] | None = None,
 ) -> Decision:
     """A call that has to be made, unless something keeps it."""
     if candidate.hold:
@@ -227,7 +237,7 @@ def _due(
         return Decision("refused", candidate, refused.message or refused.status or "")
     if missing := sorted(candidate.needs - set(available)):
         return Decision("waiting", candidate, ", ".join(missing))
-    return Decision("call", candidate, covers=covers or {})
+    return Decision("call", candidate)
 
 
 def _blocked(candidate: Candidate, intent: Intent) -> Decision:

@@ -68,7 +68,7 @@ def attach(con: duckdb.DuckDBPyConnection, path: Path) -> None:
            UNION ALL
            SELECT schema_name, view_name FROM duckdb_views() WHERE database_name = 'published' AND NOT internal"""
     ).fetchall()
-    for schema in sorted({schema for schema, _ in names}):
+    for schema in sorted({"canonical", "marts", "ops", *(schema for schema, _ in names)}):
         con.execute(f'CREATE SCHEMA IF NOT EXISTS "{schema}"')
     for schema, name in names:
         con.execute(f'CREATE VIEW "{schema}"."{name}" AS FROM published."{schema}"."{name}"')

@@ -4,41 +4,42 @@ from __future__ import annotations
 
 import time
 
+from flow.language import refuse
 from flow.report import StepReport
 from flow.run import Run
 from hub.failpoints import failpoint
 
 
-def gate(run: Run, *, expectations: bool = True) -> StepReport:
+def gate(run: Run, *, replay: bool = False) -> StepReport:
     """Marks rows by predicate, has Great Expectations judge the closed run file, and writes the verdict.
 
-    `expectations=False` leaves Great Expectations out: a rebuild replays runs whose verdict it gave before.
+    With `replay` the marks decide alone: a rebuild goes through runs that Great Expectations has judged before.
     """
-    from flow.language import refuse
-    from quality import gate as gatekeeper
+    from quality import gate as keeper
     from quality import rules as rulebook
     from warehouse import runfile
 
     began = time.monotonic()
-    report = StepReport("gate", run.system)
     rules = rulebook.load(run.project.folders("quality"), run.model)
     refuse(rules.findings)
-    con = runfile.open(run.file, read_only=False)
+    con = runfile.open(run.file)
     try:
-        gatekeeper.mark(con, rules, run.model)
+        runfile.reset(con, run.model, "gate")
+        keeper.mark(con, rules, run.model)
     finally:
         con.close()
     results = None
-    if expectations:
-        from quality import expectations as judge
+    if not replay:
+        from quality import expectations
 
-        results = judge.evaluate(run.file, rules)
-    con = runfile.open(run.file, read_only=False)
+        results = expectations.evaluate(run.file, rules)
+    con = runfile.open(run.file)
     try:
-        decided = gatekeeper.decide(con, results)
+        decided = keeper.decide_by_marks(con) if replay else keeper.decide(con, results)
     finally:
         con.close()
     failpoint("gate.after")
+    report = StepReport("gate", run.system, "held" if decided.closed else "ok", decided.counts())
+    report.detail["lines"] = decided.lines()
     report.seconds = time.monotonic() - began
-    report.detail["decision"] = decided
     return report

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING
 
 from flow.run import Run
 from hub.config import Project
@@ -12,12 +12,16 @@ from hub.entity import Model
 from hub.errors import ConfigurationError, CrossdockError
 from hub.findings import Finding, errors_in
 
+if TYPE_CHECKING:
+    from mappings.inbound import Inbound
+    from mappings.load import Mappings
 
-def load_mappings(project: Project, model: Model) -> Any:
-    """All mappings of the project. Raises ConfigurationError with every finding where one has an error."""
+
+def load_mappings(project: Project, model: Model, only: Sequence[str] | None = None) -> Mappings:
+    """All mappings of the project (or of the systems in `only`). Raises ConfigurationError with every finding."""
     from mappings.load import load
 
-    loaded = load(project.folders("mappings"), model)
+    loaded = load(project.folders("mappings"), model, only)
     refuse(loaded.findings)
     return loaded
 
@@ -32,12 +36,12 @@ def refuse(findings: Sequence[Finding]) -> None:
         )
 
 
-def mappings_of(run: Run) -> list[Any]:
+def mappings_of(run: Run) -> list[Inbound]:
     """The run's system's mappings, compiled for reading."""
     from mappings.inbound import compile as compile_inbound
 
     streams = {stream.name: stream for stream in run.connector.streams}
-    loaded = load_mappings(run.project, run.model)
+    loaded = load_mappings(run.project, run.model, [run.system])
     return [
         compile_inbound(mapping, run.model, streams.get(mapping.stream))
         for mapping in loaded.of(run.system)
@@ -45,11 +49,12 @@ def mappings_of(run: Run) -> list[Any]:
     ]
 
 
-def declared_columns(inbound: Sequence[Any], stream: str) -> dict[str, str]:
+def declared_columns(inbound: Sequence[Inbound], stream: str) -> dict[str, str]:
+    """What the mappings of a stream read of it, as DuckDB types; empty where none reads it."""
     from mappings.inbound import declared
 
-    wanted = [one for one in inbound if one.mapping.stream == stream]
-    return dict(declared(wanted)) if wanted else {}
+    wanted = [one for one in inbound if one.stream == stream]
+    return declared(wanted) if wanted else {}
 
 
 def streams_of(project: Project) -> dict[str, Sequence[Stream]]:

@@ -8,7 +8,7 @@ from pathlib import Path
 from flow.language import load_mappings, streams_of
 from hub.config import Project
 from hub.errors import UsageError
-from hub.findings import Finding, did_you_mean
+from hub.findings import Finding
 
 
 def lint(project: Project, paths: Sequence[Path]) -> tuple[list[Finding], int]:
@@ -46,16 +46,16 @@ def compiled(project: Project, name: str) -> str:
     from warehouse.model import entities
 
     model = entities()
-    mapping = _named(load_mappings(project, model), name)
+    loaded = load_mappings(project, model)
+    mapping = loaded[name]
     streams = {stream.name: stream for stream in streams_of(project).get(mapping.system, ())}
     parts = []
     if mapping.key is not None:
-        parts.append(
-            f"-- {name}: {mapping.stream} → {mapping.entity}\n{inbound.compile(mapping, model, streams.get(mapping.stream)).sql}"
-        )
+        made = inbound.compile(mapping, model, streams.get(mapping.stream))
+        parts.append(f"-- {name}: {mapping.stream} → {mapping.entity}\n{made.sql}")
     for push in mapping.push:
-        made = outbound.compile(mapping, push, model)
-        parts.append(f"-- {name}: {made.entity} → {made.stream}, {made.operation}\n{made.sql}")
+        out = outbound.compile(mapping, push, model, loaded.of(mapping.system))
+        parts.append(f"-- {name}: {out.entity} → {out.stream}, {out.operation}\n{out.sql}")
     return "\n\n".join(parts)
 
 
@@ -66,15 +66,6 @@ def run_examples(project: Project, names: Sequence[str]) -> tuple[list[Finding],
 
     model = entities()
     loaded = load_mappings(project, model)
-    chosen = [_named(loaded, name) for name in names] or [m for system in project.systems for m in loaded.of(system)]
+    chosen = [loaded[name] for name in names] or list(loaded)
     findings = [finding for mapping in chosen for finding in examples.run(mapping, model)]
     return findings, sum(len(mapping.examples) for mapping in chosen)
-
-
-def _named(loaded: object, name: str):  # type: ignore[no-untyped-def]
-    known = [mapping.name for mapping in loaded.all]  # type: ignore[attr-defined]
-    if name not in known:
-        raise UsageError(
-            "P508", f"there is no mapping '{name}'", fix=did_you_mean(name, known) or f"there are: {', '.join(known)}"
-        )
-    return loaded[name]  # type: ignore[index]

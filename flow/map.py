@@ -4,25 +4,35 @@ from __future__ import annotations
 
 import time
 
+from flow.language import mappings_of
 from flow.report import StepReport
 from flow.run import Run
 from hub.failpoints import failpoint
 
+_STATES = ("mapped", "excluded", "rejected", "superseded")
+
 
 def map(run: Run) -> StepReport:
-    """One set-based statement row a mapping, all in the run file. Older versions of a key are set aside afterwards."""
-    from flow.language import mappings_of
+    """Every mapping's statements, all in the run file; afterwards older versions of a key are set aside."""
     from warehouse import runfile
 
     began = time.monotonic()
     report = StepReport("map", run.system)
-    con = runfile.open(run.file, read_only=False)
+    con = runfile.open(run.file)
     try:
+        runfile.reset(con, run.model, "map")
         for inbound in mappings_of(run):
             runfile.execute(con, inbound.statements)
         runfile.supersede(con, run.model)
-        report.counts = runfile.totals(con, ("mapped", "excluded", "rejected", "superseded"))
-        report.detail["lines"] = runfile.rejected_examples(con)
+        counted = dict(con.execute("SELECT state, sum(n)::BIGINT FROM run.counts GROUP BY state").fetchall())
+        report.counts = {state: counted.get(state, 0) for state in _STATES}
+        report.detail["lines"] = [
+            f"{code} {entity}.{field}: {message}" + (f" ({n:,} rows)" if n > 1 else "")
+            for code, entity, field, message, n in con.execute(
+                """SELECT code, coalesce(entity, stream), coalesce(field, ''), min(message), count(*) FROM run.rejects
+                   GROUP BY ALL ORDER BY count(*) DESC, 1, 2, 3"""
+            ).fetchall()
+        ]
     finally:
         con.close()
     failpoint("map.after")

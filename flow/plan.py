@@ -71,12 +71,12 @@ def outbound_mappings(project: Project, target: str, model: Model) -> list[Any]:
     from mappings.load import load
     from mappings.outbound import compile as compile_push
 
-    mappings = load(project.folders("mappings"), model)
-    broken = [f for f in errors_in(mappings.findings) if f"/{target}/" in f"/{f.place.where}"]
-    if broken:
+    mappings = load(project.folders("mappings"), model, only=[target])
+    if broken := errors_in(mappings.findings):
         what = "\n".join(str(finding) for finding in broken)
         raise ConfigurationError("P102", f"a mapping of '{target}' is not right:\n{what}", fix="crossdock lint")
-    return [compile_push(mapping, push, model) for mapping in mappings.of(target) for push in mapping.push]
+    siblings = mappings.of(target)
+    return [compile_push(mapping, push, model, siblings) for mapping in siblings for push in mapping.push]
 
 
 def streams(project: Project, system: System) -> Mapping[str, Stream]:
@@ -131,7 +131,6 @@ def candidates(con: duckdb.DuckDBPyConnection, outbound: Any, target: str) -> li
 
 
 def _candidate(outbound: Any, row: Mapping[str, Any]) -> Candidate:
-    since = row["since"]
     return Candidate(
         operation=outbound.operation,
         stream=outbound.stream,
@@ -139,12 +138,17 @@ def _candidate(outbound: Any, row: Mapping[str, Any]) -> Candidate:
         hub_id=row["hub_id"],
         key=None if row["key"] is None else str(row["key"]),
         external_id=row["external_id"],
-        since=since.replace(tzinfo=since.tzinfo or UTC) if since else None,
+        since=_aware(row["since"]),
         hold=row["hold"],
         waits_for=row["waits_for"],
         same=row["same"],
         payload=canonical.loads(row["payload"]),
+        seen_at=_aware(row.get("seen_at")),
     )
+
+
+def _aware(instant: datetime | None) -> datetime | None:
+    return instant.replace(tzinfo=instant.tzinfo or UTC) if instant else None
 
 
 def decide_all(
@@ -255,7 +259,6 @@ def _call(decision: Decision, before: dict[str, Any] | None) -> Call:
         fingerprint=canonical.fingerprint(one.payload),
         needs=tuple(sorted(one.needs)),
         before=before,
-        covers=decision.covers,
     )
 
 

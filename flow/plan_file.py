@@ -6,7 +6,7 @@ import os
 import re
 import tempfile
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Literal
@@ -25,8 +25,7 @@ KEPT = timedelta(days=7)
 class Call:
     """One call. `needs` are records ('customer/12') whose ids take the place of `{"$id_of": …}` when it is made.
 
-    `before` is the target's own view of the record in canonical words, where one is known. `covers` are the payloads of
-    operations whose content this call conveys too.
+    `before` is the target's own view of the record in canonical words, where one is known.
     """
 
     operation: Operation
@@ -39,7 +38,6 @@ class Call:
     fingerprint: str
     needs: tuple[str, ...] = ()
     before: dict[str, Any] | None = None
-    covers: Mapping[str, dict[str, Any]] = field(default_factory=dict)
 
     @property
     def spot(self) -> tuple[str, str, str, int]:

@@ -10,12 +10,12 @@ from __future__ import annotations
 import random
 import re
 import time
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 from flow.plan_file import Call
-from flow.settle import NEVER_ARRIVED, NO_ANSWER, look_up, sleep_until
+from flow.settle import NEVER_ARRIVED, NO_ANSWER, Known, look_up, sleep_until
 from hub import canonical
 from hub.connector import Change, Connector, Outcome, Stream
 from hub.errors import ConfigurationError, CrossdockError, StreamError, TransientError
@@ -51,7 +51,6 @@ class Ready:
     call: Call
     payload: dict[str, Any]
     fingerprint: str
-    covers: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,13 +173,14 @@ class Sender:
         if outcome.status != "unknown":
             close = outcome.status == "pending" and one.intent.operation not in ("create", "upsert")
             return Result(one.intent.id, outcome, one.duration, close=close)
-        sleep_until(one.intent.attempted_at, self.settings.patience, self.settings.sleep)
-        known = look_up(self.connector, stream, one.intent)
+        known = self._look_up(stream, one.intent)
         if known.kind == "applied":
             found = replace(outcome, status="applied", id=known.id, message="found by its key")
             return Result(one.intent.id, found, one.duration, found=True)
         if known.kind == "person":
             return Result(one.intent.id, replace(outcome, message=known.reason), one.duration, hold=True)
+        if known.kind == "later":
+            return Result(one.intent.id, replace(outcome, message=known.reason), one.duration)
         if not last:
             return None
         if known.kind == "absent":
@@ -191,7 +191,18 @@ class Sender:
         if known.kind == "repeat":
             harmless = replace(outcome, message=_joined(NO_ANSWER, outcome.message))
             return Result(one.intent.id, harmless, one.duration, close=True)
-        return Result(one.intent.id, replace(outcome, message=known.reason or outcome.message), one.duration)
+        return Result(one.intent.id, outcome, one.duration)
+
+    def _look_up(self, stream: Stream, intent: Intent) -> Known:
+        """What is known of an unanswered call; asked again for a while where the target cannot be asked either."""
+        sleep_until(intent.attempted_at, self.settings.patience, self.settings.sleep)
+        known = look_up(self.connector, stream, intent)
+        for attempt in range(1, self.settings.attempts):
+            if known.kind != "later":
+                break
+            self._pause(attempt, None)
+            known = look_up(self.connector, stream, intent)
+        return known
 
     def _pause(self, attempt: int, retry_after: float | None) -> None:
         delay = min(self.settings.longest, self.settings.backoff * 2 ** (attempt - 1))
@@ -210,7 +221,6 @@ def sending(ready: Ready) -> Sending:
         payload=canonical.dumps(ready.payload),
         fingerprint=ready.fingerprint,
         external_id=call.external_id,
-        covers=ready.covers,
     )
 
 

@@ -49,6 +49,10 @@ def look_up(connector: Connector, stream: Stream, intent: Intent) -> Known:
         raise
     except CrossdockError as error:
         return Known("later", reason=error.what)
+    except Exception as error:  # a connector's own mistake: what it knows is not known
+        return Known(
+            "later", reason=f"the connector raised {type(error).__name__} while it looked for a key in {where}"
+        )
     ids = sorted({outcome.id for outcome in found if outcome.id})
     if len(ids) == 1:
         return Known("applied", ids[0])
