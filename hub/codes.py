@@ -98,10 +98,61 @@ Fix: read it; if it is a proxy's, the connection's url is wrong.""",
 Without the key rows cannot be told apart, without the cursor changes are missed.
 Example: customers have no 'updated_at'.
 Fix: the API has changed; correct primary_key or cursor_fields of the stream.""",
+    "C310": """A conformance check could not be carried through, because the connector or its sample raised.
+An exception here is one in a run, too.
+Fix: correct what the message names, and run the check again.""",
+    "C311": """A connector's name is not that of its file, or a stream's name is no name for a table.
+One name everywhere: module, connector, and what crossdock.yaml writes.
+Fix: rename the one or the other.""",
+    "C312": """A connector uses another word for something that has one, or contradicts itself.
+Whoever has read one connector should be able to read them all.
+Example: per_page for page_size; cursor 'keyset' without cursor_fields.
+Fix: write the word that the finding names.""",
+    "C313": """Importing a connector loads a heavy library, or prints something.
+`crossdock lint` and Airflow's DAG files import connectors and have a second for everything.
+Example: import zeep at the top of the file.
+Fix: import it inside the function that needs it.""",
+    "C314": """A connector's pull gives records that are not one JSON object in one line of UTF-8 bytes.
+A segment holds one record a line; anything else is rejected when it is staged.
+Fix: take them from hub.records.split, or encode them with hub.records.encode.""",
+    "C315": """Records lack their primary key, or a page has the same one twice.
+Rows could not be told apart, and one of the two would be lost.
+Fix: correct primary_key of the stream; a key of several fields has to be made into one.""",
+    "C316": """A pull that goes on from a cursor loses records, or the cursor is no JSON.
+A killed run goes on from the last cursor that was kept.
+Fix: give with each page the cursor of its last record, and ask for what changed at or after it.""",
+    "C317": """Pulled one page at a time, a stream never comes to its end.
+Most often the overlap is longer than a page, and each pull begins before the one before.
+Fix: make cursors with hub.cursor, which leaves the overlap out in mid-sequence.""",
+    "C318": """A pull from the end brings records from before the overlap: it reads everything again.
+Fix: look whether the system heeds the parameter that asks for changes; some ignore it silently.""",
+    "C319": """A push does not give one outcome for each change, in order, or an operation has no sample to be tried with.
+Outcomes are matched to intents by their place; one missing, and an order gets another's number.
+Fix: give `unsupported` for what cannot be done, and never raise for one record.""",
+    "C320": """What the system refused is not reported as rejected, or without its words.
+Many systems say HTTP 200 and put the refusal inside; taken as done, the order never arrives.
+Fix: read the answer, and put the system's own words into the outcome.""",
+    "C321": """A write without an answer is not `unknown`, was made twice, or is not found by our key.
+Only so can it be looked up instead of being made again.
+Fix: map TransientError C101 with hub.http.outcome_of, and implement find.""",
+    "C322": """With wrong credentials a check says nothing, or a pull does not raise AuthenticationError.
+A person has to act, and no repeating helps: so it must not look like a system that is down.
+Fix: let hub.http.refusal make the error.""",
+    "C323": """The connector's check has findings on a system that is as it should be.
+Fix: correct what it says; the finding names it.""",
+    "C324": """A password or token is shown in a repr, a finding, an error, an outcome or a log line.
+Logs are read and kept by many.
+Fix: reveal a Secret only where it is sent, and put texts of the system through the session's redact.""",
     "C401": """The system answered a call with an error inside an answer that HTTP calls good (GraphQL, JSON-RPC).
 Its own words stand in the message.
 Example: Cannot query field "totl" on type "Order".
 Fix: read its words; if it names a field, the system's version differs from what the connector knows.""",
+    "C402": """The system refused a change by a rule of its own, or asks a person before it goes on (UserError, UserWarning).
+Its words stand in the message; nothing was changed. Warnings are never answered yes from here.
+Example: You can not call "cancel" on "5 [1001]" of "Sale".
+Fix: decide in the system itself, or correct the record.""",
+    "C403": """The user of the connection belongs to no company, so the system shows and takes no sales.
+Fix: set a company in the user's preferences, or name one in the connection's extra.company.""",
     "D101": """A web page came where data was due, with status 200.
 It is a login form, a maintenance page or a proxy's. The position stays where it was, nothing is lost.
 Fix: if it is maintenance, run again later; else correct the connection's url.""",
@@ -126,6 +177,8 @@ Fix: run again later; if it stays, the connection's url is wrong.""",
     "D107": """An answer or a WSDL declares a document type or entities.
 No SOAP message has one. They are how an XML document reads local files or fills the memory, so it is not read.
 Fix: find out who sent it.""",
+    "D108": """A value of a kind that the connector does not know: the system is newer than what was tried.
+Fix: the connector has to learn it; until then leave the field out.""",
     "D110": """A file is not in the encoding that the stream declares. File, line and byte are named.
 Read all the same, names would get wrong letters, and nobody would notice until a parcel comes back. The file stays where it
 is, the others are read.

@@ -65,7 +65,7 @@ class Rest(Connector):
     def log_in(self, session: HttpSession) -> None:
         """Give the session what every call needs. Override for a system with a way of its own."""
         password = self.connection.password.reveal()
-        if self.auth == "bearer":
+        if self.auth == "bearer" and password:
             session.headers["Authorization"] = f"Bearer {password}"
         elif self.auth == "basic":
             session.auth = (self.connection.login, password)
