@@ -46,6 +46,10 @@ class Mappings:
     def __len__(self) -> int:
         return len(self.by_name)
 
+    @property
+    def all(self) -> list[Mapping]:
+        return list(self)
+
     def of(self, system: str) -> list[Mapping]:
         """The mappings of a system."""
         return [mapping for mapping in self if mapping.system == system]

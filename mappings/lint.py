@@ -1,0 +1,58 @@
+"""Everything that is wrong with mappings, found without running anything: `crossdock lint`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping as Map
+from collections.abc import Sequence
+
+from hub.connector import Stream
+from hub.entity import Model
+from hub.errors import Place
+from hub.findings import Finding, did_you_mean
+from mappings import inbound, outbound, shapes
+from mappings.load import Mappings
+from mappings.parse import ExpressionError
+from mappings.shapes import Shape
+from mappings.syntax import Mapping
+
+
+def lint(mappings: Mappings, model: Model, streams: Map[str, Sequence[Stream]]) -> list[Finding]:
+    """All findings in the order of the files. `streams` are those of each system whose connector is known."""
+    findings: list[Finding] = []
+    shared: dict[tuple[str, str], Shape] = {}
+    for mapping in mappings:
+        known = {stream.name: stream for stream in streams.get(mapping.system, ())}
+        if mapping.system in streams:
+            wanted = [(mapping.stream, mapping.place), *((push.stream, push.place) for push in mapping.push)]
+            findings += _unknown_streams(mapping, dict(wanted), known)
+        made, found = inbound.build(mapping, model, known.get(mapping.stream))
+        findings += found
+        if made is not None:
+            findings += _disagreement(mapping, made.shape, shared)
+        siblings = [other for other in mappings.of(mapping.system) if other is not mapping]
+        for push in mapping.push:
+            findings += outbound.check(mapping, push, model, siblings)[1]
+    return list(dict.fromkeys(findings))
+
+
+def _unknown_streams(mapping: Mapping, wanted: Map[str, Place], known: Map[str, Stream]) -> list[Finding]:
+    return [
+        Finding(
+            "M108",
+            f"there is no stream '{stream}' in {mapping.system}",
+            place,
+            did_you_mean(stream, known) or f"there are: {', '.join(known)}",
+        )
+        for stream, place in wanted.items()
+        if stream not in known
+    ]
+
+
+def _disagreement(mapping: Mapping, shape: Shape, shared: dict[tuple[str, str], Shape]) -> list[Finding]:
+    """Does the mapping read the stream as those before it do?"""
+    whole = shared.setdefault((mapping.system, mapping.stream), Shape())
+    try:
+        shapes.merge(whole, shape)
+    except ExpressionError as error:
+        return [Finding("M126", f"{error.what} (another mapping of {mapping.stream})", mapping.place, error.fix)]
+    return []
