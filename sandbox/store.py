@@ -58,8 +58,9 @@ class Store:
 
     @contextmanager
     def loading(self) -> Iterator[Callable[[str, Sequence[Row]], None]]:
-        """Fill an empty store: no index while loading, one sync at the end."""
+        """Fill an empty store: no index and no journal while loading. A store whose loading broke off is worth nothing."""
         con = self._writer
+        con.execute("pragma journal_mode = off")
         con.execute("pragma synchronous = off")
         for table in self.tables:
             con.execute(f"drop index if exists {table}_changed")
@@ -71,9 +72,9 @@ class Store:
 
         yield add
         con.execute("commit")
-        con.execute("pragma synchronous = full")
         self.index()
-        con.execute("pragma wal_checkpoint(truncate)")
+        con.execute("pragma journal_mode = wal")
+        con.execute("pragma synchronous = full")
 
     @contextmanager
     def reading(self) -> Iterator[sqlite3.Connection]:
