@@ -221,7 +221,8 @@ class Rows:
         step = steps[0]
         if len(steps) == 1:
             if step.text == "hub_id":
-                reader._unseen = True
+                # Whether the target carries our id of the record itself is not read; whom it refers to is.
+                reader._unseen |= not trail
                 return Value(f"{alias}.hub_id", "integer")
             if step.text not in entity:
                 self._unknown(entity, step)

@@ -46,7 +46,7 @@ A file, all of it (only `stream` and `entity` are always needed; `key` and `fiel
       - {name: ..., given: {...}, expect: {number: "1001", order_line: [{sku: A}]}}
       - {name: ..., given: {...}, rejects: {field: order_line.quantity, rule: cast}}
       - {name: ..., given: {...}, excluded: true}
-      - {name: ..., push: create, given: {canonical columns}, expect: {payload}}
+      - {name: ..., push: create, given: {canonical columns}, expect: {payload}}   # `given`: see mappings/trial.py
 
 Value maps (`values.yaml`): the system's value on the left. Two that mean the same need `out:` before a push can use them.
 

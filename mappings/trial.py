@@ -1,4 +1,4 @@
-"""A warehouse of a few rows in memory, in which an outbound SQL can be tried: for examples and tests.
+"""A warehouse of a few rows in memory, in which an outbound SQL can be tried: for `examples:` and tests.
 
 It has the schemas that an outbound SQL reads (`source`, `canonical`, `ops.bindings`, `quality.quarantine`) as the model
 gives them, and nothing else of a real warehouse.
@@ -6,8 +6,9 @@ gives them, and nothing else of a real warehouse.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Any, Protocol
 
 import duckdb
 
@@ -17,6 +18,18 @@ _BINDINGS = """CREATE TABLE ops.bindings (entity VARCHAR, system VARCHAR, source
     bound_at TIMESTAMP WITH TIME ZONE)"""
 _QUARANTINE = """CREATE TABLE quality.quarantine (system VARCHAR, entity VARCHAR, source_id VARCHAR, rule VARCHAR,
     closed_at TIMESTAMP WITH TIME ZONE)"""
+_MAKES = ("create", "upsert")
+
+
+class Push(Protocol):
+    """What is tried: a compiled push (`outbound.Outbound`)."""
+
+    @property
+    def entity(self) -> str: ...
+    @property
+    def operation(self) -> str: ...
+    @property
+    def sql(self) -> str: ...
 
 
 def create(con: duckdb.DuckDBPyConnection, model: Model) -> None:
@@ -36,6 +49,70 @@ def insert(con: duckdb.DuckDBPyConnection, table: str, rows: Iterable[Mapping[st
         names = ", ".join(f'"{name}"' for name in row)
         marks = ", ".join("?" for _ in row)
         con.execute(f"INSERT INTO {table} ({names}) VALUES ({marks})", list(row.values()))
+
+
+def push(made: Push, model: Model, given: Mapping[str, Any]) -> dict[str, Any] | None:
+    """The payload that a push makes of one canonical record; None where it is not due.
+
+    `given` are canonical columns and perhaps `hub_id`. A reference holds the target's id of the other record, or that
+    record's columns (with `id` where the target knows it, and perhaps `hub_id`). An entity's name holds the rows that belong to the record:
+    its children, and those that refer to it. `target` holds the target's own view of it, and makes it known there.
+    """
+    con = duckdb.connect()
+    try:
+        create(con, model)
+        _Trial(con, model).fill(made, given)
+        row = con.execute(f"SELECT payload FROM ({made.sql})", {"target": "target"}).fetchone()
+        return None if row is None else dict(json.loads(row[0]))
+    finally:
+        con.close()
+
+
+class _Trial:
+    def __init__(self, con: duckdb.DuckDBPyConnection, model: Model) -> None:
+        self.con, self.model, self.next = con, model, 1_000
+
+    def fill(self, made: Push, given: Mapping[str, Any]) -> None:
+        entity = self.model[made.entity]
+        hub_id = int(given.get("hub_id") or 1)
+        own = {name: self._value(entity, name, value) for name, value in given.items() if name in entity}
+        insert(self.con, f"canonical.{entity.name}", [{"hub_id": hub_id, **own}])
+        for name, rows in given.items():
+            if name not in entity and name in self.model:
+                self._related(entity, self.model[name], rows, hub_id)
+        if "target" in given or made.operation not in _MAKES:
+            self._bind(entity.name, "given", hub_id)
+            view = given.get("target") or {}
+            insert(self.con, f"source.{entity.name}", [_seen("given", hub_id, view)])
+
+    def _value(self, entity: Entity, name: str, value: Any) -> Any:
+        ref = entity[name].ref
+        if ref is None or value is None:
+            return value
+        self.next += 1
+        columns = dict(value) if isinstance(value, Mapping) else {"id": value}
+        hub_id = int(columns.get("hub_id") or self.next)
+        if columns.get("id") is not None:
+            self._bind(ref, str(columns["id"]), hub_id)
+        own = {key: self._value(self.model[ref], key, one) for key, one in columns.items() if key in self.model[ref]}
+        insert(self.con, f"canonical.{ref}", [{"hub_id": hub_id, **own}])
+        return hub_id
+
+    def _related(self, entity: Entity, other: Entity, rows: Any, hub_id: int) -> None:
+        links = [column.name for column in other.refs if column.ref == entity.name]
+        link = "parent" if other.parent == entity.name else links[0]
+        for row in rows if isinstance(rows, list) else [rows]:
+            own = {name: self._value(other, name, value) for name, value in row.items() if name in other}
+            self.next += 1
+            insert(self.con, f"canonical.{other.name}", [{"hub_id": self.next, **own, link: hub_id}])
+
+    def _bind(self, entity: str, source_id: str, hub_id: int) -> None:
+        row = {"entity": entity, "system": "target", "source_id": source_id, "hub_id": hub_id}
+        insert(self.con, "ops.bindings", [row])
+
+
+def _seen(source_id: str, hub_id: int, view: Mapping[str, Any]) -> dict[str, Any]:
+    return {"system": "target", "source_id": source_id, "hub_id": hub_id, **view}
 
 
 def _canonical(entity: Entity) -> list[str]:
