@@ -80,6 +80,7 @@ class _Builder:
         self.mapping, self.model, self.stream = mapping, model, stream
         self.findings: list[Finding] = []
         self.record = Level("record", f"{mapping.system}.{mapping.stream}", Shape("object"), mapping.sample)
+        self.record.loose = frozenset(mapping.loose)
 
     def wrong(self, code: str, what: str, place: Place, fix: str = "") -> None:
         self.findings.append(Finding(code, what, place, fix))

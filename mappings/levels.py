@@ -21,6 +21,7 @@ class Level:
         self.base, self.stream, self.reads, self.sample, self.outer = base, stream, reads, sample, outer
         self.carry: dict[str, str] = {}
         self.lambdas = 0
+        self.loose: frozenset[str] = frozenset()
 
     @property
     def record(self) -> Level:
@@ -86,6 +87,9 @@ class Level:
 
     def _leaf(self, path: Path, compiler: Compiler) -> Value:
         shapes.check(path, self.sample, self.stream)
+        first = path.steps[0]
+        if isinstance(first, Name) and first.text in self.loose:
+            return self._loose_leaf(path, first)
         text, here, raises = self._steps(path, compiler)
         try:
             here.become("value", str(path))
@@ -93,6 +97,22 @@ class Level:
             raise ExpressionError(error.what, path.at, error.fix, error.code) from None
         made = f"nullif({text}, '')"
         return Value(made, "text", raises, inputs=((str(path), made),) if not raises else ())
+
+    def _loose_leaf(self, path: Path, first: Name) -> Value:
+        """A part of a field that may be of any kind: it is read as JSON text, and a part that is not there is missing."""
+        pointer = ""
+        for step in path.steps[1:]:
+            if isinstance(step, Filter):
+                raise ExpressionError("a loose field has no filters", step.at, "name an index", "M105")
+            part = step.text.replace("~", "~0").replace("/", "~1") if isinstance(step, Name) else str(step.number)
+            pointer += f"/{part}"
+        if not pointer:
+            raise ExpressionError(
+                f"'{first.text}' is loose, so its parts are read", path.at, f"{first.text}.<part>", "M105"
+            )
+        self.reads.part(first.text, "the record").become("value", first.text)
+        made = f"nullif(json_extract_string({self.base}.{sql.name(first.text)}, {sql.text(pointer)}), '')"
+        return Value(made, "text", inputs=((str(path), made),))
 
     def _steps(self, path: Path, compiler: Compiler, keep_list: bool = False) -> tuple[str, Shape, bool]:
         text, here, raises = self.base, self.reads, False

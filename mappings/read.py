@@ -26,20 +26,8 @@ from mappings.syntax import (
     ValueMap,
 )
 
-_TOP = (
-    "extends",
-    "stream",
-    "entity",
-    "each",
-    "key",
-    "version",
-    "when",
-    "fields",
-    "children",
-    "push",
-    "examples",
-    "doc",
-)
+_SETTINGS = "extends stream entity each key version hub loose when fields children push examples doc"
+_TOP = tuple(_SETTINGS.split())
 _FIELD = ("at", "ref", "values", "unmapped", "default", "required", "doc")
 _CHILD = ("each", "key", "when", "fields")
 _PUSH = ("operation", "stream", "entity", "key", "when", "since", "hold", "fields", "children", "doc")
@@ -151,6 +139,7 @@ class Reader:
             version=self._expr(node, "version"),
             when=self._expr(node, "when"),
             hub=self._expr(node, "hub"),
+            loose=self._names(node, "loose"),
             extends=node.get("extends"),
         )
 
@@ -161,6 +150,15 @@ class Reader:
         place = node.value_places.get(key, node.place)
         self.wrong("M103", f"nothing says which {key} this is about", place, f"write {key}: <name>")
         return None
+
+    def _names(self, node: yaml.Node, key: str) -> tuple[str, ...]:
+        value = node.get(key)
+        if value is None:
+            return ()
+        if isinstance(value, yaml.Items) and all(isinstance(one, str) for one in value):
+            return tuple(value)
+        self.wrong("M101", f"'{key}' is a list of fields", node.value_places[key], f"write {key}: [name]")
+        return ()
 
     def _expr(self, node: yaml.Node, key: str) -> Expr | None:
         if node.get(key) is None:

@@ -14,6 +14,7 @@ A file, all of it (only `stream` and `entity` are always needed; `key` and `fiel
     key: id                       # expression → the system's id of the row, as text
     version: updated_at           # optional: orders versions of a row; default: the stream's own version field if trusted
     hub: external_id              # optional: where the record quotes the hub's own id, which then says whose it is
+    loose: [default_address]      # optional: fields that are sometimes no object (PHP writes [] for an empty one): then missing
     when: number is not null      # optional: rows for which this is not true are counted as `excluded`
     fields:
       number: number                                         # a path, or a scalar expression (mappings/functions.py)
@@ -219,6 +220,7 @@ class Mapping:
     version: Expr | None = None
     when: Expr | None = None
     hub: Expr | None = None
+    loose: tuple[str, ...] = ()
     extends: str | None = None
     ordinal: int = 0
     sample: Any = field(default=None, repr=False)

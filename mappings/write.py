@@ -142,6 +142,8 @@ class _Writer:
     def _head_view(self) -> str:
         part = self.head
         raw = [f"{self._head_row} AS _row", *self._lineage, f"{_value(part.key)} AS source_id", self._version_text()]
+        if part.each is not None:
+            raw.append("_ordinal")
         if self.hub is not None:
             raw.append(f"{_value(self.hub)} AS _hub")
         return _view(part, [*self._items(), ("raw", _select([*raw, *_excluded(part), *_raw(part)], self._from))])

@@ -1,0 +1,260 @@
+"""Runs the `examples:` of a mapping: its own SQL over the given records, staged in memory as a run stages them.
+
+The records are written as NDJSON and read with the columns that the mapping declares, so that an example goes through
+what a real record goes through. The engine is hardened: beside that one file it can reach nothing.
+Examples with `push:` are run by `mappings/push_examples.py`.
+"""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from collections.abc import Mapping as Map
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from decimal import Decimal, InvalidOperation
+from pathlib import Path
+from typing import Any
+
+from hub.connector import Stream
+from hub.entity import Column, Entity, Model, children
+from hub.findings import Finding, did_you_mean, errors_in
+from mappings import inbound, sql
+from mappings.inbound import Inbound
+from mappings.read import scalar
+from mappings.syntax import Example, Mapping
+
+_RUN = {
+    "run.rejects": "stream VARCHAR, mapping VARCHAR, entity VARCHAR, source_id VARCHAR, segment VARCHAR, line BIGINT, code VARCHAR,"
+    " field VARCHAR, rule VARCHAR, message VARCHAR, raw VARCHAR",
+    "run.counts": "stream VARCHAR, mapping VARCHAR, entity VARCHAR, state VARCHAR, n BIGINT",
+}
+_PSEUDO = {"key": "source_id", "version": "version", "hub": "_hub"}
+
+
+def run(mapping: Mapping, model: Model, stream: Stream | None = None) -> list[Finding]:
+    """What does not hold, one finding for each field (M401), record (M402) or example that cannot be tried (M403)."""
+    wanted = [example for example in mapping.examples if example.push is None]
+    if not wanted:
+        return []
+    made, found = inbound.build(mapping, model, stream)
+    if made is None:
+        return errors_in(found)
+    with tempfile.TemporaryDirectory(prefix="crossdock-examples-") as folder:
+        con = _hardened(Path(folder))
+        try:
+            _create(con, made, model)
+            findings, staged = _stage(con, made, wanted, Path(folder) / "given.jsonl")
+            for statement in made.statements:
+                con.execute(statement.sql)
+            for number in staged:
+                findings += _Compared(con, made, model, number, wanted[number]).findings()
+        finally:
+            con.close()
+    return sorted(findings, key=lambda finding: (finding.place.line or 0, finding.place.column or 0))
+
+
+def _hardened(folder: Path) -> Any:
+    import duckdb
+
+    config: dict[str, Any] = {
+        "autoinstall_known_extensions": "false",
+        "autoload_known_extensions": "false",
+        "threads": "1",
+    }
+    con = duckdb.connect(":memory:", config=config)
+    con.execute("SET TimeZone = 'UTC'")
+    con.execute(f"SET allowed_directories = [{sql.text(str(folder.resolve()) + '/')}]")
+    con.execute("SET enable_external_access = false")
+    con.execute("SET lock_configuration = true")
+    return con
+
+
+def _create(con: Any, made: Inbound, model: Model) -> None:
+    for schema in ("stage", "mapped", "run"):
+        con.execute(f"CREATE SCHEMA {schema}")
+    for name, columns in _RUN.items():
+        con.execute(f"CREATE TABLE {name} ({columns})")
+    entity = model[made.entity]
+    for one in (entity, *children(model, entity.name)):
+        con.execute(f"CREATE TABLE mapped.{sql.name(one.name)} ({', '.join(mapped_columns(one))})")
+    declared = "".join(f", {sql.name(name)} {kind}" for name, kind in made.reads.items())
+    con.execute(f"CREATE TABLE stage.{sql.name(made.stream)} (_segment VARCHAR, _line BIGINT, _seq BIGINT{declared})")
+
+
+def mapped_columns(entity: Entity) -> list[str]:
+    """The columns of mapped.<entity> as a run file has them."""
+    owner = ["_parent_row BIGINT", "parent_source_id VARCHAR"] if entity.parent else ["_hub VARCHAR"]
+    own = [f"{sql.name(_stored(column))} {_stored_type(column)}" for column in entity]
+    lineage = [
+        "system VARCHAR",
+        "source_id VARCHAR",
+        "mapping VARCHAR",
+        "_segment VARCHAR",
+        "_line BIGINT",
+        "_seq BIGINT",
+    ]
+    return ["_row BIGINT", *owner, *lineage, "version VARCHAR", *own, "row_hash UBIGINT"]
+
+
+def _stored(column: Column) -> str:
+    return f"{column.name}_ref" if column.kind == "ref" else column.name
+
+
+def _stored_type(column: Column) -> str:
+    return "VARCHAR" if column.kind == "ref" else column.sql_type
+
+
+def _stage(con: Any, made: Inbound, examples: Sequence[Example], file: Path) -> tuple[list[Finding], list[int]]:
+    """Stage all given records, `_seq` being the example's number; those that do not fit are found one by one."""
+    numbers = list(range(len(examples)))
+    if _read(con, made, examples, numbers, file) is None:
+        return [], numbers
+    findings, fitting = [], []
+    for number in numbers:
+        said = _read(con, made, examples, [number], file)
+        if said is None:
+            fitting.append(number)
+        else:
+            what = f"example '{examples[number].name}' is not of the shape that the mapping reads: {said}"
+            findings.append(Finding("M403", what, examples[number].place, f"the mapping reads {_shape(made)}"))
+    return findings, fitting
+
+
+def _read(con: Any, made: Inbound, examples: Sequence[Example], numbers: Sequence[int], file: Path) -> str | None:
+    import duckdb
+
+    lines = [json.dumps({"_n": number, "r": examples[number].given}, default=_number) for number in numbers]
+    file.write_text("\n".join(lines) + "\n")
+    struct = f"STRUCT({', '.join(f'{sql.name(name)} {kind}' for name, kind in made.reads.items())})"
+    columns = f"{{'_n': 'BIGINT', 'r': {sql.text(struct)}}}"
+    source = f"read_json({sql.text(str(file.resolve()))}, format = 'newline_delimited', columns = {columns})"
+    names = "".join(f", r.{sql.name(name)}" for name in made.reads)
+    try:
+        con.execute(f"INSERT INTO stage.{sql.name(made.stream)} SELECT 'examples', _n, _n{names} FROM {source}")
+    except duckdb.Error as error:
+        return str(error).splitlines()[0]
+    return None
+
+
+def _number(value: Any) -> Any:
+    if isinstance(value, Decimal):
+        return float(value)  # as any JSON reader takes it
+    raise TypeError(type(value).__name__)
+
+
+def _shape(made: Inbound) -> str:
+    nested = [f"{name}: {kind}" for name, kind in made.reads.items() if kind != "VARCHAR"]
+    return ", ".join(nested) or "plain values"
+
+
+class _Compared:
+    """One example against what the statements made of its record."""
+
+    def __init__(self, con: Any, made: Inbound, model: Model, number: int, example: Example) -> None:
+        self.con, self.made, self.model, self.number, self.example = con, made, model, number, example
+
+    def wrong(self, code: str, what: str, fix: str = "") -> Finding:
+        return Finding(code, f"example '{self.example.name}': {what}", self.example.place, fix)
+
+    def findings(self) -> list[Finding]:
+        entity, example = self.model[self.made.entity], self.example
+        rows = self._rows(entity, f"_seq = {self.number}")
+        columns = "field, rule, coalesce(raw, 'nothing')"
+        rejects = self.con.execute(f"SELECT {columns} FROM run.rejects WHERE line = {self.number}").fetchall()
+        if example.rejects:
+            return self._rejected(rejects)
+        if rejects:
+            field, rule, raw = rejects[0]
+            return [self.wrong("M402", f"it is rejected: {field}, rule {rule}, raw value {raw}")]
+        if example.excluded or example.expect is None:
+            return [self.wrong("M402", "it is mapped, not excluded")] if rows else []
+        if len(rows) != len(example.expect):
+            what = "it is excluded" if not rows else f"it makes {len(rows)} rows, not {len(example.expect)}"
+            return [self.wrong("M402", what, "when: decides that" if not rows else "")]
+        pairs = zip(example.expect, rows, strict=True)
+        return [finding for wanted, row in pairs for finding in self._row(entity, wanted, row, "")]
+
+    def _rejected(self, rejects: Sequence[tuple[str, str, str]]) -> list[Finding]:
+        shown = ", ".join(f"{field} by rule {rule}" for field, rule, _ in rejects) or "nothing"
+        return [
+            self.wrong(
+                "M402", f"{one.field} is not rejected{f' by rule {one.rule}' if one.rule else ''}; rejected: {shown}"
+            )
+            for one in self.example.rejects
+            if not any(field == one.field and one.rule in (None, rule) for field, rule, _ in rejects)
+        ]
+
+    def _rows(self, entity: Entity, where: str) -> list[dict[str, Any]]:
+        names = {_stored(column): _shown(column) for column in entity} | {"_row": "_row"}
+        names |= {name: name for name in _PSEUDO.values() if not entity.parent or name == "source_id"}
+        listed = ", ".join(f"{text} AS {sql.name(name)}" for name, text in names.items())
+        rows = self.con.execute(
+            f"SELECT {listed} FROM mapped.{sql.name(entity.name)} WHERE {where} ORDER BY _row"
+        ).fetchall()
+        return [dict(zip(names, row, strict=True)) for row in rows]
+
+    def _row(self, entity: Entity, wanted: Map[str, Any], row: Map[str, Any], prefix: str) -> list[Finding]:
+        findings = []
+        for name, value in wanted.items():
+            child = self.model.get(name)
+            if child is not None and child.parent == entity.name:
+                findings += self._children(child, value, row)
+            elif name in _PSEUDO and name not in entity:
+                findings += self._value(f"{prefix}{name}", value, row.get(_PSEUDO[name]), None)
+            elif name in entity:
+                column = entity[name]
+                findings += self._value(f"{prefix}{name}", value, row[_stored(column)], column)
+            else:
+                known = [column.name for column in entity] + [one.name for one in children(self.model, entity.name)]
+                findings.append(
+                    self.wrong("M403", f"there is no column '{name}' in {entity.name}", did_you_mean(name, known))
+                )
+        return findings
+
+    def _children(self, child: Entity, wanted: Any, row: Map[str, Any]) -> list[Finding]:
+        rows = self._rows(child, f"_parent_row = {row['_row']}")
+        if not isinstance(wanted, list) or not all(isinstance(one, dict) for one in wanted):
+            return [self.wrong("M403", f"{child.name} is a list of rows", f"write {child.name}: [{{…}}]")]
+        if len(rows) != len(wanted):
+            return [self.wrong("M401", f"there are {len(rows)} {child.name}, expected {len(wanted)}")]
+        pairs = enumerate(zip(wanted, rows, strict=True))
+        return [found for n, (one, made) in pairs for found in self._row(child, one, made, f"{child.name}[{n}].")]
+
+    def _value(self, name: str, wanted: Any, made: str | None, column: Column | None) -> list[Finding]:
+        said = None if wanted is None else scalar(wanted)
+        if wanted is not None and said is None:
+            return [self.wrong("M403", f"{name} holds a plain value", "write it without brackets")]
+        if _same(said, made, column):
+            return []
+        return [self.wrong("M401", f"{name} is {_told(made)}, expected {_told(said)}")]
+
+
+def _shown(column: Column) -> str:
+    """SQL of a column as text that can be compared."""
+    name = sql.name(_stored(column))
+    if column.kind == "instant":
+        return f"CAST(epoch_us({name}) AS VARCHAR)"
+    return f"CAST({name} AS VARCHAR)"
+
+
+def _told(text: str | None) -> str:
+    return "missing" if text is None else f"'{text}'"
+
+
+def _same(wanted: str | None, made: str | None, column: Column | None) -> bool:
+    if wanted is None or made is None:
+        return wanted is made
+    kind = column.kind if column else "text"
+    try:
+        if kind in ("money", "quantity", "percent", "integer"):
+            return Decimal(wanted) == Decimal(made)
+        if kind == "instant":
+            moment = datetime.fromisoformat(wanted)
+            if moment.tzinfo is None:
+                return False
+            since = moment.astimezone(UTC) - datetime(1970, 1, 1, tzinfo=UTC)
+            return (since.days * 86_400 + since.seconds) * 1_000_000 + since.microseconds == int(made)
+    except (ValueError, InvalidOperation):
+        return False
+    return wanted == made
