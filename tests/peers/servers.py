@@ -166,7 +166,12 @@ def _fill_tryton(python: Path, folder: Path) -> None:
     (folder / "password").write_text(PASSWORD)
     admin = ["-c", "import sys; from trytond.cli.admin import main; sys.exit(main())"]
     options = ["-c", str(configuration), "-d", "books", "--email", "books@example.com", "--activate-dependencies", "-u"]
-    run([str(python), *admin, *options, "ir", *MODULES], folder, "filling Tryton", TRYTONPASSFILE=str(folder / "password"))
+    run(
+        [str(python), *admin, *options, "ir", *MODULES],
+        folder,
+        "filling Tryton",
+        TRYTONPASSFILE=str(folder / "password"),
+    )
     bootstrap = [str(python), str(HERE / "tryton" / "bootstrap.py"), str(configuration), "books"]
     run(bootstrap, folder, "filling Tryton")
 
@@ -205,7 +210,9 @@ def install_vendure() -> tuple[Path, Path]:
     shop = installed(
         "vendure-shop",
         [*lock, sources / "server.js", sources / "initial-data.json"],
-        lambda folder: run(_node("populate", folder / "shop.sqlite"), folder, "filling Vendure", NODE_PATH=str(modules)),
+        lambda folder: run(
+            _node("populate", folder / "shop.sqlite"), folder, "filling Vendure", NODE_PATH=str(modules)
+        ),
     )
     return modules, shop / "shop.sqlite"
 

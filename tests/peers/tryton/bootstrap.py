@@ -13,10 +13,10 @@ from decimal import Decimal
 
 os.environ["TRYTOND_CONFIG"] = sys.argv[1]
 
-from proteus import Model, config  # noqa: E402
-from trytond.modules.account.tests.tools import create_chart, create_tax, get_accounts  # noqa: E402
-from trytond.modules.account_invoice.tests.tools import set_fiscalyear_invoice_sequences  # noqa: E402
-from trytond.modules.company.tests.tools import create_company, get_company  # noqa: E402
+from proteus import Model, config
+from trytond.modules.account.tests.tools import create_chart, create_tax, get_accounts
+from trytond.modules.account_invoice.tests.tools import set_fiscalyear_invoice_sequences
+from trytond.modules.company.tests.tools import create_company, get_company
 
 PRODUCTS = (("WIDGET-1", "Widget", "12.50"), ("GADGET-2", "Gadget", "19.99"), ("BOLT-M8", "Bolt M8", "0.07"))
 SERVICES = (("SHIPPING", "Shipping", True), ("ROUNDING", "Rounding", False))
@@ -26,7 +26,7 @@ Type = Model.get
 
 
 def fiscal_year(company, year):
-    sequence_type, = Type("ir.sequence.type").find([("name", "=", "Account Move")], limit=1)
+    (sequence_type,) = Type("ir.sequence.type").find([("name", "=", "Account Move")], limit=1)
     sequence = Type("ir.sequence.strict")(name=f"Moves {year}", sequence_type=sequence_type, company=company)
     sequence.save()
     made = Type("account.fiscalyear")(
@@ -58,7 +58,7 @@ def product(code, name, kind, price, unit, accounting):
 
 
 def stock(product, quantity):
-    storage, = Type("stock.location").find([("code", "=", "STO")])
+    (storage,) = Type("stock.location").find([("code", "=", "STO")])
     made = Type("stock.inventory")(location=storage)
     made.lines.new(product=product, quantity=quantity, expected_quantity=0.0)
     made.click("confirm")
@@ -97,7 +97,7 @@ def main():
     term = Type("account.invoice.payment_term")(name="30 days")
     term.lines.new().relativedeltas.new(days=30)
     term.save()
-    unit, = Type("product.uom").find([("name", "=", "Unit")])
+    (unit,) = Type("product.uom").find([("name", "=", "Unit")])
     for code, name, price in PRODUCTS:
         stock(product(code, name, "goods", price, unit, full), 1000.0)
     for code, name, taxed in SERVICES:
