@@ -1,0 +1,262 @@
+"""The kinds of rule there are: a closed list. Each says, in SQL over one mapped row, when the row fails.
+
+    required          a value is there (a blank text is none)
+    any_of            at least one of several values is there
+    unique            no other record of the system has the same value
+    reference_exists  the record it refers to came in the same run
+    range             a number or a day lies within bounds
+    pattern           a text matches a regular expression (RE2) from end to end
+    allowed           a text is one of a list
+    sum               an amount is the sum of others, to the minor unit of its currency
+    compare           one amount or day against another
+
+Except for `required` and `any_of`, a value that is missing does not fail: whether it has to be there is another rule.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date
+from decimal import Decimal
+from typing import ClassVar, Literal, Protocol
+
+from hub.entity import Entity
+from quality.currencies import minor_unit_sql
+from quality.sql import is_text, literal, name, stored
+
+Operator = Literal["at_most", "less_than", "at_least", "more_than", "equal_to"]
+OPERATORS: dict[Operator, str] = {
+    "at_most": "<=",
+    "less_than": "<",
+    "at_least": ">=",
+    "more_than": ">",
+    "equal_to": "=",
+}
+Bound = int | Decimal | date
+
+
+@dataclass(frozen=True, slots=True)
+class Condition:
+    """A column is one of some values; None stands for a missing one."""
+
+    column: str
+    values: tuple[str | bool | int | None, ...]
+
+    def sql(self, column: str) -> str:
+        given = [literal(value) for value in self.values if value is not None]
+        parts = [f"{column} IN ({', '.join(given)})"] if given else []
+        parts += [f"{column} IS NULL"] if None in self.values else []
+        return f"coalesce({' OR '.join(parts)}, false)"
+
+
+@dataclass(frozen=True, slots=True)
+class Amount:
+    """A column of the row; with `entity`, its sum over the rows that belong to the row.
+
+    They belong to it as children (`via` None) or because their reference `via` names it.
+    """
+
+    column: str
+    entity: str | None = None
+    via: str | None = None
+    where: tuple[Condition, ...] = ()
+
+    def __str__(self) -> str:
+        return f"{self.entity}.{self.column}" if self.entity else self.column
+
+
+class Row(Protocol):
+    """How a check names things of the row it looks at; the gate joins sums, Great Expectations looks them up."""
+
+    entity: Entity
+
+    def column(self, column: str) -> str: ...
+    def amount(self, amount: Amount) -> str: ...
+    def repeated(self, columns: tuple[str, ...]) -> str: ...
+    def absent(self, column: str, entity: str) -> str: ...
+
+
+class Check(Protocol):
+    code: ClassVar[str]
+
+    @property
+    def fields(self) -> tuple[str, ...]: ...
+    def failed(self, row: Row) -> str:
+        """SQL: true where the row fails; NULL counts as not failed."""
+        ...
+
+
+def missing(row: Row, column: str) -> str:
+    value = row.column(column)
+    return f"({value} IS NULL OR trim({value}) = '')" if is_text(row.entity, column) else f"({value} IS NULL)"
+
+
+@dataclass(frozen=True, slots=True)
+class Required:
+    code: ClassVar[str] = "Q201"
+    column: str
+
+    @property
+    def fields(self) -> tuple[str, ...]:
+        return (self.column,)
+
+    def failed(self, row: Row) -> str:
+        return missing(row, self.column)
+
+
+@dataclass(frozen=True, slots=True)
+class AnyOf:
+    code: ClassVar[str] = "Q202"
+    columns: tuple[str, ...]
+
+    @property
+    def fields(self) -> tuple[str, ...]:
+        return self.columns
+
+    def failed(self, row: Row) -> str:
+        return " AND ".join(missing(row, column) for column in self.columns)
+
+
+@dataclass(frozen=True, slots=True)
+class Unique:
+    code: ClassVar[str] = "Q203"
+    columns: tuple[str, ...]
+
+    @property
+    def fields(self) -> tuple[str, ...]:
+        return self.columns
+
+    def failed(self, row: Row) -> str:
+        return row.repeated(self.columns)
+
+
+@dataclass(frozen=True, slots=True)
+class ReferenceExists:
+    code: ClassVar[str] = "Q204"
+    column: str
+    entity: str
+
+    @property
+    def fields(self) -> tuple[str, ...]:
+        return (self.column,)
+
+    def failed(self, row: Row) -> str:
+        return row.absent(self.column, self.entity)
+
+
+@dataclass(frozen=True, slots=True)
+class Range:
+    """`least` and `most` are allowed themselves, `above` and `below` are not."""
+
+    code: ClassVar[str] = "Q205"
+    column: str
+    least: Bound | None = None
+    most: Bound | None = None
+    above: Bound | None = None
+    below: Bound | None = None
+
+    @property
+    def fields(self) -> tuple[str, ...]:
+        return (self.column,)
+
+    def failed(self, row: Row) -> str:
+        value = row.column(self.column)
+        bounds = (("<", self.least), (">", self.most), ("<=", self.above), (">=", self.below))
+        return " OR ".join(f"{value} {sign} {literal(bound)}" for sign, bound in bounds if bound is not None)
+
+
+@dataclass(frozen=True, slots=True)
+class Pattern:
+    code: ClassVar[str] = "Q206"
+    column: str
+    matches: str
+
+    @property
+    def fields(self) -> tuple[str, ...]:
+        return (self.column,)
+
+    def failed(self, row: Row) -> str:
+        return f"NOT regexp_full_match({row.column(self.column)}, {literal(self.matches)})"
+
+
+@dataclass(frozen=True, slots=True)
+class Allowed:
+    code: ClassVar[str] = "Q207"
+    column: str
+    values: tuple[str, ...]
+
+    @property
+    def fields(self) -> tuple[str, ...]:
+        return (self.column,)
+
+    def failed(self, row: Row) -> str:
+        return f"{row.column(self.column)} NOT IN ({', '.join(literal(value) for value in self.values)})"
+
+
+@dataclass(frozen=True, slots=True)
+class Sum:
+    """`total` = Σ `plus` − Σ `minus`; `tolerance` counts minor units of the total's currency.
+
+    A part that is missing counts as nothing. Half a minor unit is always forgiven: unit prices have more decimals than
+    totals. Where the total or the first part is missing the rule has nothing to say: the system gives no breakdown.
+    """
+
+    code: ClassVar[str] = "Q208"
+    total: Amount
+    plus: tuple[Amount, ...]
+    minus: tuple[Amount, ...] = ()
+    tolerance: int = 0
+    currency: str | None = None
+
+    @property
+    def fields(self) -> tuple[str, ...]:
+        return tuple(str(amount) for amount in (self.total, *self.plus, *self.minus))
+
+    def expected(self, row: Row) -> str:
+        plus = " + ".join(f"coalesce({row.amount(amount)}, 0)" for amount in self.plus)
+        return f"({plus}{''.join(f' - coalesce({row.amount(amount)}, 0)' for amount in self.minus)})"
+
+    def failed(self, row: Row) -> str:
+        unit = minor_unit_sql(row.column(self.currency)) if self.currency else "0.01"
+        return (
+            f"{row.amount(self.plus[0])} IS NOT NULL"
+            f" AND abs({row.amount(self.total)} - {self.expected(row)}) > {self.tolerance}.5 * ({unit})"
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Compare:
+    code: ClassVar[str] = "Q209"
+    left: Amount
+    operator: Operator
+    right: Amount
+
+    @property
+    def fields(self) -> tuple[str, ...]:
+        return (str(self.left), str(self.right))
+
+    def failed(self, row: Row) -> str:
+        return f"NOT ({row.amount(self.left)} {OPERATORS[self.operator]} {row.amount(self.right)})"
+
+
+def raw(check: Check, row: Row) -> str:
+    """SQL for what the row says there: one value, or `name=value` for several."""
+    if isinstance(check, Sum):
+        return _named([(str(check.total), row.amount(check.total)), ("sum", check.expected(row))])
+    if isinstance(check, Compare):
+        return _named([(str(side), row.amount(side)) for side in (check.left, check.right)])
+    if len(check.fields) == 1:
+        return f"CAST({row.column(check.fields[0])} AS VARCHAR)"
+    return _named([(field, row.column(field)) for field in check.fields])
+
+
+def _named(values: list[tuple[str, str]]) -> str:
+    return (
+        "concat_ws(' ', "
+        + ", ".join(f"{literal(field + '=')} || coalesce(CAST({value} AS VARCHAR), 'NULL')" for field, value in values)
+        + ")"
+    )
+
+
+def physical(entity: Entity, alias: str, column: str) -> str:
+    return f"{alias}.{name(stored(entity, column))}"

@@ -1,0 +1,117 @@
+"""The SQL that marks rows: for each mapped table one pass that holds every rule, then what is read off it.
+
+`checked_sql` makes a temporary table with a row a mapped row and three columns a rule: `r0` did it fail (NULL: the rule
+does not speak of this row), `v0` what stood there. The rest reads that table and never the mapped rows again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+
+from hub.entity import Entity, Model
+from quality.checks import Amount, raw
+from quality.rules import Rule
+from quality.sql import literal, name, stored
+
+NO_AMOUNT = "CAST(NULL AS DECIMAL(38, 4))"
+
+
+class Joined:
+    """One row of a mapped table, with what it needs of others joined to it: grouped once, joined by hash."""
+
+    def __init__(self, entity: Entity, model: Model, tables: Collection[str]) -> None:
+        self.entity, self.model, self.tables = entity, model, tables
+        self.ctes: dict[str, str] = {}
+        self.joins: dict[str, tuple[str, str]] = {}  # alias → table, condition
+        self._sums: dict[Amount, tuple[str, list[str]]] = {}
+
+    def column(self, column: str) -> str:
+        return f"m.{name(stored(self.entity, column))}"
+
+    def amount(self, amount: Amount) -> str:
+        if amount.entity is None:
+            return self.column(amount.column)
+        if amount.entity not in self.tables:
+            return NO_AMOUNT
+        # Sums over the same rows share one grouping.
+        group = Amount("", amount.entity, amount.via, amount.where)
+        cte, columns = self._sums.setdefault(group, (f"sums_{len(self._sums)}", []))
+        if amount.column not in columns:
+            columns.append(amount.column)
+        self._group(cte, group, columns)
+        return f"{cte}.{name(amount.column)}"
+
+    def _group(self, cte: str, group: Amount, columns: Sequence[str]) -> None:
+        entity = self.model[str(group.entity)]
+        sums = ", ".join(f"sum({name(column)}) AS {name(column)}" for column in columns)
+        of = name(stored(entity, group.via)) if group.via else "_parent_row"
+        where = " AND ".join([f"{of} IS NOT NULL", *(c.sql(name(stored(entity, c.column))) for c in group.where)])
+        self.ctes[cte] = f"SELECT system, {of} AS _of, {sums}\n  FROM mapped.{entity.name} WHERE {where} GROUP BY ALL"
+        own = "source_id" if group.via else "_row"
+        self.joins[cte] = (cte, f"{cte}.system = m.system AND {cte}._of = m.{own}")
+
+    def repeated(self, columns: tuple[str, ...]) -> str:
+        cte = "again_" + "_".join(columns)
+        held = [name(stored(self.entity, column)) for column in columns]
+        self.ctes[cte] = (
+            f"SELECT system, {', '.join(held)}\n  FROM mapped.{self.entity.name}"
+            f" WHERE {' AND '.join(f'{column} IS NOT NULL' for column in held)}"
+            f" GROUP BY ALL HAVING count(DISTINCT source_id) > 1"
+        )
+        self.joins[cte] = (cte, " AND ".join(f"{cte}.{column} = m.{column}" for column in ("system", *held)))
+        return f"{cte}.system IS NOT NULL"
+
+    def absent(self, column: str, entity: str) -> str:
+        if entity not in self.tables:
+            return "false"
+        cte = f"known_{entity}"
+        self.ctes[cte] = f"SELECT DISTINCT system, source_id FROM mapped.{entity}"
+        alias = f"{cte}_of_{column}"
+        self.joins[alias] = (cte, f"{alias}.system = m.system AND {alias}.source_id = {self.column(column)}")
+        return f"{self.column(column)} IS NOT NULL AND {alias}.source_id IS NULL"
+
+    def sql(self, columns: Sequence[str]) -> str:
+        head = ",\n".join(f"{cte} AS (\n  {body}\n)" for cte, body in self.ctes.items())
+        joins = "".join(
+            f"\nLEFT JOIN {cte} AS {alias} ON {condition}" for alias, (cte, condition) in self.joins.items()
+        )
+        selected = ",\n  ".join(columns)
+        return (f"WITH {head}\n" if head else "") + f"SELECT\n  {selected}\nFROM mapped.{self.entity.name} AS m{joins}"
+
+
+def checked(entity: str) -> str:
+    """The name of the temporary table."""
+    return f"checked_{entity}"
+
+
+def checked_sql(entity: Entity, rules: Sequence[Rule], model: Model, tables: Collection[str]) -> str:
+    row = Joined(entity, model, tables)
+    own = ("_parent_row", "parent_source_id") if entity.parent else ("_row", "source_id")
+    columns = []
+    for number, rule in enumerate(rules):
+        failed = f"coalesce({rule.check.failed(row)}, false)"
+        applies = " AND ".join(condition.sql(row.column(condition.column)) for condition in rule.when)
+        columns.append(f"{f'CASE WHEN {applies} THEN {failed} END' if applies else failed} AS r{number}")
+        columns.append(f"CASE WHEN r{number} THEN {raw(rule.check, row)} END AS v{number}")
+    # Texts are copied for the rows that fail only: ids of a million good rows would cost more than the checks.
+    any_failed = " OR ".join(f"coalesce(r{number}, false)" for number in range(len(rules)))
+    for wanted, alias in ((own[0], "header_row"), (own[1], "header_source_id"), ("source_id", "own_source_id")):
+        columns.append(f"CASE WHEN {any_failed} THEN m.{wanted} END AS {alias}")
+    return f"CREATE OR REPLACE TEMP TABLE {checked(entity.name)} AS\n{row.sql(columns)}"
+
+
+def counts_sql(entity: Entity, rules: Sequence[Rule]) -> str:
+    """Two numbers a rule: of how many rows it speaks, and how many fail."""
+    counts = ", ".join(f"count(r{number}), count(*) FILTER (r{number})" for number in range(len(rules)))
+    return f"SELECT {counts} FROM {checked(entity.name)}"
+
+
+def findings_sql(entity: Entity, rule: Rule, number: int) -> str:
+    """The rows that fail one rule; a child's finding is its header's, and its own id stands before the raw value."""
+    value = f"concat(own_source_id, ': ', v{number})" if entity.parent else f"v{number}"
+    field = f"{entity.name}.{rule.field}" if entity.parent else rule.field
+    return f"""INSERT INTO gate.findings BY NAME
+SELECT {literal(entity.parent or entity.name)} AS entity, header_row AS _row, header_source_id AS source_id,
+  {literal(rule.id)} AS rule, {literal(rule.code)} AS code, {literal(rule.severity)} AS severity,
+  {literal(field)} AS field, {literal(rule.message)} AS message, {value} AS raw
+FROM {checked(entity.name)} WHERE r{number}"""

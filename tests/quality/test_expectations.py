@@ -1,0 +1,253 @@
+"""Great Expectations and the gate's predicates find the same rows; and an expectation that raised opens nothing."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from decimal import Decimal
+from pathlib import Path
+from random import Random
+from typing import Any
+
+import duckdb
+import pytest
+
+from hub.entity import Model
+from quality import expectations, gate
+from quality.kinds import KINDS
+from quality.results import SuiteResult
+from quality.rules import Rules
+
+pytestmark = pytest.mark.slow
+Make = Callable[..., dict[str, Any]]
+
+EVERY_KIND = {
+    "customer": """entity: customer
+rules:
+  name_there: {required: name, message: m}
+  guest_known: {required: guest, message: m}
+  reachable: {any_of: [email, phone], message: m}
+  once: {unique: [email, tax_id], message: m}
+  tier_known: {allowed: {column: tier, values: [gold, "it's"]}, message: m}
+  country: {pattern: {column: country_code, matches: "[A-Z]{2}|(?:x:y)+"}, message: m}
+  named: {required: name, when: {guest: [false, ~]}, message: m}
+""",
+    "sales_order": """entity: sales_order
+rules:
+  adds_up: {sum: {total: total, plus: [line_total, charge_total], minus: discount_total}, message: m}
+  lines: {sum: {total: line_total, plus: order_line.line_total, tolerance: 1}, message: m}
+  cheap: {range: {column: total, least: 0, below: 100}, message: m}
+  exact: {range: {column: tax_total, above: 0.5, most: 7.25}, message: m}
+  recent: {range: {column: ordered_at, least: "2026-11-01"}, message: m}
+  refunds: {compare: {left: refunded_total, is: at_most, right: total}, message: m}
+  paid: {compare: {left: total, is: equal_to, right: {sum: payment.amount, where: {status: captured}}}, message: m}
+  cancelled: {compare: {left: cancelled_at, is: more_than, right: ordered_at}, message: m}
+  open_only: {range: {column: total, above: 10}, when: {lifecycle_status: [open, ~]}, message: m}
+""",
+    "order_line": """entity: order_line
+rules:
+  quantity: {range: {column: quantity, above: 0}, message: m}
+  sold_once: {unique: [sku, quantity], message: m}
+""",
+    "payment": """entity: payment
+rules:
+  order_there: {reference_exists: sales_order, severity: warn, message: m}
+""",
+    "account_credit": """entity: account_credit
+rules:
+  customer_there: {reference_exists: customer, severity: warn, message: m}
+  once: {unique: customer, message: m}
+""",
+}
+
+FEW = (None, "", " ", "a", "b", "gold", "it's", "DE", "de", "x:yx:y", "DE\n")
+INSTANTS = (None, "2026-10-31 23:59:59+00", "2026-11-01 00:00:00+00", "2026-11-18 08:00:00+00")
+AMOUNTS = ("total", "line_total", "charge_total", "discount_total", "tax_total", "refunded_total")
+
+
+def world(dice: Random) -> dict[str, Any]:
+    """Rows around every edge: missing, blank, half a minor unit, both sides of a bound, references into nothing."""
+
+    def money() -> Decimal | None:
+        return dice.choice((None, Decimal(dice.randint(-200, 2000)) / 200, Decimal(dice.randint(0, 12))))
+
+    def order(number: int) -> dict[str, Any]:
+        row: dict[str, Any] = {"source_id": str(number), **{name: money() for name in AMOUNTS}}
+        if dice.random() < 0.5 and row["line_total"] is not None:
+            row["total"] = row["line_total"] + (row["charge_total"] or 0) - (row["discount_total"] or 0)
+        row |= {"currency": dice.choice(("EUR", "JPY", "KWD", "EURO", None)), "ordered_at": dice.choice(INSTANTS)}
+        return row | {
+            "cancelled_at": dice.choice(INSTANTS),
+            "lifecycle_status": dice.choice(("open", "cancelled", None)),
+        }
+
+    text = ("name", "email", "phone", "tax_id", "tier", "country_code")
+    return {
+        "customer": [
+            {**{name: dice.choice(FEW) for name in text}, "guest": dice.choice((True, False, None))} for _ in range(40)
+        ],
+        "sales_order": [order(number) for number in range(60)],
+        "order_line": [
+            {"of": str(dice.randint(0, 59)), "sku": dice.choice(FEW), "quantity": dice.choice((None, -1, 0, 1, 2)),
+             "line_total": money()} for _ in range(60)
+        ],
+        "payment": [
+            {"amount": money(), "status": dice.choice(("captured", "failed", None)),
+             "sales_order_ref": dice.choice((None, "77", str(dice.randint(0, 59))))} for _ in range(80)
+        ],
+        "account_credit": [{"customer_ref": dice.choice((None, "1", "2", "77"))} for _ in range(dice.randint(0, 6))],
+    }  # fmt: skip
+
+
+def counted(results: list[SuiteResult]) -> dict[str, int | None]:
+    return {outcome.rule: outcome.failed for suite in results for outcome in suite.outcomes}
+
+
+def marked(path: Path, rules: Rules, model: Model) -> dict[str, int]:
+    with duckdb.connect(str(path)) as con:
+        return {verdict.rule: verdict.failed for verdict in gate.mark(con, rules, model).verdicts}
+
+
+@pytest.fixture
+def every_kind(write_rules: Callable[..., Rules]) -> Rules:
+    rules = write_rules(**EVERY_KIND)
+    assert not rules.findings
+    assert {type(rule.check).code for rule in rules} == {f"Q20{n}" for n in range(1, len(KINDS) + 1)}
+    return rules
+
+
+def test_both_find_the_same_number_of_rows_for_each_kind(
+    run_file: Callable[..., Path], every_kind: Rules, model: Model
+) -> None:
+    ever_failed: set[str] = set()
+    for seed in range(6):
+        path = run_file(world(Random(seed)))
+        ours = marked(path, every_kind, model)
+        results = expectations.evaluate(path, every_kind)
+        assert [suite.error for suite in results if suite.error] == []
+        assert [o for suite in results for o in suite.outcomes if o.error] == []
+        assert counted(results) == ours, seed
+        ever_failed.update(rule for rule, failed in ours.items() if failed)
+    assert ever_failed == {rule.id for rule in every_kind}, "rows that fail were made for each"
+
+
+def test_a_predicate_that_joins_wrongly_is_seen(
+    run_file: Callable[..., Path], every_kind: Rules, model: Model, order: Make, line: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:  # fmt: skip
+    """The broken twin of the law: sums that multiply because two children are joined before they are grouped."""
+    from quality import marks
+
+    path = run_file({"sales_order": [order()], "order_line": [line()]})
+    right = marks.Joined._group
+
+    def wrong(self: Any, cte: str, group: Any, columns: Any) -> None:
+        right(self, cte, group, columns)
+        self.ctes[cte] = self.ctes[cte].replace("sum(", "2 * sum(")
+
+    monkeypatch.setattr(marks.Joined, "_group", wrong)
+    ours = marked(path, every_kind, model)
+    results = expectations.evaluate(path, every_kind)
+    assert counted(results) != ours
+    with duckdb.connect(str(path)) as con:
+        assert "Q306" in gate.decide(con, results).closed[0].why
+
+
+def test_the_whole_gate(run_file: Callable[..., Path], shipped: Rules, model: Model, order: Make, line: Make) -> None:
+    path = run_file(
+        {
+            "sales_order": [order(), order("1002", currency="EURO")],
+            "order_line": [line(), line("1002")],
+            "customer": [],
+            "location": [{"code": "1000"}],
+        }
+    )
+    marked(path, shipped, model)
+    results = expectations.evaluate(path, shipped)
+    with duckdb.connect(str(path)) as con:  # the file was let go
+        report = gate.decide(con, results)
+        kept = con.execute("SELECT suite, success, json FROM gate.results ORDER BY suite").fetchall()
+    assert not report.closed
+    assert report.quarantined == 1
+    assert [(suite, success) for suite, success, _ in kept] == [
+        ("customer", True),
+        ("order_line", True),
+        ("sales_order", False),
+    ]
+    evidence = json.loads(kept[2][2])
+    assert {result["rule"]: result["failed"] for result in evidence["results"]}["sales_order.currency_known"] == 1
+    assert "EURO" not in json.dumps([result["result"] for result in evidence["results"]]), "no values of rows are kept"
+
+
+def test_an_expectation_that_raises_closes_the_gate_and_the_others_answer(
+    run_file: Callable[..., Path], shipped: Rules, model: Model, order: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = run_file({"sales_order": [order()], "product": [{"sku": "A-100", "name": "Stapler"}]})
+    marked(path, shipped, model)
+    query = expectations.query
+
+    def misspelt(rule: Any, *others: Any) -> str:
+        text = query(rule, *others)
+        return text.replace('"total"', '"totl"') if rule.name == "total_adds_up" else text
+
+    monkeypatch.setattr(expectations, "query", misspelt)
+    results = expectations.evaluate(path, shipped)
+    raised = {outcome.rule: outcome.error for suite in results for outcome in suite.outcomes if outcome.error}
+    assert list(raised) == ["sales_order.total_adds_up"]
+    assert "totl" in raised["sales_order.total_adds_up"]
+    with duckdb.connect(str(path)) as con:
+        report = gate.decide(con, results)
+    assert [state.entity for state in report.closed] == ["sales_order"]
+    assert "Q303" in report.closed[0].why
+
+
+@pytest.mark.parametrize(
+    ("info", "fine"),
+    [
+        ({"raised_exception": False, "exception_message": None}, True),
+        ({"raised_exception": True, "exception_message": "IndexError"}, False),
+        ({"MetricConfigurationID(…)": {"raised_exception": True, "exception_message": "Binder Error"}}, False),
+        ({}, False),
+        (None, False),
+    ],
+)
+def test_both_shapes_of_exception_info_are_read(info: Any, fine: bool) -> None:
+    assert (expectations.raised(info) == "") is fine
+
+
+def test_a_suite_that_could_not_run_says_so(
+    run_file: Callable[..., Path], shipped: Rules, model: Model, order: Make, tmp_path: Path
+) -> None:
+    path = run_file({"sales_order": [order()]})
+    with duckdb.connect(str(path)) as con:
+        con.execute("CREATE TABLE held AS SELECT 1")  # the writer still has it open
+        results = expectations.evaluate(path, shipped)
+        gate.mark(con, shipped, model)
+        report = gate.decide(con, results)
+    assert all(suite.error for suite in results)
+    assert "Q304" in report.closed[0].why
+    assert all(suite.error for suite in expectations.evaluate(tmp_path / "nothing.duckdb", shipped))
+
+
+def test_a_worker_evaluates_beside_and_its_death_closes_the_gate(
+    run_file: Callable[..., Path], shipped: Rules, model: Model, order: Make
+) -> None:
+    path = run_file({"sales_order": [order()]})
+    ours = marked(path, shipped, model)
+    with expectations.Worker() as worker:
+        assert counted(worker.evaluate(path, shipped)) == ours
+        (process,) = worker._pool._processes.values()
+        process.kill()
+        process.join()
+        results = worker.evaluate(path, shipped)
+    assert results
+    assert all(suite.error for suite in results)
+
+
+def test_the_gate_does_not_import_great_expectations() -> None:
+    program = (
+        "import sys, quality.gate, quality.rules, quality.expectations; sys.exit('great_expectations' in sys.modules)"
+    )
+    assert subprocess.run([sys.executable, "-c", program], env=dict(os.environ), check=False).returncode == 0
