@@ -89,7 +89,12 @@ class SandboxCrm(Rest):
         from hub.http import NO_ANSWER, outcome_of
 
         field = self.stream(stream).options["external_id"]
-        wanted = [{**change.payload, field: change.payload.get(field) or change.key} for change in batch]
+        # An account that was there before us has no external id yet: its own Id says which one gets it.
+        wanted = [
+            {**change.payload, field: change.payload.get(field) or change.key}
+            | ({"Id": change.id} if change.id else {})
+            for change in batch
+        ]
         try:
             response = self.write("PATCH", f"composite/{stream}/{field}", {"allOrNone": False, "records": wanted})
             results = self.decoded(response)

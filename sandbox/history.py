@@ -112,7 +112,7 @@ class History:
             plan.delivered, plan.fulfilled = "partially_delivered", "partial"
         elif age > 3.2 and draw > 0.8:
             plan.delivered = "delivered"
-        if draw < 0.12 and age > 20:
+        if draw < 0.13 and age > 20:
             plan.refund = Decimal(1) if draw < 0.115 else Decimal("0.25")
         return plan
 

@@ -46,16 +46,17 @@ class Shop:
         return made
 
 
-@pytest.fixture
-def shop(sandbox: Running) -> Shop:
-    return Shop(sandbox)
-
-
 @pytest.fixture(scope="module")
 def own(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shop]:
     """A shop that this module may change."""
     with running(tmp_path_factory.mktemp("cart")) as handle:
         yield Shop(handle)
+
+
+@pytest.fixture
+def shop(own: Shop) -> Shop:
+    """The same shop, for those that only read."""
+    return own
 
 
 @pytest.mark.parametrize("table", ["customers", "products", "orders"])

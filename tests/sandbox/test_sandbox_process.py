@@ -21,7 +21,7 @@ from zeep.wsse.username import UsernameToken
 
 from sandbox import cart, crm, erp
 from sandbox.clock import Clock, erp_text
-from sandbox.servers import Running, running
+from sandbox.servers import running
 
 CART = {"Authorization": f"Bearer {cart.TOKEN}"}
 CRM = {"Authorization": f"Bearer {crm.TOKEN}"}
@@ -167,7 +167,7 @@ def test_the_clock_is_one_for_all(tmp_path: Path) -> None:
             handle.control.clock(now="2027-03-01T08:00:00")
 
 
-def test_new_writes_are_newer_than_the_world_on_a_slow_clock(sandbox: Running) -> None:
+def test_new_writes_are_newer_than_the_world_on_a_slow_clock() -> None:
     future = datetime.now(UTC) + timedelta(days=400)
     assert Clock(future).now() >= future.replace(microsecond=0)
     assert Clock(datetime(2026, 1, 1, tzinfo=UTC)).now() > datetime(2026, 6, 1, tzinfo=UTC)
