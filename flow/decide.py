@@ -176,8 +176,7 @@ def decide(
     if cancel := by_operation.get("cancel"):
         return [_cancel(cancel, is_bound, history, retry)]
     if history.cancelled(first.record):
-        wanted = [candidate for candidate in candidates if history.same(candidate) is not True]
-        return [Decision("held", wanted[0], REOPENED) if wanted else Decision("unchanged", first)]
+        return [Decision("held", first, REOPENED)]
     if not is_bound and not made:
         return [_make(by_operation, history, available, retry)]
     rest = [candidate for operation, candidate in by_operation.items() if operation != "create"]

@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, Literal, Self
 
@@ -71,8 +71,7 @@ class JournalEntry:
 class Sending:
     """A call about to be made: `payload` canonical JSON with every id resolved, `fingerprint` its SHA-256.
 
-    `external_id` is the target's id where it is known. `covers` names operations whose content this call conveys too
-    (a create also says what a change would), each with its own fingerprint.
+    `external_id` is the target's id where it is known.
     """
 
     stream: str
@@ -83,7 +82,6 @@ class Sending:
     payload: str
     fingerprint: str
     external_id: str | None = None
-    covers: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +100,6 @@ class Intent:
     idempotency_key: str
     payload_id: int
     payload_hash: str
-    covers: Mapping[str, str]
     plan_id: str
     run_id: str | None
     state: str
@@ -328,7 +325,6 @@ class Ledger:
             "idempotency_key": key,
             "payload_id": payload[0] if payload else None,
             "payload_hash": sending.fingerprint,
-            "covers": json.dumps(dict(sending.covers), sort_keys=True),
             "created_at": now,
             "attempts": 1,
             "external_id": sending.external_id,
@@ -464,8 +460,7 @@ def _entry(row: Row[Any]) -> JournalEntry:
 
 
 def _intent(row: Row[Any]) -> Intent:
-    values = dict(row._mapping)
-    return Intent(**(values | {"covers": json.loads(values["covers"])}))
+    return Intent(**row._mapping)
 
 
 def _held(name: str, holder: str, since: datetime) -> TransientError:

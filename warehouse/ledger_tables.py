@@ -99,7 +99,6 @@ intents = Table(
     Column("idempotency_key", String(64), nullable=False, unique=True),
     Column("payload_id", ForeignKey("payloads.id"), nullable=False),
     Column("payload_hash", String(64), nullable=False),
-    Column("covers", Text, nullable=False, comment="operations whose content this call conveys too, with their hashes"),
     Column("plan_id", String(64), nullable=False),
     Column("run_id", String(120)),
     Column("state", String(8), nullable=False, comment="open, held (by a person), done"),
@@ -197,6 +196,8 @@ def _tune(engine: Engine, journal_mode: str | None) -> None:
 
 def create(engine: Engine) -> None:
     """Make what is missing. Several processes may do so at once: who loses the race looks again."""
+    if _is_made(engine):
+        return
     for attempt in range(5):
         try:
             metadata.create_all(engine)
@@ -211,6 +212,15 @@ def create(engine: Engine) -> None:
                     connection.execute(insert(counters).values(name=name, value=value))
         except IntegrityError:
             continue
+
+
+def _is_made(engine: Engine) -> bool:
+    try:
+        with engine.connect().execution_options(reading=True) as connection:
+            found = connection.execute(counters.select().where(counters.c.name == "version")).first()
+        return found is not None and found.value == VERSION
+    except DBAPIError:
+        return False
 
 
 def me() -> str:

@@ -1,0 +1,93 @@
+"""Fixtures of the push: a world, and the ledger on SQLite and on a real PostgreSQL."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from uuid import uuid4
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+from push_harness import World, fill, patched
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> Iterator[World]:
+    """Two customers and three paid orders, published; the ERP's books are empty."""
+    made = World(tmp_path / "project")
+    fill(made, 3)
+    made.publish()
+    with patched():
+        yield made
+
+
+def _program(name: str) -> str | None:
+    found = shutil.which(name) or next(
+        (str(path) for path in sorted(Path("/usr/lib/postgresql").glob(f"*/bin/{name}"))), None
+    )
+    return found
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[str]:
+    """The URL of a PostgreSQL server of our own, on loopback, in a folder of its own."""
+    initdb, server = _program("initdb"), _program("postgres")
+    if not initdb or not server:
+        pytest.skip("PostgreSQL is not installed here (initdb, postgres): the ledger is tested on SQLite only")
+    folder = Path(tempfile.mkdtemp(prefix="crossdock-pg-"))
+    user = "nobody" if os.geteuid() == 0 else None  # PostgreSQL refuses to run as root
+    if user:
+        shutil.chown(folder, user)
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    settings = ["-c", "fsync=off", "-c", "listen_addresses=127.0.0.1", "-c", f"unix_socket_directories={folder}"]
+    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL, "user": user}
+    subprocess.run([initdb, "-D", folder / "data", "-A", "trust", "-U", "crossdock", "--no-sync"], check=True, **quiet)  # type: ignore[call-overload]
+    process = subprocess.Popen([server, "-D", folder / "data", "-p", str(port), *settings], **quiet)  # type: ignore[call-overload]
+    url = f"postgresql+psycopg://crossdock@127.0.0.1:{port}/postgres"
+    try:
+        _await(url)
+        yield url
+    finally:
+        process.terminate()
+        process.wait(30)
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _await(url: str) -> None:
+    import time
+
+    import psycopg
+
+    deadline = time.monotonic() + 30
+    while True:
+        try:
+            psycopg.connect(url.replace("+psycopg", "")).close()
+            return
+        except psycopg.OperationalError:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.05)
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def ledger_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """An empty database, of each kind."""
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path / 'ledger.sqlite'}"
+    import psycopg
+
+    server = request.getfixturevalue("postgres")
+    name = f"t{uuid4().hex}"
+    with psycopg.connect(server.replace("+psycopg", ""), autocommit=True) as connection:
+        connection.execute(f'CREATE DATABASE "{name}"')
+    return str(server.rsplit("/", 1)[0]) + f"/{name}"
