@@ -1,4 +1,4 @@
-"""The cart's orders: how one is placed, edited, paid, refunded and cancelled. Records are the JSON documents themselves.
+"""The cart's orders: how one is placed, edited, paid, refunded, cancelled. Records are the JSON documents themselves.
 
 Every function returns a new or changed document, or raises Invalid with the field and the reason; amounts are strings.
 """

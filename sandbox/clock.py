@@ -57,7 +57,7 @@ def shop_text(moment: datetime) -> str:
 
 
 def erp_text(moment: datetime) -> tuple[str, str]:
-    """('2026-05-07', '22:07:19'): local time in two fields, as the ERP writes it. The doubled hour in autumn is lost."""
+    """('2026-05-07', '22:07:19'): local time in two fields, the ERP's way. The doubled hour in autumn is lost."""
     local = moment.astimezone(SHOP_ZONE).isoformat()
     return local[:10], local[11:19]
 

@@ -1,4 +1,4 @@
-"""The ERP: SOAP 1.1 by spyne. WS-Security UsernameToken, typed faults with HTTP 500, changes by date and time fields."""
+"""The ERP: SOAP 1.1 by spyne. WS-Security UsernameToken, typed faults with HTTP 500, changes by date and time."""
 
 from __future__ import annotations
 

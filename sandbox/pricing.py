@@ -1,7 +1,8 @@
 """What an order costs, in Decimal: the cart's arithmetic, used to place orders and to make the world.
 
 A line's total is price x quantity less its own discount, net of tax. A discount code is spread over the lines by their
-totals, to the cent; tax is rounded a line. total_price = subtotal - total_discounts + total_shipping + total_tax, exactly.
+totals, to the cent; tax is rounded a line. Exactly: total_price = subtotal - total_discounts + total_shipping
++ total_tax.
 """
 
 from __future__ import annotations

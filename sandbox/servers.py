@@ -141,8 +141,9 @@ def running(
 ) -> Iterator[Running]:  # fmt: skip
     """The three servers on threads of this process, on free ports unless told, until the block ends.
 
-    `options` are those of `World` (customers, orders, products, seed, now, days, recent_days). The state stays: a second
-    `running` on the same folder goes on where the first ended. ValueError when the folder is in use or holds another world.
+    `options` are those of `World` (customers, orders, products, seed, now, days, recent_days). The state stays: a
+    second `running` on the same folder goes on where the first ended. ValueError when the folder is in use or holds
+    another world.
     """
     with _alone(state):
         yield from _serve(state, {"cart": cart_port, "erp": erp_port, "crm": crm_port}, prepare(state, **options))

@@ -1,8 +1,8 @@
 """One system's state: SQLite in WAL mode, every write durable before it is answered.
 
-All tables have one shape: `id`, `changed` (sorts as the system sorts its changes), `key` (what the system can be searched
-by), `hidden` (left out of a plain list) and `doc`, the record as JSON. Lists run on the index (changed, id) and hand out
-`doc` as it stands, so a page costs no parsing.
+All tables have one shape: `id`, `changed` (sorts as the system sorts its changes), `key` (what it can be searched by),
+`hidden` (left out of a plain list) and `doc`, the record as JSON. Lists run on the index (changed, id) and hand out `doc`
+as it stands, so a page costs no parsing.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ class Store:
 
     @contextmanager
     def loading(self) -> Iterator[Callable[[str, Sequence[Row]], None]]:
-        """Fill an empty store: no index and no journal while loading. A store whose loading broke off is worth nothing."""
+        """Fill an empty store: no index and no journal meanwhile. A store whose loading broke off is worth nothing."""
         con = self._writer
         con.execute("pragma journal_mode = off")
         con.execute("pragma synchronous = off")

@@ -1,6 +1,6 @@
 """The world the sandbox starts with: deterministic from its seed, and full of what real life is full of.
 
-Most orders agree between cart and ERP to the cent. `ODDITIES` names those that do not, and everything else a test or the
+Most orders agree between cart and ERP to the cent. `ODDITIES` names those that do not, and all else that a test or the
 demo wants to point at; where each one is (order numbers, customers) stands in DIR/sandbox.json under "oddities".
 """
 
