@@ -49,7 +49,7 @@ def _import(name: str, path: Path) -> ModuleType:
         return _import_file(name, path.resolve())
     except CrossdockError:
         raise
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise ConfigurationError(
             "F303",
             f"the connector '{name}' cannot be imported: {type(error).__name__}: {error}",

@@ -43,8 +43,12 @@ def start(stream: Stream, since: Any, zone: str = "UTC") -> Start:
 
 
 def reached(before: Any, at: str, id: Any, next: Any = None, read: datetime | None = None) -> dict[str, Any]:
-    """The cursor after a page whose last record changed at `at`. It never goes back behind `before`."""
-    if before and datetime.fromisoformat(before["at"]) > datetime.fromisoformat(at):
+    """The cursor after a page whose last record changed at `at`. It never goes back behind `before`.
+
+    Raises ValueError or TypeError where `at` is no ISO 8601 text.
+    """
+    moment = datetime.fromisoformat(at)
+    if before and datetime.fromisoformat(before["at"]) > moment:
         at, id = before["at"], before["id"]
     cursor: dict[str, Any] = {"at": at, "id": id}
     if next is not None:

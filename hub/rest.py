@@ -11,12 +11,13 @@ Paging is dlt's REST client; pages are split without decoding their records, and
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 from urllib.parse import parse_qsl, quote, urlsplit
 
 from hub import cursor, records
-from hub.connector import Connector, Page, Stream
+from hub.connector import Connection, Connector, Page, Stream
 from hub.errors import AuthenticationError, CrossdockError, Place, StreamError, UnavailableError
 from hub.findings import Finding
 
@@ -70,14 +71,7 @@ class Rest(Connector):
         elif self.auth == "basic":
             session.auth = (self.connection.login, password)
         elif self.auth == "oauth2":
-            from dlt.sources.helpers.rest_client.auth import OAuth2ClientCredentials
-
-            session.auth = OAuth2ClientCredentials(
-                access_token_url=self.connection.extra["token_url"],
-                client_id=self.connection.login,
-                client_secret=password,
-                session=session,
-            )
+            session.auth = _client_credentials(self.connection, session)
 
     def is_transient(self, response: requests.Response) -> bool:
         """May the same call succeed later? Override where a system has signs of its own."""
@@ -257,6 +251,30 @@ class Rest(Connector):
             return records.decode(response.content)
         except (msgspec.DecodeError, RecursionError) as error:
             raise records.unreadable(response.content, self.connection.system, str(error)) from None
+
+
+def _client_credentials(connection: Connection, session: HttpSession) -> Any:
+    """dlt's OAuth 2 client credentials. The token's host has a session of its own, so it never sees the system's."""
+    from dlt.sources.helpers.rest_client.auth import OAuth2ClientCredentials
+
+    from hub.http import HttpSession, refusal
+
+    url = str(connection.extra["token_url"])
+    asking = HttpSession(replace(connection, url=url))
+
+    class Credentials(OAuth2ClientCredentials):
+        def obtain_token(self) -> None:
+            import requests
+
+            try:
+                super().obtain_token()
+            except requests.HTTPError as error:
+                raise refusal(asking, error.response, "logging in") from None
+            session.keep_secret(str(self.access_token))
+
+    return Credentials(
+        access_token_url=url, client_id=connection.login, client_secret=connection.password.reveal(), session=asking
+    )
 
 
 class _Expired(Exception):
