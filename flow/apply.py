@@ -9,16 +9,15 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from itertools import groupby
 from typing import Any
 
 from flow.decide import MAKES
-from flow.fold import folded
-from flow.plan import compute
-from flow.plan_file import Call, Plan, load
+from flow.plan import view
+from flow.plan_file import Call, Plan, Spot, load
 from flow.report import Status, StepReport
 from flow.send import Ready, Sender, Sent, Settings
 from flow.settle import Settled, lock_name, settle
@@ -183,13 +182,13 @@ class _Applying:
 
     def _still_due(self) -> list[Call]:
         """The plan's calls that a fresh computation wants too, with the same payload."""
-        past = {(i.operation, i.stream, i.entity, i.hub_id): i for i in self.ledger.newest(self.plan.target)}
-        retry = {call.key for call in self.plan.calls if not _refused_here(past.get(call.spot), self.plan)}
-        fresh = {call.spot: call for call in compute(self.project, self.plan.target, self.ledger, retry=retry).calls}
-        self.ids = self._known_ids()
+        needs = {need for call in self.plan.calls for need in call.needs}
+        seen = view(self.project, self.plan.target, self.ledger, self._not_refused_here, needs)
+        fresh = {call.spot: call for call in seen.plan.calls}
+        self.ids |= seen.ids
         due = []
         for call in self.plan.calls:
-            wanted, intent = fresh.get(call.spot), past.get(call.spot)
+            wanted, intent = fresh.get(call.spot), seen.past.get(call.spot)
             print_of = self._fingerprint(call)
             if wanted is not None and self._fingerprint(wanted) == print_of:
                 due.append(call)
@@ -204,18 +203,9 @@ class _Applying:
     def _fingerprint(self, call: Call) -> str:
         return canonical.fingerprint(resolve(call.payload, self.ids))
 
-    def _known_ids(self) -> dict[str, str]:
-        """The target's ids of the records that calls refer to, as far as there are any yet."""
-        wanted = sorted({need for call in self.plan.calls for need in call.needs})
-        if not wanted:
-            return {}
-        with folded(self.project, self.ledger) as con:
-            rows = con.execute(
-                """SELECT entity || '/' || hub_id, min(source_id) FROM ops.bindings
-                   WHERE system = $target AND entity || '/' || hub_id IN (SELECT unnest($wanted)) GROUP BY ALL""",
-                {"target": self.plan.target, "wanted": wanted},
-            ).fetchall()
-        return dict(rows)
+    def _not_refused_here(self, past: Mapping[Spot, Intent]) -> set[str]:
+        """Keys whose refusals the plan has seen and shown their calls nevertheless; not those that it met with itself."""
+        return {call.key for call in self.plan.calls if not _refused_here(past.get(call.spot), self.plan)}
 
     def _send_all(self, sender: Sender, calls: Sequence[Call]) -> None:
         for name, group in _batches(calls):

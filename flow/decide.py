@@ -120,7 +120,7 @@ class History:
     def unread(self, candidate: Candidate) -> bool:
         """Whether the target was not read since we made the record there: what the create said may still be true."""
         created = self._applied.get((candidate.record, "create"))
-        return created is not None and (candidate.seen_at is None or candidate.seen_at < created.attempted_at)
+        return created is not None and candidate.seen_at is None
 
     def made(self, record: Record) -> bool:
         return any((record, operation) in self._applied for operation in MAKES)

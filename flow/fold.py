@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 
@@ -11,7 +12,7 @@ import duckdb
 
 from hub.config import Project
 from hub.errors import ConfigurationError
-from warehouse.ledger import AppliedOutcome, Ledger
+from warehouse.ledger import AppliedOutcome, Intent, Ledger
 
 BINDING = ("create", "upsert")
 
@@ -44,7 +45,11 @@ def folded(project: Project, ledger: Ledger) -> Iterator[duckdb.DuckDBPyConnecti
         (seq,) = con.execute(
             "SELECT coalesce(max(TRY_CAST(value AS BIGINT)), 0) FROM published.ops.positions WHERE name = 'ledger_seq'"
         ).fetchall()[0]
-        _add_bindings(con, bindings(ledger.outcomes_after(seq)))
+        joined = joined_hubs(con)
+        fresh = [
+            (e, s, id, joined.get((e, hub), hub), at) for e, s, id, hub, at in bindings(ledger.outcomes_after(seq))
+        ]
+        _add_bindings(con, fresh)
         con.execute("SET search_path = 'canonical,marts'")
         con.execute("SET enable_external_access = false")
         con.execute("SET lock_configuration = true")
@@ -74,6 +79,28 @@ def attach(con: duckdb.DuckDBPyConnection, path: Path) -> None:
         con.execute(f'CREATE VIEW "{schema}"."{name}" AS FROM published."{schema}"."{name}"')
 
 
+def joined_hubs(con: duckdb.DuckDBPyConnection) -> dict[tuple[str, int], int]:
+    """(entity, hub_id) → the hub_id it is known by since the two turned out to be one record. The ledger keeps the old one."""
+    into = {
+        (e, old): new
+        for e, old, new in con.execute("SELECT entity, hub_id, into_hub_id FROM ops.merged_hubs").fetchall()
+    }
+
+    def follow(entity: str, hub_id: int) -> int:
+        seen = {hub_id}
+        while (further := into.get((entity, hub_id))) is not None and further not in seen:
+            seen.add(further)
+            hub_id = further
+        return hub_id
+
+    return {(entity, old): follow(entity, new) for (entity, old), new in into.items()}
+
+
+def as_now_called(intents: Iterable[Intent], joined: Mapping[tuple[str, int], int]) -> list[Intent]:
+    """The intents under the hub ids by which their records are known now."""
+    return [replace(i, hub_id=joined[i.entity, i.hub_id]) if (i.entity, i.hub_id) in joined else i for i in intents]
+
+
 def _add_bindings(con: duckdb.DuckDBPyConnection, rows: Sequence[tuple[str, str, str, int, datetime]]) -> None:
     if not rows:
         return
@@ -86,8 +113,8 @@ def _add_bindings(con: duckdb.DuckDBPyConnection, rows: Sequence[tuple[str, str,
     )
     con.execute(
         """CREATE OR REPLACE VIEW ops.bindings AS
-           SELECT entity, system, source_id, hub_id, origin, bound_at FROM published.ops.bindings
-           UNION ALL
+           SELECT * FROM published.ops.bindings
+           UNION ALL BY NAME
            SELECT DISTINCT ON (entity, system, source_id) entity, system, source_id, hub_id, origin, bound_at
            FROM ops.pushed_bindings p
            WHERE NOT EXISTS (FROM published.ops.bindings b

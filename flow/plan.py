@@ -6,7 +6,8 @@ Computed from the published snapshot with the ledger's newer outcomes folded in 
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime, time
 from typing import Any, Literal
 from zoneinfo import ZoneInfo
@@ -15,19 +16,24 @@ import duckdb
 
 from flow import decide
 from flow.decide import Candidate, Decision, History
-from flow.fold import folded
-from flow.plan_file import LIFETIME, Call, Kept, Plan, identity, save
+from flow.fold import as_now_called, folded, joined_hubs
+from flow.plan_file import LIFETIME, Call, Kept, Plan, Spot, identity, save
 from hub import canonical
 from hub.config import Project, System
 from hub.connector import Stream
 from hub.entity import Model, in_dependency_order
 from hub.errors import ConfigurationError
 from hub.findings import Finding, errors_in
-from warehouse.ledger import Ledger
+from warehouse.ledger import Intent, Ledger
 
-_NOT_SHOWN = frozenset(
-    ("system", "source_id", "hub_id", "mapping", "segment", "line", "row_hash", "run_id", "seen_at", "waiting")
-)
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """What is to be done as things stand: the plan, the newest call of each spot, and target ids by 'entity/hub_id'."""
+
+    plan: Plan
+    past: Mapping[Spot, Intent]
+    ids: Mapping[str, str]
 
 
 def plan(project: Project, target: str, *, retry: Collection[str] = (), now: datetime | None = None) -> Plan:
@@ -42,22 +48,47 @@ def compute(
     project: Project, target: str, ledger: Ledger, *, retry: Collection[str] = (), now: datetime | None = None
 ) -> Plan:
     """The plan, only read: from the snapshot and the ledger, both as they are now."""
+    return view(project, target, ledger, lambda past: retry, (), now).plan
+
+
+def view(
+    project: Project,
+    target: str,
+    ledger: Ledger,
+    retry: Callable[[Mapping[Spot, Intent]], Collection[str]],
+    needs: Collection[str],
+    now: datetime | None = None,
+) -> View:
+    """Like `compute`, with what it was computed from. `retry` says from the past which keys' refusals are forgotten,
+    `needs` of which records ('customer/12') the target's ids are wanted.
+    """
     system = project.system(target)
     created = now or datetime.now(UTC)
     if not system.write:
-        place = system.place
-        read_only = Finding(
-            "P103", f"'{target}' is read only, nothing is planned", place, "write: true lets it be written", "warning"
-        )
-        return _plan(target, created, "given", [], (read_only,), {})
+        return View(_plan(target, created, "given", [], (_read_only(system),), {}), {}, {})
     model = _model()
     outbounds, findings = possible(system, outbound_mappings(project, target, model), streams(project, system))
     with folded(project, ledger) as con:
+        intents = as_now_called(ledger.newest(target), joined_hubs(con))
+        past = {(i.operation, i.stream, i.entity, i.hub_id): i for i in intents}
         rows = [candidate for outbound in outbounds for candidate in candidates(con, outbound, target)]
-        decisions = decide_all(rows, History(ledger.newest(target)), _go_live(system), model, retry)
-        before = _before(con, target, decisions)
+        decisions = decide_all(rows, History(intents), _go_live(system), model, retry(past))
+        before = _before(con, target, model, decisions)
+        ids = _ids(con, target, needs)
     approval: Literal["required", "given"] = "given" if ledger.is_approved(target) else "required"
-    return _plan(target, created, approval, decisions, tuple(findings), before)
+    return View(_plan(target, created, approval, decisions, tuple(findings), before), past, ids)
+
+
+def _read_only(system: System) -> Finding:
+    what = f"'{system.name}' is read only, nothing is planned"
+    return Finding("P103", what, system.place, "write: true lets it be written", "warning")
+
+
+def _ids(con: duckdb.DuckDBPyConnection, target: str, needs: Collection[str]) -> dict[str, str]:
+    """The target's ids of these records, as far as there are any yet."""
+    sql = """SELECT entity || '/' || hub_id, min(source_id) FROM ops.bindings
+             WHERE system = $target AND entity || '/' || hub_id IN (SELECT unnest($needs)) GROUP BY ALL"""
+    return dict(con.execute(sql, {"target": target, "needs": sorted(needs)}).fetchall()) if needs else {}
 
 
 def _model() -> Model:
@@ -189,7 +220,7 @@ def _go_live(system: System) -> datetime | None:
 
 
 def _before(
-    con: duckdb.DuckDBPyConnection, target: str, decisions: Sequence[Decision]
+    con: duckdb.DuckDBPyConnection, target: str, model: Model, decisions: Sequence[Decision]
 ) -> dict[tuple[str, str], dict[str, Any]]:
     """The target's own view of the records that calls would touch, by entity and the target's id."""
     wanted: dict[str, set[str]] = defaultdict(set)
@@ -201,11 +232,11 @@ def _before(
         sql = f'SELECT * FROM source."{entity}" WHERE system = $target AND source_id IN (SELECT unnest($ids))'
         cursor = con.execute(sql, {"target": target, "ids": sorted(ids)})
         names = [column[0] for column in cursor.description or ()]
+        shown = {f"{column.name}_ref" if column.kind == "ref" else column.name for column in model[entity]}
         for row in cursor.fetchall():
             values = dict(zip(names, row, strict=True))
-            views[entity, values["source_id"]] = {
-                name: _json(value) for name, value in values.items() if name not in _NOT_SHOWN and value is not None
-            }
+            said = {name: _json(value) for name, value in values.items() if name in shown and value is not None}
+            views[entity, values["source_id"]] = said
     return views
 
 

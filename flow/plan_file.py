@@ -17,6 +17,7 @@ from hub.connector import Operation
 from hub.errors import UsageError
 from hub.findings import Finding
 
+Spot = tuple[str, str, str, int]  # operation, stream, entity, hub_id
 LIFETIME = timedelta(hours=24)
 KEPT = timedelta(days=7)
 
@@ -40,7 +41,7 @@ class Call:
     before: dict[str, Any] | None = None
 
     @property
-    def spot(self) -> tuple[str, str, str, int]:
+    def spot(self) -> Spot:
         return (self.operation, self.stream, self.entity, self.hub_id)
 
 

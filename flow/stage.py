@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import defaultdict
+from collections.abc import Collection
 
 from flow.language import declared_columns, mappings_of
 from flow.report import StepReport
@@ -11,8 +12,11 @@ from flow.run import Run
 from hub.segments import Segment, list_segments
 
 
-def stage(run: Run) -> StepReport:
-    """Staging can be repeated: it begins with an empty run file. A stream that no mapping reads is left in the lake."""
+def stage(run: Run, chosen: Collection[str] | None = None) -> StepReport:
+    """Staging can be repeated: it begins with an empty run file. A stream that no mapping reads is left in the lake.
+
+    `chosen` are the paths of the segments to take, merged or not: a rebuild names them.
+    """
     from warehouse import runfile
     from warehouse.merge import merged_segments
     from warehouse.stage import stage as stage_stream

@@ -152,7 +152,7 @@ def verdict(project: Project, world: dict[str, Any]) -> dict[str, Any]:
     import duckdb
 
     orders = {str(o["id"]): o for o in cart_orders(world["cart"])}
-    books = requests.get(world["erp"].replace("/erp", "/_control/books"), timeout=60).json()["sales_orders"]
+    books = requests.get(world["erp"].replace("/erp", "/_control/books"), timeout=60).json()["orders"]
     con = duckdb.connect(str(project.published), read_only=True)
     try:
         source = con.execute(

@@ -1,0 +1,99 @@
+"""merge: what passed the gate into the warehouse, in one transaction with its position. See `warehouse/merge.py`.
+
+The ledger's journal names the run and its segments before that transaction begins and is marked after it, so that a
+rebuild can merge the same segments in the same order (docs/adr/0003).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from flow.report import StepReport
+from flow.run import Run
+from hub.config import Project
+from hub.failpoints import failpoint
+
+if TYPE_CHECKING:
+    from warehouse.ledger import Ledger
+    from warehouse.merge import MergeReport
+
+KEPT_RUNS = 20
+
+
+def merge(run: Run) -> StepReport:
+    """Merging a run twice is merging it once. Entities whose gate is closed are held: their segments come again."""
+    from warehouse.ledger import Ledger
+    from warehouse.merge import MergeRequest
+    from warehouse.merge import merge as merge_run
+
+    began = time.monotonic()
+    with Ledger(run.project.ledger) as ledger:
+        settle_journal(run.project, ledger)
+
+        def journal(segments: tuple[str, ...], outcome_seq: int) -> None:
+            ledger.journal_begin(run.run_id, run.system, run.started, segments, outcome_seq)
+            failpoint("merge.journaled")
+
+        merged = merge_run(
+            MergeRequest(
+                warehouse=run.project.warehouse,
+                run_file=run.file,
+                model=run.model,
+                run_id=run.run_id,
+                system=run.system,
+                started=run.started,
+                survivorship=run.project.survivorship,
+                outcomes=ledger.outcomes_after,
+                mapping_hash=mapping_hash(run),
+                finished=datetime.now(UTC),
+                journal=journal,
+            )
+        )
+        ledger.journal_end(run.run_id)
+    _forget_old_runs(run)
+    return _report(run, merged, time.monotonic() - began)
+
+
+def settle_journal(project: Project, ledger: Ledger) -> None:
+    """Entries that a killed merge left unmarked: the warehouse knows whether they were committed."""
+    from warehouse.merge import merged_runs
+
+    if left := ledger.journal("written"):
+        known = merged_runs(project.warehouse)
+        for entry in left:
+            ledger.journal_end(entry.run_id, "committed" if entry.run_id in known else "abandoned")
+
+
+def mapping_hash(run: Run) -> str:
+    """SHA-256 of the SQL that the system's mappings compile to, shortened: which mappings made these rows."""
+    from flow.language import mappings_of
+
+    digest = hashlib.sha256()
+    for inbound in mappings_of(run):
+        digest.update(inbound.sql.encode())
+    return digest.hexdigest()[:16]
+
+
+def _forget_old_runs(run: Run) -> None:
+    """Run files are for looking into a recent run; the lake has everything."""
+    files = sorted(run.project.runs.glob("*.duckdb"))
+    for file in files[:-KEPT_RUNS]:
+        file.unlink(missing_ok=True)
+
+
+def _report(run: Run, merged: MergeReport, seconds: float) -> StepReport:
+    states = ("passed", "waiting", "quarantined", "held", "rejected")
+    counts = {state: n for state in states if (n := merged.total(state))}
+    counts["changed"] = sum(merged.touched.values())
+    report = StepReport("merge", run.system, "held" if merged.held else "ok", counts, seconds=seconds)
+    touched = ", ".join(f"{n:,} {entity}" for entity, n in sorted(merged.touched.items()))
+    report.detail["lines"] = [line for line in (touched and f"changed: {touched}", _arrived(merged)) if line]
+    report.detail["lock_seconds"] = merged.seconds
+    return report
+
+
+def _arrived(merged: MergeReport) -> str:
+    return f"{merged.arrived:,} rows that had waited for a reference have arrived" if merged.arrived else ""

@@ -1,0 +1,72 @@
+"""`crossdock rebuild`: the warehouse anew from the lake and the ledger, by merging what was merged in the same order."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import shutil
+import tempfile
+from pathlib import Path
+
+from flow.gate import gate
+from flow.map import map
+from flow.merge import mapping_hash, settle_journal
+from flow.publish import fold_and_publish
+from flow.run import Run
+from flow.stage import stage
+from hub.config import Project
+from hub.errors import ConfigurationError
+
+
+def rebuild(project: Project) -> str:
+    """Replay the merge journal into a new warehouse and put it in the place of the old one. Returns what was done."""
+    project.data.mkdir(parents=True, exist_ok=True)
+    folder = Path(tempfile.mkdtemp(prefix="rebuild-", dir=project.data))
+    try:
+        beside = dataclasses.replace(project, data=folder)
+        merges = replay(project, beside)
+        from warehouse.lock import writer
+
+        with writer(project.warehouse):
+            os.replace(beside.warehouse, project.warehouse)
+            project.warehouse.with_name(project.warehouse.name + ".wal").unlink(missing_ok=True)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+    fold_and_publish(project)
+    return f"rebuilt from {merges} merges; the snapshot is published"
+
+
+def replay(project: Project, beside: Project) -> int:
+    """Merge into `beside` what the journal says was merged in `project`. Returns how many merges there were."""
+    from warehouse.ledger import Ledger
+    from warehouse.merge import MergeRequest
+    from warehouse.merge import merge as merge_run
+
+    with Ledger(project.ledger) as ledger:
+        if project.warehouse.is_file():
+            settle_journal(project, ledger)
+        entries = [entry for entry in ledger.journal() if entry.state != "abandoned"]
+        if not entries:
+            raise ConfigurationError(
+                "P509", "the ledger names no merges", place="ledger", fix="crossdock run makes the first"
+            )
+        for entry in entries:
+            run = Run(beside, entry.system, entry.run_id)
+            stage(run, entry.segments)
+            map(run)
+            gate(run, replay=True)
+            merge_run(
+                MergeRequest(
+                    warehouse=beside.warehouse,
+                    run_file=run.file,
+                    model=run.model,
+                    run_id=run.run_id,
+                    system=run.system,
+                    started=run.started,
+                    survivorship=project.survivorship,
+                    outcomes=lambda after, up_to=entry.outcome_seq: ledger.outcomes_after(after, up_to),  # type: ignore[misc]
+                    mapping_hash=mapping_hash(run),
+                )
+            )
+            run.file.unlink()
+    return len(entries)

@@ -1,0 +1,364 @@
+"""merge: what passed the gate into the warehouse, in one transaction with its position.
+
+    fold      what the ledger says since: bindings, push.log, push.state
+    take      rows of the run file that differ from what the system said before      incoming.py
+    resolve   references through the bindings; what has not arrived makes its row wait  refs.py
+    bind      existing binding, else a match with another system, else a new hub id  identity.py, hubs.py
+    write     source.*: DELETE and INSERT of what changed                            store.py
+    settle    canonical.* of the touched hubs, field by field, and history.*         survivorship.py, history.py
+    account   quarantine, counts, the count law, segments, positions, the run        cases.py, law.py
+
+Merging a run twice is merging it once: by its run_id, and by content where the same segments come in another run. A
+merge is deterministic: the same runs in the same order give the same rows and hub ids.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import duckdb
+
+from hub.entity import Entity, Model, in_dependency_order
+from hub.errors import ConfigurationError, CrossdockError
+from hub.failpoints import failpoint
+from warehouse import cases, fold, identity, incoming, law, refs, store, survivorship, tables
+from warehouse.duck import Connection, connect, literal
+from warehouse.incoming import Load
+from warehouse.lock import writer
+from warehouse.work import RUN, Survivorship, Work, mapped
+
+if TYPE_CHECKING:
+    from warehouse.ledger import AppliedOutcome
+
+    Outcomes = Sequence[AppliedOutcome] | Callable[[int], Sequence[AppliedOutcome]]
+
+
+@dataclass(frozen=True, slots=True)
+class MergeRequest:
+    """What to merge, and what everything written carries.
+
+    `started` is the run's start: valid_from, seen_at, bound_at and so on. `finished` (default: the same) goes into
+    ops.runs only. `outcomes` are those of the ledger, or a function of the sequence folded so far. `journal` is called
+    under the writer lock before anything is written, with the run's segments and the sequence up to which outcomes are
+    folded: it writes the merge journal.
+    """
+
+    warehouse: Path
+    run_file: Path
+    model: Model
+    run_id: str
+    system: str
+    started: datetime
+    survivorship: Survivorship = field(default_factory=dict)
+    outcomes: Outcomes = ()
+    mapping_hash: str = ""
+    finished: datetime | None = None
+    journal: Callable[[tuple[str, ...], int], None] | None = None
+
+
+@dataclass(slots=True)
+class MergeReport:
+    """`counts`: entity → state → records. `already`: the run had been merged before, and nothing was done.
+
+    `held` names the entities whose gate is closed: their rows and the segments of their streams are left for later.
+    `seconds` is the time that the writer lock was held.
+    """
+
+    run_id: str
+    system: str
+    already: bool = False
+    counts: dict[str, dict[str, int]] = field(default_factory=dict)
+    held: tuple[str, ...] = ()
+    segments: int = 0
+    folded: int = 0
+    arrived: int = 0
+    touched: dict[str, int] = field(default_factory=dict)
+    seconds: float = 0.0
+
+    def total(self, state: str) -> int:
+        return sum(states.get(state, 0) for states in self.counts.values())
+
+
+def merge(request: MergeRequest) -> MergeReport:
+    """Merge a run. Raises TransientError while the warehouse is busy, StreamError W301 when records are unaccounted for.
+
+    A commit that failed may have committed: the connection is discarded and the warehouse asked again.
+    """
+    with writer(request.warehouse):
+        began = time.monotonic()
+        con = _open(request.warehouse, request.model, {RUN: request.run_file})
+        try:
+            report = _merge(con, request)
+        except _CommitFailed as failed:
+            con.close()
+            con = _open(request.warehouse, request.model, {RUN: request.run_file})
+            if not _is_merged(con, request.run_id):
+                raise failed.error from None
+            report = failed.report
+        finally:
+            con.close()
+        failpoint("merge.after_commit")
+        report.seconds = time.monotonic() - began
+    return report
+
+
+def fold_outcomes(
+    warehouse: Path, model: Model, outcomes: Outcomes, at: datetime, survivorship: Survivorship | None = None
+) -> int:
+    """Fold the ledger's new outcomes without a run, in a transaction of its own; how many there were."""
+    with writer(warehouse):
+        con = _open(warehouse, model, {})
+        try:
+            work = Work(con, model, f"fold-{at.astimezone(UTC):%Y%m%dT%H%M%S%f}", at, survivorship or {})
+            folded = _transaction(work, lambda: _fold_only(work, outcomes))
+        except _CommitFailed as failed:
+            raise failed.error from None
+        finally:
+            con.close()
+    return int(folded)
+
+
+def merged_segments(warehouse: Path, system: str) -> set[str]:
+    """The paths of the system's segments whose records are merged; empty where there is no warehouse yet."""
+    return _asked_of(warehouse, "SELECT segment FROM ops.segments WHERE system = $1", [system])
+
+
+def merged_runs(warehouse: Path) -> set[str]:
+    """The runs that the warehouse holds; empty where there is none yet."""
+    return _asked_of(warehouse, "SELECT run_id FROM ops.runs", [])
+
+
+def _asked_of(warehouse: Path, sql: str, parameters: Sequence[str]) -> set[str]:
+    if not warehouse.is_file():
+        return set()
+    with writer(warehouse):
+        con = connect(warehouse)
+        try:
+            rows = con.execute(sql, parameters).fetchall()
+        except duckdb.CatalogException:
+            rows = []
+        finally:
+            con.close()
+    return {value for (value,) in rows}
+
+
+class _CommitFailed(Exception):
+    def __init__(self, error: CrossdockError, report: Any) -> None:
+        super().__init__(str(error))
+        self.error = error
+        self.report = report
+
+
+def _open(warehouse: Path, model: Model, attach: dict[str, Path]) -> Connection:
+    for file in attach.values():
+        if not file.is_file():
+            raise ConfigurationError("W140", f"there is no run file {file.name}", fix="run the step stage first")
+    warehouse.parent.mkdir(parents=True, exist_ok=True)
+    con = connect(warehouse, attach=attach)
+    try:
+        tables.migrate(con, model)
+    except BaseException:
+        con.close()
+        raise
+    return con
+
+
+def _merge(con: Connection, request: MergeRequest) -> MergeReport:
+    report = MergeReport(request.run_id, request.system)
+    if _is_merged(con, request.run_id):
+        report.already = True
+        return report
+    work = Work(con, request.model, request.run_id, request.started, request.survivorship)
+    outcomes = _asked(request.outcomes, fold.position(work))
+    if request.journal is not None:
+        found = work.rows("segments", f"SELECT segment FROM {RUN}.run.segments ORDER BY stream, seq, segment")
+        last = max((outcome.seq for outcome in outcomes), default=fold.position(work))
+        request.journal(tuple(path for (path,) in found), last)
+    _transaction(work, lambda: _write(work, request, outcomes, report), report)
+    return report
+
+
+def _is_merged(con: Connection, run_id: str) -> bool:
+    return con.execute("SELECT 1 FROM ops.runs WHERE run_id = $1", [run_id]).fetchone() is not None
+
+
+def _asked(outcomes: Outcomes, after: int) -> Sequence[AppliedOutcome]:
+    return outcomes(after) if callable(outcomes) else outcomes
+
+
+def _transaction(work: Work, body: Callable[[], Any], report: Any = None) -> Any:
+    work.do("begin", "BEGIN")
+    try:
+        result = body()
+    except BaseException:
+        work.con.execute("ROLLBACK")
+        raise
+    try:
+        work.do("commit", "COMMIT")
+    except CrossdockError as error:
+        raise _CommitFailed(error, report) from None
+    return result
+
+
+def _fold_only(work: Work, outcomes: Outcomes) -> int:
+    _create_touched(work)
+    folded = fold.fold(work, _asked(outcomes, fold.position(work)))
+    _settle(work)
+    failpoint("push.before_fold_commit")
+    return folded
+
+
+def _create_touched(work: Work) -> None:
+    work.do("touched", "CREATE OR REPLACE TEMP TABLE _touched (entity VARCHAR, hub_id BIGINT, fresh BOOLEAN)")
+
+
+def _write(work: Work, request: MergeRequest, outcomes: Sequence[AppliedOutcome], report: MergeReport) -> None:
+    loads = incoming.loads(work)
+    _check_superseded(work, loads)
+    _create_touched(work)
+    report.folded = fold.fold(work, outcomes)
+    law.begin(work, request.system)
+    cases.gather(work, request.system)
+    closed = _closed(work)
+    for entity in in_dependency_order(work.model):
+        if load := loads.get(entity.name):
+            _take_in(work, request.system, entity, load, entity.name in closed, report)
+    if _cyclic(work.model):
+        _take_in_again(work, report)
+    cases.settle(work)
+    report.touched = _settle(work)
+    law.enforce(work)
+    report.counts = law.totals(work)
+    report.held = tuple(closed)
+    report.segments = _position(work, closed)
+    _record(work, request, report)
+    failpoint("merge.before_commit")
+
+
+def _check_superseded(work: Work, loads: Mapping[str, Load]) -> None:
+    for name, load in loads.items():
+        twice = f"SELECT 1 FROM {mapped(work.model[name])} GROUP BY system, source_id HAVING count(*) > 1 LIMIT 1"
+        if load.mapped and work.rows(f"versions of {name}", twice):
+            raise ConfigurationError(
+                "W302", f"the run file holds two versions of one {name}", fix="supersede comes before the gate"
+            )
+
+
+def _closed(work: Work) -> list[str]:
+    """Header entities with mapped rows or rejects whose gate is not open. One without a verdict is closed."""
+    fed = work.rows(
+        "fed entities", f"SELECT DISTINCT entity FROM {RUN}.run.counts WHERE entity IS NOT NULL ORDER BY entity"
+    )
+    verdicts = work.rows("gate", f"SELECT entity, bool_or(closed IS NOT FALSE) FROM {RUN}.gate.state GROUP BY entity")
+    states = dict(verdicts)
+    return [name for (name,) in fed if states.get(name, True)]
+
+
+def _take_in(work: Work, system: str, entity: Entity, load: Load, held: bool, report: MergeReport) -> None:
+    if load.mapped:
+        cases.mark(work, entity)
+    if held:
+        law.count_held(work, system, entity)
+        load = Load(0, load.waiting)
+    if not (load.mapped or load.waiting):
+        return
+    incoming.take(work, entity, load)
+    if load.mapped:
+        cases.note(work, entity)
+    report.arrived += _bring(work, entity, load)
+    if load.mapped:
+        work.do(f"seen {entity.name}", incoming.seen_again_sql(entity))
+        law.count_taken(work, system, entity)
+
+
+def _bring(work: Work, entity: Entity, load: Load) -> int:
+    """Resolve, bind and write what was decided; how many rows that waited have arrived."""
+    if not work.number("decided", "SELECT count(*) FROM _decided"):
+        return 0
+    again = bool(load.waiting)
+    rows = {
+        one.name: incoming.rows_sql(one, from_run=bool(load.mapped), again_too=again) for one in work.family(entity)
+    }
+    refs.resolve(work, entity, rows)
+    identity.bind(work, entity, rows[entity.name])
+    store.write(work, entity, rows)
+    return (
+        work.number("arrived", "SELECT count(*) FROM _final WHERE state = 'again' AND waiting IS NULL") if again else 0
+    )
+
+
+def _cyclic(model: Model) -> bool:
+    """Does an entity refer to itself or to one that is taken in after it?"""
+    order = [entity.name for entity in in_dependency_order(model)]
+    return any(
+        column.ref is not None and order.index(column.ref) >= order.index(entity.parent or entity.name)
+        for entity in model.values()
+        for column in entity.refs
+    )
+
+
+def _take_in_again(work: Work, report: MergeReport) -> None:
+    """References in a circle: what waited for a later entity may have arrived by now."""
+    progress = True
+    while progress:
+        progress = False
+        loads = incoming.loads(work, with_run=False)
+        for entity in in_dependency_order(work.model):
+            if load := loads.get(entity.name):
+                incoming.take(work, entity, load)
+                arrived = _bring(work, entity, load)
+                report.arrived += arrived
+                progress = progress or arrived > 0
+
+
+def _settle(work: Work) -> dict[str, int]:
+    rows = work.rows("touched", "SELECT entity, count(DISTINCT hub_id) FROM _touched GROUP BY entity")
+    touched: dict[str, int] = dict(rows)
+    for entity in work.model.values():
+        if entity.name in touched:
+            survivorship.settle(work, entity)
+    return touched
+
+
+def _position(work: Work, closed: Sequence[str]) -> int:
+    """Note the segments that are merged. Those of a stream that feeds a held entity are not: they will come again."""
+    held = ", ".join(literal(name) for name in closed) or "NULL"
+    merged = work.do(
+        "segments",
+        f"""INSERT INTO ops.segments BY NAME
+            SELECT g.system, g.stream, g.segment, g.seq, {work.run} AS run_id, {work.at} AS merged_at
+            FROM {RUN}.run.segments g ANTI JOIN ops.segments s ON s.segment = g.segment
+            WHERE g.stream NOT IN (SELECT stream FROM {RUN}.run.counts WHERE entity IN ({held}))
+            ORDER BY g.stream, g.seq, g.segment""",
+    )
+    return merged
+
+
+def _record(work: Work, request: MergeRequest, report: MergeReport) -> None:
+    finished = (request.finished or request.started).astimezone(UTC)
+    outcome = ", ".join(
+        f"{report.total(state):,} {state}"
+        for state in ("rejected", "quarantined", "held", "waiting")
+        if report.total(state)
+    )
+    work.do(
+        "verdicts",
+        f"""INSERT INTO quality.verdicts BY NAME
+            SELECT {work.run} AS run_id, {literal(request.system)} AS system, *, {work.at} AS "at" FROM {RUN}.gate.verdicts""",
+    )
+    work.do(
+        "results",
+        f"""INSERT INTO quality.results BY NAME
+            SELECT {work.run} AS run_id, {literal(request.system)} AS system, *, {work.at} AS "at" FROM {RUN}.gate.results""",
+    )
+    work.do(
+        "run",
+        f"INSERT INTO ops.runs VALUES ({work.run}, {literal(request.system)}, {work.at}, $1, 'merged', $2, $3, $4)",
+        [finished, outcome or "clean", json.dumps(report.counts), request.mapping_hash],
+    )
