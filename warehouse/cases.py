@@ -1,0 +1,153 @@
+"""quality.quarantine: every record that was refused, by the mapping or by the gate, until a later version of it passes.
+
+A case is one reason for one record. Seen again in another version it counts up; seen again in the same raw record it does
+not, so that a repeated run changes nothing. quality.findings holds the warnings on what was merged.
+"""
+
+from __future__ import annotations
+
+from hub.entity import Entity
+from warehouse import columns as c
+from warehouse.duck import literal
+from warehouse.incoming import newer_sql
+from warehouse.work import RUN, Work, mapped, source
+
+
+def gather(work: Work, system: str) -> None:
+    """Begin _cases with what could not be read or mapped: one row a reason. And _passed, empty."""
+    work.do("main entities", MAIN)
+    work.do("cases", rejected_sql(system))
+    work.do("passed", PASSED)
+
+
+# A record that could not be read belongs to no mapping: what it would have become is said by the one named as the stream.
+MAIN = f"""
+    CREATE OR REPLACE TEMP TABLE _main AS
+    SELECT stream, arg_min(entity, CASE WHEN ends_with(mapping, '/' || stream) THEN '' ELSE mapping END) AS entity
+    FROM {RUN}.run.counts WHERE mapping IS NOT NULL GROUP BY stream"""
+
+PASSED = """
+    CREATE OR REPLACE TEMP TABLE _passed (
+        system VARCHAR, entity VARCHAR, source_id VARCHAR, stream VARCHAR, sequence BIGINT, line BIGINT,
+        pulled_at TIMESTAMP WITH TIME ZONE)"""
+
+
+def rejected_sql(system: str) -> str:
+    return f"""
+        CREATE OR REPLACE TEMP TABLE _cases AS
+        SELECT {literal(system)} AS system, coalesce(r.entity, m.entity) AS entity, r.source_id, r.stream, r.mapping,
+               r.segment, r.line, g.seq AS sequence, g.pulled_at, NULL::VARCHAR AS version, r.code, r.rule, r.field,
+               r.message, r.raw
+        FROM {RUN}.run.rejects r
+        LEFT JOIN {RUN}.run.segments g ON g.segment = r.segment
+        LEFT JOIN _main m ON m.stream = r.stream"""
+
+
+def mark(work: Work, entity: Entity) -> None:
+    """Add what the gate marked of one entity to _cases."""
+    work.do(f"quarantined {entity.name}", marked_sql(entity))
+
+
+def note(work: Work, entity: Entity) -> None:
+    """Note what passed, and write the warnings on it. After `incoming.take`."""
+    work.do(f"passed {entity.name}", passed_sql(entity))
+    work.do(f"warned {entity.name}", f"CREATE OR REPLACE TEMP TABLE _warned AS {warned_sql(entity)}")
+    work.do(f"warnings gone {entity.name}", warnings_gone_sql(entity))
+    work.do(f"warnings {entity.name}", new_warnings_sql(work))
+
+
+def marked_sql(entity: Entity) -> str:
+    return f"""
+        INSERT INTO _cases BY NAME
+        SELECT m.system, f.entity, m.source_id, g.stream, m.mapping, m._segment AS segment, m._line AS line,
+               g.seq AS sequence, g.pulled_at, m.version, f.code, f.rule, f.field, f.message, f.raw
+        FROM {RUN}.gate.findings f JOIN {mapped(entity)} m ON m._row = f._row
+        LEFT JOIN {RUN}.run.segments g ON g.segment = m._segment
+        WHERE f.entity = {literal(entity.name)} AND f.severity <> 'warn'"""
+
+
+def outdated_sql(entity: Entity) -> str:
+    """A record older than what the warehouse holds of its key opens no case."""
+    return f"""
+        DELETE FROM _cases AS n USING {source(entity)} s
+        WHERE n.entity = {literal(entity.name)} AND s.source_key = {c.key_sql("n")}
+          AND s.system = n.system AND s.source_id = n.source_id AND NOT ({newer_sql("n", "s")})"""
+
+
+def passed_sql(entity: Entity) -> str:
+    return f"""
+        INSERT INTO _passed BY NAME
+        SELECT i.system, {literal(entity.name)} AS entity, i.source_id, i.stream, i.sequence, i.line, i.pulled_at
+        FROM _incoming i
+        SEMI JOIN (SELECT source_id FROM quality.quarantine WHERE closed_at IS NULL
+                   UNION ALL SELECT source_id FROM _cases) q ON q.source_id = i.source_id
+        WHERE i.state <> 'stale'"""
+
+
+def warned_sql(entity: Entity) -> str:
+    return f"""
+        SELECT i.system, f.entity, i.source_id, f.rule, f.code, f.severity, f.field, f.message, f.raw
+        FROM {RUN}.gate.findings f JOIN _incoming i ON i._row = f._row
+        WHERE f.entity = {literal(entity.name)} AND f.severity = 'warn' AND i.state <> 'stale'"""
+
+
+_SAME = "IS NOT DISTINCT FROM".join(
+    (
+        " (w.system, w.entity, w.source_id, w.rule, w.field, w.message, w.raw) ",
+        " (q.system, q.entity, q.source_id, q.rule, q.field, q.message, q.raw)",
+    )
+)
+
+
+def warnings_gone_sql(entity: Entity) -> str:
+    return f"""
+        DELETE FROM quality.findings AS q
+        WHERE q.entity = {literal(entity.name)}
+          AND EXISTS (SELECT 1 FROM _incoming i
+                      WHERE i.state <> 'stale' AND i.system = q.system AND i.source_id = q.source_id)
+          AND NOT EXISTS (SELECT 1 FROM _warned w WHERE {_SAME})"""
+
+
+def new_warnings_sql(work: Work) -> str:
+    return f"""
+        INSERT INTO quality.findings BY NAME
+        SELECT w.*, {work.run} AS run_id, {work.at} AS seen_at FROM _warned w
+        WHERE NOT EXISTS (SELECT 1 FROM quality.findings q WHERE {_SAME})"""
+
+
+def settle(work: Work) -> None:
+    """Open and count the cases of this run, then close those whose record passed in a later version."""
+    for (name,) in work.rows("entities of cases", "SELECT DISTINCT entity FROM _cases ORDER BY ALL"):
+        if name in work.model:
+            work.do(f"outdated cases {name}", outdated_sql(work.model[name]))
+    work.do("cases to put", put_cases_sql(work))
+    work.do("cases", "DELETE FROM quality.quarantine WHERE case_key IN (SELECT case_key FROM _put)")
+    work.do(
+        "cases", "INSERT INTO quality.quarantine BY NAME SELECT * FROM _put ORDER BY sequence, segment, line, case_key"
+    )
+    work.do("closed cases", closed_cases_sql(work))
+
+
+def put_cases_sql(work: Work) -> str:
+    return f"""
+        CREATE OR REPLACE TEMP TABLE _put AS
+        WITH keyed AS (SELECT *, {c.case_key_sql()} AS case_key FROM _cases), newest AS (
+            SELECT * FROM keyed QUALIFY row_number() OVER (PARTITION BY case_key ORDER BY sequence DESC, line DESC) = 1
+        ), met AS (
+            SELECT n.*, q.first_seen, q.count AS counted, q.closed_at, q.case_key IS NOT NULL AS known,
+                   q.segment IS NOT DISTINCT FROM n.segment AND q.line IS NOT DISTINCT FROM n.line AS same_record,
+                   q.stream = n.stream AND (q.sequence, q.line) > (n.sequence, n.line) AS older
+            FROM newest n LEFT JOIN quality.quarantine q ON q.case_key = n.case_key
+        )
+        SELECT case_key, system, entity, source_id, stream, mapping, segment, line, sequence, code, rule, field, message,
+               raw, coalesce(first_seen, {work.at}) AS first_seen, {work.at} AS last_seen,
+               coalesce(counted, 0) + CASE WHEN known AND same_record THEN 0 ELSE 1 END AS count,
+               {work.run} AS run_id, NULL::TIMESTAMP WITH TIME ZONE AS closed_at
+        FROM met WHERE older IS NOT TRUE AND NOT (known AND same_record AND closed_at IS NULL)"""
+
+
+def closed_cases_sql(work: Work) -> str:
+    return f"""
+        UPDATE quality.quarantine AS q SET closed_at = {work.at} FROM _passed p
+        WHERE q.closed_at IS NULL AND p.system = q.system AND p.entity = q.entity AND p.source_id = q.source_id
+          AND CASE WHEN p.stream = q.stream THEN (p.sequence, p.line) >= (q.sequence, q.line) ELSE true END"""

@@ -1,0 +1,134 @@
+"""Opens DuckDB hardened, and executes one statement a call.
+
+A connection can read and write its own file, what was attached to it before the lock, and the allowed folders; nothing
+else: no other file, no network, no extension, and the settings cannot be changed back.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import duckdb
+
+from hub.errors import ConfigurationError, CrossdockError, TransientError
+
+Connection = duckdb.DuckDBPyConnection
+
+_CONFIG: dict[str, str | bool | int | float | list[str]] = {
+    "autoinstall_known_extensions": "false",
+    "autoload_known_extensions": "false",
+    "allow_community_extensions": "false",
+    "allow_unsigned_extensions": "false",
+}
+
+
+class StatementError(CrossdockError):
+    """A statement that DuckDB refused. `statement` is its name, `detail` what DuckDB said, without quoted values."""
+
+    def __init__(self, statement: str, error: duckdb.Error, code: str = "W120") -> None:
+        said = without_values(str(error))
+        super().__init__(
+            code,
+            f"the statement '{statement}' failed: {said.splitlines()[0]}",
+            fix="nothing of it was kept; correct what it says and run the step again",
+            detail=said,
+        )
+        self.statement = statement
+        self.kind = type(error).__name__
+
+
+def connect(
+    path: Path | str,
+    *,
+    read_only: bool = False,
+    attach: Mapping[str, Path] | None = None,
+    allowed: Sequence[Path | str] = (),
+    search_path: str = "",
+    settings: Sequence[str] = (),
+) -> Connection:
+    """Open a database file (or `:memory:`), hardened and locked.
+
+    `attach` maps alias → file, opened read-only before the lock. `allowed` are folders that may be read and written.
+    Raises TransientError W101 while another process has the file open, ConfigurationError W102 when it is no database.
+    """
+    try:
+        con = duckdb.connect(str(path), read_only=read_only, config=dict(_CONFIG))
+    except duckdb.Error as error:
+        raise _not_opened(path, error) from None
+    try:
+        for alias, file in (attach or {}).items():
+            con.execute(f"ATTACH {literal(str(file))} AS {quote(alias)} (READ_ONLY)")
+        _lock(con, allowed, search_path, settings)
+    except duckdb.Error as error:
+        con.close()
+        raise _not_opened(path, error) from None
+    return con
+
+
+def _lock(con: Connection, allowed: Sequence[Path | str], search_path: str, settings: Sequence[str]) -> None:
+    folders = ", ".join(literal(str(Path(folder).resolve()) + "/") for folder in allowed)
+    con.execute("SET TimeZone = 'UTC'")
+    con.execute("SET enable_progress_bar = false")
+    for setting in settings:
+        con.execute(setting)
+    if search_path:
+        con.execute(f"SET search_path = {literal(search_path)}")
+    con.execute(f"SET allowed_directories = [{folders}]")
+    con.execute("SET enable_external_access = false")
+    con.execute("SET lock_configuration = true")
+
+
+def _not_opened(path: Path | str, error: duckdb.Error) -> CrossdockError:
+    said = str(error)
+    name = Path(str(path)).name
+    if "lock" in said.lower():
+        return TransientError(
+            "W101", f"another process has {name} open", fix="analysts and pages open the snapshot; try again"
+        )
+    return ConfigurationError(
+        "W102", f"{name} cannot be opened", fix="restore it from a backup, or rebuild it", detail=without_values(said)
+    )
+
+
+def run(con: Connection, sql: str, parameters: Any = None, *, name: str = "statement") -> Connection:
+    """Execute exactly one statement. Raises StatementError with `name`; ConfigurationError W110 unless it is one."""
+    try:
+        statements = con.extract_statements(sql)
+    except duckdb.Error as error:
+        raise StatementError(name, error) from None
+    if len(statements) != 1:
+        raise ConfigurationError(
+            "W110", f"'{name}' holds {len(statements)} statements", fix="one statement a call; split it"
+        )
+    try:
+        return con.execute(statements[0], parameters)
+    except duckdb.Error as error:
+        raise StatementError(name, error) from None
+
+
+def one(con: Connection, sql: str, parameters: Any = None, *, name: str = "statement") -> Any:
+    """The first column of the first row, or None."""
+    row = run(con, sql, parameters, name=name).fetchone()
+    return row[0] if row else None
+
+
+def quote(name: str) -> str:
+    """An identifier in double quotes."""
+    return '"' + name.replace('"', '""') + '"'
+
+
+def literal(text: str | None) -> str:
+    """A text as an SQL literal."""
+    return "NULL" if text is None else "'" + text.replace("'", "''") + "'"
+
+
+_VALUE = re.compile(r"'(?:[^']|'')*'")
+_JSON = re.compile(r"((?:but got \w+:|Object)\s).*", re.DOTALL)
+
+
+def without_values(said: str) -> str:
+    """DuckDB's message without the values that it quotes: they may be personal. Names in double quotes stay."""
+    return _JSON.sub(r"\1…", _VALUE.sub("'…'", said))

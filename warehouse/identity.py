@@ -1,0 +1,282 @@
+"""Which hub_id a source row belongs to: its binding, else a match with another system's row, else a new one.
+
+Rows are matched by the keys of `Entity.match`, in their order, normalised and compared exactly. A match is refused where the
+two cannot be one:
+
+* the hub has a row of the same system already: two accounts of one system are two customers, unless one is a guest's;
+* the customers' tax ids are both known and differ, although they share an e-mail.
+
+A row that matches two hubs joins them into the one with the lower id, if nothing speaks against it: an ERP that knows the
+tax id and a cart that knows the e-mail become one customer when the CRM, which knows both, arrives. So it does not
+matter who came first. An existing binding is never taken apart again here.
+
+The hub_ids are one sequence an entity, given in the order of source_id: the same merges give the same ids.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from hub.entity import Entity
+from warehouse import columns as c
+from warehouse.duck import literal, quote
+from warehouse.hubs import allocate, join_hubs
+from warehouse.refs import joins_sql, resolved_sql
+from warehouse.work import Work, source
+
+_Member = tuple[str, bool, int | None]
+
+# entity → a match by the first key is refused where both know the second and it differs.
+VETOES: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {"customer": (("email",), ("tax_id",))}
+
+
+def bind(work: Work, entity: Entity, rows: str) -> None:
+    """Fill _final: every decided row with its hub_id (NULL: it waits). Writes ops.bindings; joins hubs in _moved."""
+    work.do(f"bound {entity.name}", known_sql(entity))
+    unbound = "SELECT count(*) FROM _keys WHERE hub_id IS NULL"
+    if work.number("unbound", unbound):
+        work.do(f"match keys of {entity.name}", keys_sql(entity, rows))
+        _explicit(work, entity)
+        for system, guest in work.rows("groups", groups_sql()):
+            _bind_group(work, entity, system, guest)
+        work.do(f"bindings of {entity.name}", bindings_sql(work, entity))
+    work.do(f"final {entity.name}", FINAL)
+
+
+def known_sql(entity: Entity) -> str:
+    """_keys: the decided rows that do not wait, with the hub_id that they have from the source layer or a binding."""
+    return f"""
+        CREATE OR REPLACE TEMP TABLE _keys AS
+        SELECT d._row, d.system, d.source_id, d.source_key, d.old_row, d._hub, coalesce(d.old_hub, b.hub_id) AS hub_id,
+               CASE WHEN d.old_hub IS NOT NULL THEN 'old' WHEN b.hub_id IS NOT NULL THEN 'bound' END AS origin
+        FROM _decided d
+        ANTI JOIN _missing w ON w._row = d._row
+        LEFT JOIN (SELECT * FROM ops.bindings WHERE entity = {literal(entity.name)}) b
+               ON d.old_hub IS NULL AND b.system = d.system AND b.source_id = d.source_id
+              AND b.key = {c.binding_key_sql(literal(entity.name), "d.system", "d.source_id")}"""
+
+
+def keys_sql(entity: Entity, rows: str) -> str:
+    """_keys with the match hashes, the normalised values behind them, and whether the row is a guest's."""
+    hashes = "".join(f", {c.match_sql(entity, key, 'x')} AS match_{n}" for n, key in enumerate(entity.match, 1))
+    values = "".join(f", {c.match_value_sql(entity, key, 'x')} AS value_{n}" for n, key in enumerate(entity.match, 1))
+    named = {name for key in entity.match for name in key}
+    columns = sorted(name for name in named if entity[name].kind != "ref")
+    refs = [column for column in entity.refs if column.name in named]
+    guest = ', coalesce(m."guest", false) AS guest' if _knows_guests(entity) else ", false AS guest"
+    wide = "".join(f", m.{quote(name)}" for name in columns)
+    return f"""
+        CREATE OR REPLACE TEMP TABLE _keys AS
+        WITH x AS (
+            SELECT {resolved_sql(refs)} k.*{wide}{guest}
+            FROM _keys k JOIN {rows} m ON m._row = k._row {joins_sql(refs)}
+        )
+        SELECT _row, system, source_id, source_key, old_row, _hub, hub_id, origin, guest{hashes}{values} FROM x"""
+
+
+def _knows_guests(entity: Entity) -> bool:
+    return "guest" in entity and entity["guest"].kind == "boolean"
+
+
+def groups_sql() -> str:
+    """Rows that cannot match each other, in the order in which they are bound: (system, guest)."""
+    return "SELECT DISTINCT system, guest FROM _keys WHERE hub_id IS NULL ORDER BY guest, system"
+
+
+def _explicit(work: Work, entity: Entity) -> None:
+    """A record that quotes the hub's own id is bound to it, if there is such a hub."""
+    if not work.number("explicit", "SELECT count(_hub) FROM _keys WHERE hub_id IS NULL"):
+        return
+    work.do(
+        f"explicit {entity.name}",
+        f"""UPDATE _keys SET hub_id = TRY_CAST(_hub AS BIGINT), origin = 'match'
+            WHERE hub_id IS NULL AND TRY_CAST(_hub AS BIGINT) IN (
+                SELECT hub_id FROM ops.bindings WHERE entity = {literal(entity.name)})""",
+    )
+
+
+def _bind_group(work: Work, entity: Entity, system: str, guest: bool) -> None:
+    """Match the unbound rows of one system with everything bound so far; give the rest new hub ids."""
+    group = f"hub_id IS NULL AND system = {literal(system)} AND guest = {guest}"
+    if entity.match:
+        found = work.do(f"candidates {entity.name}", candidates_sql(entity, group))
+        if found:
+            work.do(f"members {entity.name}", members_sql(entity, "SELECT hub_id FROM _candidates"))
+            work.do(f"refused {entity.name}", refused_sql(entity))
+            while work.do(f"match {entity.name}", assign_sql(system, guest=guest)):
+                work.do(f"matched {entity.name}", ASSIGNED)
+                if guest:
+                    break
+            _join(work, entity)
+    _give_new(work, entity, group, guest=guest)
+
+
+def candidates_sql(entity: Entity, group: str) -> str:
+    """(_row, hub_id, key_no): the hubs that share a key with a row of the group."""
+    parts = []
+    for number, key in enumerate(entity.match, 1):
+        match, value = f"match_{number}", f"value_{number}"
+        parts.append(f"""
+            SELECT u._row, s.hub_id, {number} AS key_no FROM unbound u JOIN {source(entity)} s
+                ON s.{match} = u.{match} AND {c.match_value_sql(entity, key, "s")} = u.{value}
+            WHERE s.hub_id IS NOT NULL AND s.source_key NOT IN (SELECT source_key FROM _keys)
+            UNION ALL
+            SELECT u._row, k.hub_id, {number} FROM unbound u JOIN _keys k ON k.{match} = u.{match} AND k.{value} = u.{value}
+            WHERE k.hub_id IS NOT NULL""")
+    return f"""
+        CREATE OR REPLACE TEMP TABLE _candidates AS
+        WITH unbound AS (SELECT * FROM _keys WHERE {group})
+        SELECT _row, hub_id, min(key_no) AS key_no FROM ({" UNION ALL ".join(parts)}) GROUP BY _row, hub_id"""
+
+
+def members_sql(entity: Entity, hubs: str, *, batch: bool = True) -> str:
+    """Every row of the hubs, as far as it can speak against a match; with `batch` also as _keys has it."""
+    veto = _veto(entity)
+    stored, given = (f"s.match_{veto[1]}", f"k.match_{veto[1]}") if veto else ("NULL::UBIGINT", "NULL::UBIGINT")
+    guest = "coalesce(s.guest, false)" if _knows_guests(entity) else "false"
+    keys = f"""WHERE s.source_key NOT IN (SELECT source_key FROM _keys)
+            UNION ALL SELECT k.hub_id, k.system, k.guest, {given} FROM _keys k SEMI JOIN hubs USING (hub_id)"""
+    return f"""
+        CREATE OR REPLACE TEMP TABLE _members AS
+        WITH hubs AS (SELECT DISTINCT hub_id FROM ({hubs})), held AS (
+            SELECT s.hub_id, s.system, {guest} AS guest, {stored} AS veto
+            FROM {source(entity)} s SEMI JOIN hubs USING (hub_id) {keys if batch else ""}
+        )
+        SELECT * FROM held
+        UNION ALL
+        SELECT b.hub_id, b.system, false, NULL FROM ops.bindings b SEMI JOIN hubs USING (hub_id)
+        WHERE b.entity = {literal(entity.name)} AND b.origin = 'push'
+          AND NOT EXISTS (SELECT 1 FROM held h WHERE h.hub_id = b.hub_id AND h.system = b.system)"""
+
+
+def refused_sql(entity: Entity) -> str:
+    """Take out of _candidates what cannot be one."""
+    veto = _veto(entity)
+    clash = f"OR (c.key_no = {veto[0]} AND m.veto <> k.match_{veto[1]})" if veto else ""
+    return f"""
+        DELETE FROM _candidates AS gone WHERE EXISTS (
+            SELECT 1 FROM _candidates c JOIN _keys k ON k._row = c._row JOIN _members m ON m.hub_id = c.hub_id
+            WHERE c._row = gone._row AND c.hub_id = gone.hub_id
+              AND ((m.system = k.system AND NOT m.guest AND NOT k.guest) {clash}))"""
+
+
+def _veto(entity: Entity) -> tuple[int, int] | None:
+    """The 1-based numbers of the two keys of the veto, where the model (still) has them."""
+    keys = list(entity.match)
+    first, second = VETOES.get(entity.name, ((), ()))
+    return (keys.index(first) + 1, keys.index(second) + 1) if first in keys and second in keys else None
+
+
+def assign_sql(system: str, *, guest: bool) -> str:
+    """_assigned: for each row that is still free its best hub. A hub takes one row of a system, but any number of guests."""
+    others = f"SELECT hub_id FROM _keys WHERE origin = 'match' AND NOT guest AND system = {literal(system)}"
+    taken = "" if guest else f"AND c.hub_id NOT IN ({others})"
+    claim = "" if guest else "QUALIFY row_number() OVER (PARTITION BY hub_id ORDER BY key_no, source_id) = 1"
+    return f"""
+        CREATE OR REPLACE TEMP TABLE _assigned AS
+        WITH best AS (
+            SELECT c._row, k.source_id, c.hub_id, c.key_no FROM _candidates c JOIN _keys k ON k._row = c._row
+            WHERE k.hub_id IS NULL {taken}
+            QUALIFY row_number() OVER (PARTITION BY c._row ORDER BY c.key_no, c.hub_id) = 1
+        )
+        SELECT _row, hub_id FROM best {claim}"""
+
+
+ASSIGNED = "UPDATE _keys AS k SET hub_id = a.hub_id, origin = 'match' FROM _assigned a WHERE a._row = k._row"
+
+
+def _join(work: Work, entity: Entity) -> None:
+    """Hubs that one row of the group matches at once are one, unless their rows speak against each other."""
+    pairs = work.rows(
+        f"hubs to join {entity.name}",
+        """SELECT DISTINCT k.hub_id, c.hub_id FROM _candidates c JOIN _keys k ON k._row = c._row
+           WHERE k.hub_id IS NOT NULL AND c.hub_id <> k.hub_id ORDER BY ALL""",
+    )
+    join_pairs(work, entity, pairs, batch=True)
+
+
+def join_pairs(work: Work, entity: Entity, pairs: Sequence[tuple[int, int]], *, batch: bool) -> None:
+    """Join the hubs of each pair unless their rows speak against it. `batch`: _keys holds rows of the entity."""
+    if not pairs:
+        return
+    hubs = sorted({hub for pair in pairs for hub in pair})
+    work.do(f"members {entity.name}", members_sql(entity, f"SELECT unnest({hubs}::BIGINT[]) AS hub_id", batch=batch))
+    members: dict[int, list[_Member]] = {}
+    for hub, system, guest, veto in work.rows("members", "SELECT hub_id, system, guest, veto FROM _members"):
+        members.setdefault(hub, []).append((system, guest, veto))
+    into: dict[int, int] = {}
+
+    def root(hub: int) -> int:
+        while hub in into:
+            hub = into[hub]
+        return hub
+
+    for left, right in pairs:
+        keep, go = sorted((root(left), root(right)))
+        if keep != go and not _speak_against(members.get(keep, []), members.get(go, [])):
+            into[go] = keep
+            members[keep] = members.get(keep, []) + members.pop(go, [])
+    for other in join_hubs(work, entity, {hub: root(hub) for hub in into}, batch=batch):
+        join_pairs(work, other, work.rows(f"hubs to join {other.name}", equal_sql(other)), batch=False)
+
+
+def equal_sql(entity: Entity) -> str:
+    """Hubs whose rows say the same of the same after a reference moved: the credit of two customers that became one."""
+    pairs = " UNION ".join(
+        f"SELECT a.hub_id AS keep, b.hub_id AS go FROM {source(entity)} a"
+        f" JOIN {source(entity)} b ON a.match_{number} = b.match_{number} AND a.hub_id < b.hub_id"
+        for number, key in enumerate(entity.match, 1)
+        if any(entity[name].kind == "ref" for name in key)
+    )
+    return f"SELECT * FROM ({pairs}) ORDER BY ALL"
+
+
+def _speak_against(left: Sequence[_Member], right: Sequence[_Member]) -> bool:
+    return any(
+        (a[0] == b[0] and not a[1] and not b[1]) or (a[2] is not None and b[2] is not None and a[2] != b[2])
+        for a in left
+        for b in right
+    )
+
+
+def _give_new(work: Work, entity: Entity, group: str, *, guest: bool) -> None:
+    """New hub ids in the order of source_id. Guests with the same first key share one."""
+    count = work.number("new", f"SELECT count(*) FROM _keys WHERE {group}")
+    if not count:
+        return
+    shared = f"coalesce({', '.join(c.match_columns(entity))})" if guest and entity.match else "NULL"
+    last = allocate(work, entity.name, count)
+    work.do(
+        f"new hubs {entity.name}",
+        f"""CREATE OR REPLACE TEMP TABLE _assigned AS
+            WITH led AS (
+                SELECT _row, source_id, min(source_id) OVER (PARTITION BY coalesce({shared}, hash(_row))) AS leader
+                FROM _keys WHERE {group}
+            )
+            SELECT _row, {last} + dense_rank() OVER (ORDER BY leader) AS hub_id FROM led"""
+        if guest
+        else f"""CREATE OR REPLACE TEMP TABLE _assigned AS
+            SELECT _row, {last} + row_number() OVER (ORDER BY source_id) AS hub_id FROM _keys WHERE {group}""",
+    )
+    work.do(
+        f"new hubs {entity.name}",
+        "UPDATE _keys AS k SET hub_id = a.hub_id, origin = 'new' FROM _assigned a WHERE a._row = k._row",
+    )
+
+
+def bindings_sql(work: Work, entity: Entity) -> str:
+    name = literal(entity.name)
+    return f"""
+        INSERT INTO ops.bindings BY NAME
+        SELECT {c.binding_key_sql(name, "system", "source_id")} AS key, {name} AS entity, system, source_id, hub_id,
+               CASE origin WHEN 'new' THEN 'source' ELSE 'match' END AS origin, {work.at} AS bound_at
+        FROM _keys WHERE origin IN ('new', 'match') ORDER BY hub_id, source_id"""
+
+
+# The rows that will be written. One that waited and still waits for the same is left alone.
+FINAL = """
+    CREATE OR REPLACE TEMP TABLE _final AS
+    SELECT d.* EXCLUDE (_hub), coalesce(k.hub_id, d.old_hub) AS hub_id, w.waiting,
+           k.origin IS NOT DISTINCT FROM 'new' AND count(*) OVER (PARTITION BY k.hub_id) = 1 AS fresh
+    FROM _decided d LEFT JOIN _keys k ON k._row = d._row LEFT JOIN _missing w ON w._row = d._row
+    WHERE NOT (d.state = 'again' AND w.waiting IS NOT DISTINCT FROM d.old_waiting)"""

@@ -1,0 +1,145 @@
+"""Which rows of the run file have to be written: compared by hash with what the system said before.
+
+A row is taken unless the gate quarantined it or holds its entity. Of two versions of a key the newer counts, also across
+runs: by the version, where both have one and they differ; else by the segment's sequence within a stream, and by the
+time of the pull between streams. An older one that comes late changes nothing.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from hub.entity import Entity
+from warehouse import columns as c
+from warehouse.duck import literal
+from warehouse.work import RUN, Work, again, mapped, source
+
+
+@dataclass(frozen=True, slots=True)
+class Load:
+    """How many rows of an entity the run file holds, and how many of the warehouse wait for a reference."""
+
+    mapped: int
+    waiting: int
+
+
+def loads(work: Work, *, with_run: bool = True) -> dict[str, Load]:
+    """What there is to do, in one query; entities with nothing are left out."""
+    counts = " UNION ALL ".join(
+        f"SELECT {literal(entity.name)}, {f'(SELECT count(*) FROM {mapped(entity)})' if with_run else '0'},"
+        f" (SELECT count(*) FROM {source(entity)} WHERE waiting IS NOT NULL)"
+        for entity in work.model.values()
+        if not entity.parent
+    )
+    return {name: Load(*found) for name, *found in work.rows("loads", counts) if any(found)}
+
+
+def take(work: Work, entity: Entity, load: Load) -> None:
+    """Fill _incoming (from the run file, or empty), _again and _decided."""
+    work.do(f"incoming {entity.name}", incoming_sql(work, entity, from_run=bool(load.mapped)))
+    for one in work.family(entity) if load.waiting else ():
+        work.do(f"again {one.name}", again_sql(entity, one))
+    work.do(f"decided {entity.name}", decided_sql(entity, again_too=bool(load.waiting)))
+
+
+def incoming_sql(work: Work, entity: Entity, *, from_run: bool) -> str:
+    """Narrow rows: key, hash, and `state`: new, changed, same, seen (same, later), stale."""
+    kids = " UNION ALL ".join(
+        f"SELECT k._parent_row, {c.child_hash_sql(child, 'k')} AS h FROM {mapped(child)} k"
+        for child in work.children(entity)
+    )
+    kids = kids or "SELECT NULL::BIGINT AS _parent_row, 0::UBIGINT AS h WHERE false"
+    newer, later = newer_sql("p", "s"), later_sql("p", "s")
+    return f"""
+        CREATE OR REPLACE TEMP TABLE _incoming AS
+        WITH stopped AS (
+            SELECT DISTINCT _row FROM {RUN}.gate.findings
+            WHERE entity = {literal(entity.name)} AND severity <> 'warn'
+        ), passed AS (
+            SELECT m._row, m.system, m.source_id, {c.key_sql("m")} AS source_key, m.mapping, m._line AS line, g.stream, g.seq AS sequence,
+                   g.pulled_at, m.version, m._hub, {c.mapped_hash_sql(entity, "m")} AS row_hash
+            FROM {mapped(entity)} m LEFT JOIN {RUN}.run.segments g ON g.segment = m._segment
+            WHERE {"true" if from_run else "false"} AND m._row NOT IN (SELECT _row FROM stopped)
+        ), kids AS (
+            SELECT _parent_row, {c.children_hash_sql("h")} AS h FROM ({kids}) GROUP BY _parent_row
+        ), known AS (
+            SELECT p.*, coalesce(k.h, 0) AS children_hash, s.rowid AS old_row, s.hub_id AS old_hub, s.waiting AS old_waiting,
+                   s.row_hash = p.row_hash AND s.children_hash = coalesce(k.h, 0) AS same, {newer} AS newer, {later} AS later
+            FROM passed p
+            LEFT JOIN kids k ON k._parent_row = p._row
+            LEFT JOIN {source(entity)} s
+                   ON s.source_key = p.source_key AND s.system = p.system AND s.source_id = p.source_id
+        )
+        SELECT * EXCLUDE (same, newer, later),
+               CASE WHEN old_row IS NULL THEN 'new' WHEN NOT newer THEN 'stale' WHEN NOT same THEN 'changed'
+                    WHEN later THEN 'seen' ELSE 'same' END AS state
+        FROM known"""
+
+
+def newer_sql(new: str, old: str) -> str:
+    """True when `new` is the same version as `old`, or a later one."""
+    return _order_sql(new, old, ">=")
+
+
+def later_sql(new: str, old: str) -> str:
+    return _order_sql(new, old, ">")
+
+
+def _order_sql(new: str, old: str, operator: str) -> str:
+    # A segment's path is <system>/<stream>/<file>. (Comparing split_part() with a column fails in DuckDB 2.0.0.)
+    same_stream = f"starts_with({old}.segment, {new}.system || '/' || {new}.stream || '/')"
+    return f"""CASE
+        WHEN {new}.version <> {old}.version THEN {new}.version > {old}.version
+        WHEN {same_stream} OR {new}.pulled_at = {old}.pulled_at THEN {new}.sequence {operator} {old}.sequence
+        ELSE coalesce({new}.pulled_at {operator} {old}.pulled_at, {new}.sequence {operator} {old}.sequence, true) END"""
+
+
+def again_sql(entity: Entity, one: Entity) -> str:
+    """Source rows that wait, in the shape of mapped rows. Their `_row` is negative, so that it meets no other."""
+    names = c.listed((name for name, _ in c.mapped_columns(one)), "s")
+    text = f"s.system, s.source_id, s.mapping, s.segment AS _segment, s.line AS _line, {names}"
+    if one.parent:
+        return f"""
+            CREATE OR REPLACE TEMP TABLE {again(one)} AS
+            SELECT -s.rowid - 1 AS _row, h._row AS _parent_row, s.parent_source_id, {text}
+            FROM {source(one)} s JOIN {again(entity)} h ON h.source_key = s.parent_key"""
+    return f"""
+        CREATE OR REPLACE TEMP TABLE {again(one)} AS
+        SELECT -s.rowid - 1 AS _row, {text}, s.version, s.source_key, s.sequence, s.pulled_at, s.row_hash, s.children_hash,
+               s.rowid AS old_row, s.hub_id AS old_hub, s.waiting AS old_waiting
+        FROM {source(one)} s ANTI JOIN (SELECT * FROM _incoming WHERE state IN ('new', 'changed')) i
+          ON i.source_key = s.source_key AND i.system = s.system AND i.source_id = s.source_id
+        WHERE s.waiting IS NOT NULL"""
+
+
+_DECIDED = (
+    "_row, system, source_id, source_key, mapping, sequence, pulled_at, version, row_hash, children_hash, old_row, old_hub,"
+    " old_waiting"
+)
+
+
+def decided_sql(entity: Entity, *, again_too: bool) -> str:
+    """The rows that have to be written; `state` again for those that waited."""
+    more = f"UNION ALL SELECT {_DECIDED}, NULL, 'again' FROM {again(entity)}" if again_too else ""
+    return f"""
+        CREATE OR REPLACE TEMP TABLE _decided AS
+        SELECT {_DECIDED}, _hub, state FROM _incoming WHERE state IN ('new', 'changed') {more}"""
+
+
+def rows_sql(entity: Entity, *, from_run: bool, again_too: bool) -> str:
+    """The wide rows behind _decided, as a FROM item."""
+    names = [name for name, _ in c.mapped_columns(entity)]
+    head = ["_row", *(["_parent_row", "parent_source_id"] if entity.parent else []), "system", "source_id"]
+    listed = c.listed([*head, "mapping", "_segment", "_line", *names])
+    if not again_too:
+        return mapped(entity)
+    if not from_run:
+        return again(entity)
+    return f"(SELECT {listed} FROM {mapped(entity)} UNION ALL SELECT {listed} FROM {again(entity)})"
+
+
+def seen_again_sql(entity: Entity) -> str:
+    """Unchanged rows: only where they stand in the order of versions is noted, in three narrow columns."""
+    return f"""
+        UPDATE {source(entity)} AS s SET sequence = i.sequence, pulled_at = i.pulled_at, version = i.version
+        FROM _incoming i WHERE i.state = 'seen' AND s.rowid = i.old_row"""

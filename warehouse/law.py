@@ -1,0 +1,93 @@
+"""What became of every record of a run, written to ops.counts; and the count law, asserted on what was written.
+
+    read   = duplicates + staged              (staged includes what could not be read)
+    staged = rejected + excluded + mapped     (for each mapping; it may split a record into several)
+    mapped = passed + waiting + quarantined + held + superseded
+
+Children are counted under their header. `ops.count_law` shows each equation of each run.
+"""
+
+from __future__ import annotations
+
+from hub.entity import Entity
+from hub.errors import StreamError
+from warehouse.duck import literal
+from warehouse.work import RUN, Work, mapped, source
+
+
+def begin(work: Work, system: str) -> None:
+    """What staging, mapping and superseding counted."""
+    work.do("counts", f"DELETE FROM ops.counts WHERE run_id = {work.run}")
+    work.do(
+        "counts",
+        f"""INSERT INTO ops.counts
+            SELECT {work.run}, {literal(system)}, stream, mapping, entity, state, sum(n)::BIGINT FROM {RUN}.run.counts
+            GROUP BY ALL ORDER BY ALL""",
+    )
+
+
+def count_held(work: Work, system: str, entity: Entity) -> None:
+    """An entity whose gate is closed: all that is not quarantined is held."""
+    state = "CASE WHEN q._row IS NULL THEN 'held' ELSE 'quarantined' END"
+    work.do(
+        f"counts {entity.name}", _counted_sql(work, system, entity, f"SELECT mapping, stream, {state} AS state", "LEFT")
+    )
+
+
+def count_taken(work: Work, system: str, entity: Entity) -> None:
+    """An entity whose gate is open, after its rows were written."""
+    marked = "SELECT mapping, stream, 'quarantined' AS state"
+    work.do(f"counts {entity.name}", _counted_sql(work, system, entity, marked, "SEMI"))
+    work.do(
+        f"counts {entity.name}",
+        f"""INSERT INTO ops.counts
+            SELECT {work.run}, {literal(system)}, stream, mapping, {literal(entity.name)},
+                   CASE WHEN state = 'stale' THEN 'superseded'
+                        WHEN source_key IN (SELECT source_key FROM {source(entity)} WHERE waiting IS NOT NULL) THEN 'waiting'
+                        ELSE 'passed' END AS became, count(*)
+            FROM _incoming GROUP BY ALL ORDER BY ALL""",
+    )
+
+
+def _counted_sql(work: Work, system: str, entity: Entity, select: str, join: str) -> str:
+    """Count the mapped rows with (LEFT) or among (SEMI) those that the gate marked."""
+    return f"""
+        INSERT INTO ops.counts
+        WITH marked AS (
+            SELECT DISTINCT _row FROM {RUN}.gate.findings WHERE entity = {literal(entity.name)} AND severity <> 'warn'
+        ), counted AS (
+            {select} FROM {mapped(entity)} m LEFT JOIN {RUN}.run.segments g ON g.segment = m._segment
+            {join} JOIN marked q ON q._row = m._row
+        )
+        SELECT {work.run}, {literal(system)}, stream, mapping, {literal(entity.name)}, state, count(*)
+        FROM counted GROUP BY ALL ORDER BY ALL"""
+
+
+def enforce(work: Work) -> None:
+    """Raises StreamError W301 unless every equation holds: the transaction is then rolled back."""
+    broken = work.rows(
+        "count law",
+        f"""SELECT coalesce(mapping, stream), law, left_side, right_side FROM ops.count_law
+            WHERE run_id = {work.run} AND holds IS NOT TRUE ORDER BY ALL""",
+    )
+    if broken:
+        said = "; ".join(f"{name}: {law}, but {left} and {right}" for name, law, left, right in broken)
+        raise StreamError(
+            "W301",
+            f"records of this run are unaccounted for: {said}",
+            place=work.run_id,
+            fix="nothing was merged; this is a defect of a mapping or of crossdock, keep the run file for the report",
+        )
+
+
+def totals(work: Work) -> dict[str, dict[str, int]]:
+    """What was written: entity (or stream, for what has none) → state → records."""
+    found: dict[str, dict[str, int]] = {}
+    rows = work.rows(
+        "totals",
+        f"""SELECT coalesce(entity, stream), state, sum(n)::BIGINT FROM ops.counts WHERE run_id = {work.run}
+            GROUP BY ALL HAVING sum(n) > 0 ORDER BY ALL""",
+    )
+    for name, state, n in rows:
+        found.setdefault(name, {})[state] = n
+    return found

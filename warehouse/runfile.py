@@ -1,0 +1,219 @@
+"""The run file: what one run of one system staged, mapped and marked, before the warehouse hears of it.
+
+    stage.<stream>    the staged records, typed by what the mappings read (`stage.py`)
+    mapped.<entity>   canonical rows as the mappings made them
+    run.segments, run.rejects, run.counts
+    gate.findings, gate.verdicts, gate.results, gate.state
+
+A step can be repeated: `reset` empties what it and the later ones wrote.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Literal, Protocol
+from urllib.parse import unquote, urlsplit
+
+from hub.entity import Entity, Model
+from hub.errors import ConfigurationError
+from warehouse import columns as c
+from warehouse.duck import Connection, connect, literal, quote, run
+
+Step = Literal["stage", "map", "gate"]
+
+# The file lives for a day: compressing it costs half as much again as reading the records.
+_SETTINGS = ("SET force_compression = 'uncompressed'",)
+
+_TABLES: dict[str, str] = {
+    "run.segments": "system VARCHAR, stream VARCHAR, segment VARCHAR, seq BIGINT, records BIGINT, pulled_at TIMESTAMPTZ,"
+    " file VARCHAR, first_row BIGINT, base BIGINT",
+    "run.rejects": "stream VARCHAR, mapping VARCHAR, entity VARCHAR, source_id VARCHAR, segment VARCHAR, line BIGINT,"
+    " code VARCHAR, field VARCHAR, rule VARCHAR, message VARCHAR, raw VARCHAR",
+    "run.counts": "stream VARCHAR, mapping VARCHAR, entity VARCHAR, state VARCHAR, n BIGINT",
+    "gate.findings": "entity VARCHAR, _row BIGINT, source_id VARCHAR, rule VARCHAR, code VARCHAR, severity VARCHAR,"
+    " field VARCHAR, message VARCHAR, raw VARCHAR",
+    "gate.verdicts": "entity VARCHAR, rule VARCHAR, code VARCHAR, severity VARCHAR, checked BIGINT, failed BIGINT,"
+    " threshold DOUBLE, closed BOOLEAN, why VARCHAR",
+    "gate.results": "suite VARCHAR, success BOOLEAN, json VARCHAR",
+    "gate.state": "entity VARCHAR, closed BOOLEAN, why VARCHAR",
+}
+
+
+class Statement(Protocol):
+    """One SQL statement with the name that errors quote."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def sql(self) -> str: ...
+
+
+def create(path: Path, lake: str, model: Model) -> Connection:
+    """Make (or open again) the run file with its tables. The lake and the file's folder can be read, nothing else."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    con = connect(path, allowed=_folders(path, lake), settings=_SETTINGS)
+    try:
+        c.check_model(model)
+        for schema in ("stage", "raw", "mapped", "run", "gate"):
+            run(con, f"CREATE SCHEMA IF NOT EXISTS {schema}")
+        for name, columns in _TABLES.items():
+            run(con, f"CREATE TABLE IF NOT EXISTS {name} ({columns})")
+        for entity in model.values():
+            run(con, mapped_table_sql(entity), name=f"mapped.{entity.name}")
+    except BaseException:
+        con.close()
+        raise
+    return con
+
+
+def open(path: Path, read_only: bool = False, lake: str = "") -> Connection:
+    """Open a run file that `create` made. Raises ConfigurationError W140 when there is none."""
+    if not path.is_file():
+        raise ConfigurationError("W140", f"there is no run file {path.name}", fix="run the step stage first")
+    return connect(path, read_only=read_only, allowed=_folders(path, lake), settings=() if read_only else _SETTINGS)
+
+
+def local_folder(lake: str) -> Path | None:
+    """The lake as a folder of this machine; None where it is an object store."""
+    if "://" not in lake:
+        return Path(lake).resolve()
+    parts = urlsplit(lake)
+    return Path(unquote(parts.path)).resolve() if parts.scheme == "file" else None
+
+
+def cache_folder(path: Path) -> Path:
+    """Where a run keeps copies of segments, whole or without their odd records."""
+    return path.with_suffix(".segments")
+
+
+def _folders(path: Path, lake: str) -> list[Path]:
+    local = local_folder(lake) if lake else None
+    return [folder for folder in (local, cache_folder(path)) if folder]
+
+
+def mapped_table_sql(entity: Entity) -> str:
+    """The DDL of mapped.<entity>.
+
+    `_row` is unique in the table and follows `_seq`; children carry their header's as `_parent_row`. `_hub` is the
+    hub's own id where the record quotes it. `row_hash` is for readers; merge computes its own.
+    """
+    head = [("_row", "BIGINT")]
+    text = ["system", "source_id", "mapping", "_segment"]
+    if entity.parent:
+        head.append(("_parent_row", "BIGINT"))
+        text.insert(2, "parent_source_id")
+    columns = [
+        *head,
+        *((name, "VARCHAR") for name in text),
+        ("_line", "BIGINT"),
+        ("_seq", "BIGINT"),
+        ("version", "VARCHAR"),
+        *([] if entity.parent else [("_hub", "VARCHAR")]),
+        *c.mapped_columns(entity),
+        ("row_hash", "UBIGINT"),
+    ]
+    listed = ", ".join(f"{quote(name)} {kind}" for name, kind in columns)
+    return f"CREATE TABLE IF NOT EXISTS mapped.{quote(entity.name)} ({listed})"
+
+
+def reset(con: Connection, model: Model, step: Step) -> None:
+    """Empty what `step` and the steps after it write, so that it can be run again."""
+    for name in ("findings", "verdicts", "results", "state"):
+        run(con, f"DELETE FROM gate.{name}")
+    if step == "gate":
+        return
+    for entity in model.values():
+        run(con, f"DELETE FROM mapped.{quote(entity.name)}")
+    of_mappings = " WHERE mapping IS NOT NULL" if step == "map" else ""
+    for name in ("rejects", "counts"):
+        run(con, f"DELETE FROM run.{name}{of_mappings}")
+    if step == "stage":
+        run(con, "DELETE FROM run.segments")
+
+
+def execute(con: Connection, statements: Iterable[Statement]) -> None:
+    """Execute the statements of one mapping, all or none. Raises StatementError that names the one that failed."""
+    run(con, "BEGIN")
+    try:
+        for statement in statements:
+            run(con, statement.sql, name=statement.name)
+        run(con, "COMMIT")
+    except BaseException:
+        con.execute("ROLLBACK")
+        raise
+
+
+def supersede(con: Connection, model: Model) -> dict[str, int]:
+    """Keep the newest version of each (system, source_id), with its children; how many rows of each entity went.
+
+    The order is (version, a text that sorts as versions do, where it is given; _seq). What went is counted as `superseded` under its mapping.
+    """
+    gone: dict[str, int] = {}
+    for entity in model.values():
+        if entity.parent or not _several(con, entity):
+            continue
+        run(con, "BEGIN")
+        try:
+            gone[entity.name] = _supersede(con, model, entity)
+            run(con, "COMMIT")
+        except BaseException:
+            con.execute("ROLLBACK")
+            raise
+    return gone
+
+
+def _several(con: Connection, entity: Entity) -> bool:
+    sql = f"SELECT 1 FROM mapped.{quote(entity.name)} GROUP BY system, source_id HAVING count(*) > 1 LIMIT 1"
+    return run(con, sql, name=f"supersede {entity.name}").fetchone() is not None
+
+
+def _supersede(con: Connection, model: Model, entity: Entity) -> int:
+    run(con, f"CREATE OR REPLACE TEMP TABLE superseded AS {superseded_sql(entity)}", name=f"supersede {entity.name}")
+    run(con, superseded_counts_sql(entity), name=f"supersede {entity.name}")
+    for child in c.family(model, entity)[1:]:
+        table = f"mapped.{quote(child.name)}"
+        run(con, f"DELETE FROM {table} WHERE _parent_row IN (SELECT _row FROM superseded)", name=f"supersede {table}")
+    table = f"mapped.{quote(entity.name)}"
+    row = run(con, f"DELETE FROM {table} WHERE _row IN (SELECT _row FROM superseded)", name=table).fetchone()
+    return int(row[0]) if row else 0
+
+
+def superseded_sql(entity: Entity) -> str:
+    """The rows of which the batch holds a newer version."""
+    return f"""
+        SELECT _row, mapping, _segment FROM mapped.{quote(entity.name)}
+        QUALIFY row_number() OVER (
+            PARTITION BY system, source_id
+            ORDER BY version DESC NULLS LAST, _seq DESC, _row DESC
+        ) > 1"""
+
+
+def superseded_counts_sql(entity: Entity) -> str:
+    return f"""
+        INSERT INTO run.counts BY NAME
+        SELECT g.stream, s.mapping, {literal(entity.name)} AS entity, 'superseded' AS state, count(*) AS n
+        FROM superseded s LEFT JOIN run.segments g ON g.segment = s._segment
+        GROUP BY ALL"""
+
+
+def totals(con: Connection, states: Sequence[str]) -> dict[str, int]:
+    """How many records are in each of the states, over all streams and mappings."""
+    rows = run(con, "SELECT state, sum(n)::BIGINT FROM run.counts GROUP BY state", name="totals").fetchall()
+    found: dict[str, int] = dict(rows)
+    return {state: found.get(state, 0) for state in states}
+
+
+def rejected_examples(con: Connection, limit: int = 10) -> list[str]:
+    """The most frequent reasons for which records were rejected, in words without values: a log may show them."""
+    rows = run(
+        con,
+        """SELECT coalesce(mapping, stream), code, field, message, count(*) AS n, arg_min(segment || ':' || line, line)
+           FROM run.rejects GROUP BY ALL ORDER BY n DESC, ALL LIMIT $1""",
+        [limit],
+        name="rejects",
+    ).fetchall()
+    return [
+        f"{code} {where}{f'.{field}' if field else ''}: {message} ({n:,} records, first at {place})"
+        for where, code, field, message, n, place in rows
+    ]

@@ -1,0 +1,432 @@
+"""stage: segments of the lake into the run file, one row a record version, typed by what the mappings read.
+
+Every column is declared and nothing is sniffed. All segments are read in one pass, in parallel; where that fails, each is
+read alone, and one that fails alone is read without its odd records (`odd.py`), which go to run.rejects.
+
+What is counted for a stream: read = duplicates + staged, and `staged` includes the records that could not be read, which
+are counted once more as `rejected` without a mapping. So for each mapping: staged - rejected of the stream = rejected +
+excluded + mapped of the mapping.
+
+A row's place is not stored: the raw table only grows, so its rowid says which line of which file it was.
+"""
+
+from __future__ import annotations
+
+import shutil
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import duckdb
+import zstandard
+
+from hub.connector import Stream
+from hub.errors import ConfigurationError, Place
+from hub.failpoints import failpoint
+from hub.findings import Finding
+from hub.segments import Segment, read_lines
+from warehouse import odd
+from warehouse.duck import Connection, StatementError, literal, one, quote, run, without_values
+from warehouse.runfile import cache_folder, local_folder
+
+
+@dataclass(slots=True)
+class StageReport:
+    """One stream, staged. `findings` name damaged segments, which are left for the next run, and say what was odd."""
+
+    system: str
+    stream: str
+    read: int = 0
+    duplicates: int = 0
+    staged: int = 0
+    rejected: int = 0
+    segments: int = 0
+    findings: list[Finding] = field(default_factory=list)
+    seconds: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class _Source:
+    """What is read: the declared columns and where the files are."""
+
+    stream: Stream
+    columns: Mapping[str, str]
+    table: str
+    cache: Path
+    lake: str
+
+
+def stage(
+    con: Connection, lake: str, system: str, stream: Stream, segments: Sequence[Segment], columns: Mapping[str, str]
+) -> StageReport:
+    """Fill stage.<stream> from the segments of the stream, in their order.
+
+    `columns` maps top-level field → DuckDB type. Raises ConfigurationError D220 where the columns cannot be declared.
+    A segment that is damaged is left out, with a finding D210; the others are staged.
+    """
+    began = time.monotonic()
+    _check(columns, f"{system}.{stream.name}")
+    source = _Source(stream, columns, f"raw.{quote(stream.name)}", cache_folder(_file_of(con)), lake)
+    report = StageReport(system, stream.name)
+    try:
+        _clear(con, source)
+        local = _fetch(source, [s for s in segments if s.stream == stream.name and s.system == system], report)
+        # A statement that fails would end a transaction, and reading may fail: what was read is placed in one of its own.
+        found = _read(con, source, local, report)
+        run(con, "BEGIN")
+        try:
+            _settle(con, source, local, found, report)
+            run(con, "COMMIT")
+        except BaseException:
+            con.execute("ROLLBACK")
+            raise
+    finally:
+        shutil.rmtree(source.cache, ignore_errors=True)
+    failpoint("stage.after")
+    report.segments = len(local)
+    report.seconds = time.monotonic() - began
+    return report
+
+
+def _settle(
+    con: Connection, source: _Source, local: list[_Local], found: list[tuple[Segment, odd.Odd]], report: StageReport
+) -> None:
+    """Say of every row where it stood, take the duplicates out, count."""
+    _place(con, source, local, report)
+    _view(con, source, filtered=False)
+    _reject(con, source, found)
+    report.duplicates = _deduplicate(con, source)
+    _view(con, source, filtered=bool(found or report.duplicates))
+    _count(con, source, report, len(found))
+
+
+def _file_of(con: Connection) -> Path:
+    return Path(
+        one(con, "SELECT path FROM duckdb_databases() WHERE database_name = current_database()") or "run.duckdb"
+    )
+
+
+def _check(columns: Mapping[str, str], place: str) -> None:
+    seen: dict[str, str] = {}
+    for name, kind in columns.items():
+        other = seen.setdefault(name.lower(), name)
+        if other != name:
+            raise ConfigurationError(
+                "D220", f"the fields '{other}' and '{name}' differ only in case", place=place, fix="read one of them"
+            )
+        try:
+            duckdb.type(kind)
+        except duckdb.Error:
+            raise ConfigurationError("D220", f"'{kind}' of field '{name}' is no type", place=place) from None
+
+
+def _clear(con: Connection, source: _Source) -> None:
+    name = source.stream.name
+    run(con, f"DROP VIEW IF EXISTS stage.{quote(name)}")
+    run(con, f"DROP TABLE IF EXISTS {source.table}")
+    columns = ", ".join(f"{quote(column)} {kind}" for column, kind in source.columns.items())
+    run(con, f"CREATE TABLE {source.table} ({columns}{',' if columns else ''} _file VARCHAR)")
+    run(con, "CREATE TABLE IF NOT EXISTS raw._gone (stream VARCHAR, _seq BIGINT)")
+    for table, where in (
+        ("raw._gone", ""),
+        ("run.segments", ""),
+        ("run.rejects", " AND mapping IS NULL"),
+        ("run.counts", " AND mapping IS NULL"),
+    ):
+        run(con, f"DELETE FROM {table} WHERE stream = $1{where}", [name])
+
+
+@dataclass(slots=True)
+class _Local:
+    """A segment as a file of this machine; `read` is the file that was read for it (without its odd records)."""
+
+    segment: Segment
+    path: Path
+    read: Path
+
+
+def _fetch(source: _Source, segments: Sequence[Segment], report: StageReport) -> list[_Local]:
+    """The segments as local files: an object store's are copied, a folder's are used where they are."""
+    folder = local_folder(source.lake)
+    if folder is None:
+        source.cache.mkdir(parents=True, exist_ok=True)
+    local = []
+    for number, segment in enumerate(_in_order(segments)):
+        if folder is not None:
+            path = folder / segment.path
+        else:
+            path = source.cache / f"{number}.jsonl"
+            _copy(source.lake, segment.path, path)
+        if path.is_file():
+            local.append(_Local(segment, path, path))
+        else:
+            report.findings.append(_damaged(segment, "the file is not there"))
+    return local
+
+
+def _copy(lake: str, name: str, path: Path) -> None:
+    import fsspec
+
+    with fsspec.open(f"{lake}/{name}", "rb") as there, path.open("wb") as here:
+        shutil.copyfileobj(there, here, 1 << 20)
+
+
+def _in_order(segments: Sequence[Segment]) -> list[Segment]:
+    """By sequence; of one stream that is the order of the pulls."""
+    return sorted(segments, key=lambda s: (s.sequence, s.pulled_at, s.path))
+
+
+def _read(con: Connection, source: _Source, local: list[_Local], report: StageReport) -> list[tuple[Segment, odd.Odd]]:
+    """Fill the raw table; the odd records. Damaged segments are taken out of `local` and become findings."""
+    if not local:
+        return []
+    if _try(con, source, [item.path for item in local]) and not _suspicious(con, source):
+        return []
+    run(con, f"DELETE FROM {source.table}")
+    found: list[tuple[Segment, odd.Odd]] = []
+    for item in list(local):
+        if _try(con, source, [item.path]) and not _suspicious(con, source, item.path):
+            continue
+        run(con, f"DELETE FROM {source.table} WHERE _file = $1", [str(item.path)])
+        try:
+            found += [(item.segment, it) for it in _sift(con, source, item)]
+        except (zstandard.ZstdError, EOFError, OSError) as error:
+            local.remove(item)
+            report.findings.append(_damaged(item.segment, str(error)))
+    return found
+
+
+def _try(con: Connection, source: _Source, files: Sequence[Path]) -> bool:
+    """Append the files to the raw table, all or nothing."""
+    try:
+        _append(con, source, files)
+    except StatementError as error:
+        if error.kind not in ("InvalidInputException", "IOException"):
+            raise
+        return False
+    return True
+
+
+def _append(con: Connection, source: _Source, files: Sequence[Path], plain: bool = False) -> None:
+    sql = read_sql(source.table, source.columns, [str(file) for file in files], plain)
+    run(con, sql, name=f"stage {source.stream.name}")
+
+
+def read_sql(table: str, columns: Mapping[str, str], files: Sequence[str], plain: bool = False) -> str:
+    """Read NDJSON files (zstd, or plain) into a table by declared columns; `_file` says which file a row came from."""
+    declared = ", ".join(
+        f"{literal(name)}: {literal(kind)}" for name, kind in (columns or {"_none": "VARCHAR"}).items()
+    )
+    wanted = "".join(f"{quote(name)}, " for name in columns)
+    listed = ", ".join(literal(file) for file in files)
+    return f"""
+        INSERT INTO {table} BY NAME
+        SELECT {wanted}_file
+        FROM read_json([{listed}], format = 'newline_delimited', records = true, compression = {literal("none" if plain else "zstd")},
+                       columns = {{{declared}}}, filename = '_file')"""
+
+
+def _suspicious(con: Connection, source: _Source, file: Path | None = None) -> bool:
+    """Did something come through that DuckDB reads and JSON does not have: NaN, or a record that is null?"""
+    nothing = " AND ".join(f"{quote(name)} IS NULL" for name in source.columns) or "false"
+    where = f"({odd.no_number_sql(source.columns)} OR ({nothing}))"
+    if file is not None:
+        where += f" AND _file = {literal(str(file))}"
+    return one(con, f"SELECT 1 FROM {source.table} WHERE {where} LIMIT 1", name="suspicious") is not None
+
+
+def _sift(con: Connection, source: _Source, item: _Local) -> list[odd.Odd]:
+    """Read one segment without its odd records; these."""
+    shape = odd.shape_of(source.columns)
+    lines = [line for line in read_lines(source.lake, item.segment.path) if line.strip()]
+    found: dict[int, odd.Odd] = {}
+    doubtful: list[int] = []
+    for number, line in enumerate(lines, 1):
+        why, parsed = odd.examine(number, line, shape, source.stream.primary_key)
+        if why is not None:
+            found[number] = why
+        elif not parsed:
+            doubtful.append(number)
+    for number in _invalid(con, [(number, lines[number - 1]) for number in doubtful]):
+        found[number] = odd.not_json(number, lines[number - 1])
+    source.cache.mkdir(parents=True, exist_ok=True)
+    item.read = source.cache / f"{item.segment.sequence}.{len(lines)}.odd.jsonl"
+    for number, said in _refused(con, source, item.read, lines, set(found)):
+        found[number] = odd.refused(number, lines[number - 1], said)
+    _rewrite(item.read, lines, set(found))
+    _append(con, source, [item.read], plain=True)
+    unread = [number for number in doubtful if number not in found]
+    for number in _no_numbers(con, source, item, unread):
+        found[number] = odd.refused(number, lines[number - 1], "a number that is none")
+    return [found[number] for number in sorted(found)]
+
+
+def _invalid(con: Connection, lines: Sequence[tuple[int, bytes]]) -> Iterator[int]:
+    """Those that DuckDB's parser refuses too: it is more lenient than Python's, with a trailing comma for instance."""
+    for number, line in lines:
+        if not one(con, "SELECT json_valid($1)", [line.decode("utf-8", "replace")]):
+            yield number
+
+
+def _refused(
+    con: Connection, source: _Source, path: Path, lines: list[bytes], without: set[int]
+) -> Iterator[tuple[int, str]]:
+    """The lines that DuckDB refuses for a reason that `odd.examine` does not know, found by halving."""
+    pending = [[number for number in range(1, len(lines) + 1) if number not in without]]
+    while pending:
+        part = pending.pop()
+        _write(path, [lines[number - 1] for number in part])
+        said = _says(con, source, path) if part else None
+        if said is None:
+            continue
+        if len(part) == 1:
+            yield part[0], said
+        else:
+            pending += [part[len(part) // 2 :], part[: len(part) // 2]]
+
+
+def _says(con: Connection, source: _Source, path: Path) -> str | None:
+    """What DuckDB has to say against a file; None where it reads it."""
+    run(con, f"CREATE OR REPLACE TEMP TABLE _trial AS SELECT * FROM {source.table} LIMIT 0")
+    try:
+        run(con, read_sql("_trial", source.columns, [str(path)], plain=True), name="trial")
+    except StatementError as error:
+        return without_values(error.detail).splitlines()[0]
+    return None
+
+
+def _rewrite(path: Path, lines: list[bytes], without: set[int]) -> None:
+    """The file again with an empty object for each odd record, so that every other keeps its line."""
+    _write(path, [b"{}" if number in without else line for number, line in enumerate(lines, 1)])
+
+
+def _write(path: Path, lines: Sequence[bytes]) -> None:
+    path.write_bytes(b"".join(line + b"\n" for line in lines))
+
+
+def _no_numbers(con: Connection, source: _Source, item: _Local, doubtful: Sequence[int]) -> list[int]:
+    """Of the lines that Python could not parse, those that hold a literal NaN or Infinity."""
+    if not doubtful:
+        return []
+    first = one(con, f"SELECT min(rowid) FROM {source.table} WHERE _file = $1", [str(item.read)])
+    rows = run(
+        con,
+        f"SELECT rowid - {first} + 1 FROM {source.table}"
+        f" WHERE _file = $1 AND ({odd.no_number_sql(source.columns)}) AND list_contains($2::BIGINT[], rowid - {first} + 1)",
+        [str(item.read), list(doubtful)],
+    )
+    return [row[0] for row in rows.fetchall()]
+
+
+def _place(con: Connection, source: _Source, local: Sequence[_Local], report: StageReport) -> None:
+    """run.segments: where each segment's rows stand in the raw table, and where its lines stand in the batch."""
+    rows = run(con, f"SELECT _file, count(*), min(rowid), max(rowid) FROM {source.table} GROUP BY 1").fetchall()
+    places = {file: (count, first, last) for file, count, first, last in rows}
+    base = 1
+    for item in local:
+        count, first, last = places.get(str(item.read), (0, 0, -1))
+        assert last - first + 1 == count, "rows of a file do not stand together"
+        s = item.segment
+        run(
+            con,
+            "INSERT INTO run.segments VALUES ($1, $2, $3, $4, $5, nullif($6, '')::TIMESTAMPTZ, $7, $8, $9)",
+            [s.system, s.stream, s.path, s.sequence, count, s.pulled_at, str(item.read), first, base],
+        )
+        base += count
+        if s.records and s.records != count:
+            what = f"the segment holds {count:,} records, its header says {s.records:,}"
+            report.findings.append(Finding("D211", what, Place(s.path), "compare it with a backup", "warning"))
+
+
+def _view(con: Connection, source: _Source, *, filtered: bool) -> None:
+    sql = view_sql(source.stream.name, list(source.columns), filtered)
+    run(con, f"CREATE OR REPLACE VIEW stage.{quote(source.stream.name)} AS {sql}", name=f"stage.{source.stream.name}")
+
+
+def view_sql(stream: str, columns: Sequence[str], filtered: bool) -> str:
+    """stage.<stream>: the raw rows with their place, without duplicates and placeholders. `rowid` is the raw table's."""
+    listed = "".join(f", t.{quote(name)}" for name in columns)
+    gone = f"WHERE _seq NOT IN (SELECT _seq FROM raw._gone WHERE stream = {literal(stream)})" if filtered else ""
+    return f"""
+        SELECT * FROM (
+            SELECT t.rowid AS rowid, s.segment AS _segment, t.rowid - s.first_row + 1 AS _line, s.base + t.rowid - s.first_row AS _seq{listed}
+            FROM raw.{quote(stream)} t JOIN run.segments s ON s.file = t._file AND s.stream = {literal(stream)}
+        ) {gone}"""
+
+
+def _reject(con: Connection, source: _Source, found: Sequence[tuple[Segment, odd.Odd]]) -> None:
+    name = source.stream.name
+    bases = dict(run(con, "SELECT segment, base FROM run.segments WHERE stream = $1", [name]).fetchall())
+    for segment, it in found:
+        run(
+            con,
+            "INSERT INTO run.rejects VALUES ($1, NULL, NULL, $2, $3, $4, $5, $6, $7, $8, $9)",
+            [name, it.source_id, segment.path, it.line, it.code, it.field, it.rule, it.message, it.raw],
+        )
+        run(con, "INSERT INTO raw._gone VALUES ($1, $2)", [name, bases[segment.path] + it.line - 1])
+
+
+def _deduplicate(con: Connection, source: _Source) -> int:
+    """Mark older copies of equal records as gone; how many. Exact: what the mappings read is compared, not its hash.
+
+    The newest copy stays: of A, B, A the last A is what the system says now.
+    """
+    if not source.columns:
+        return 0
+    sql = duplicates_sql(source.stream.name, list(source.columns), _key(source))
+    if sql is None:
+        return 0
+    row = run(con, sql, name=f"duplicates of {source.stream.name}").fetchone()
+    return int(row[0]) if row else 0
+
+
+def _key(source: _Source) -> str:
+    """An expression that is equal for equal records and mostly different for others: the primary key if it is read."""
+    path = source.stream.primary_key.split(".")
+    shape: odd.Shape | None = odd.shape_of(source.columns)
+    for part in path:
+        shape = (shape.fields or {}).get(part) if shape else None
+    if shape == odd.Shape():
+        return ".".join(quote(part) for part in path)
+    return f"hash({', '.join(quote(name) for name in source.columns)})"
+
+
+def duplicates_sql(stream: str, columns: Sequence[str], key: str) -> str:
+    """Insert into raw._gone the `_seq` of every row of which an equal one comes later."""
+    listed = ", ".join(quote(name) for name in columns)
+    table = f"stage.{quote(stream)}"
+    left = f"SELECT _seq FROM raw._gone WHERE stream = {literal(stream)}"
+    return f"""
+        INSERT INTO raw._gone
+        WITH doubtful AS (
+            SELECT {key} AS k FROM raw.{quote(stream)} GROUP BY 1 HAVING count(*) > 1
+        ), copies AS (
+            SELECT _seq, hash({listed}) AS h, struct_pack({", ".join(f"{quote(n)} := {quote(n)}" for n in columns)}) AS r
+            FROM {table}
+            WHERE {key} IN (SELECT k FROM doubtful WHERE k IS NOT NULL) AND _seq NOT IN ({left})
+        )
+        SELECT DISTINCT {literal(stream)}, older._seq
+        FROM copies older JOIN copies newer ON newer.h = older.h AND newer._seq > older._seq
+        WHERE newer.r IS NOT DISTINCT FROM older.r"""
+
+
+def _count(con: Connection, source: _Source, report: StageReport, rejected: int) -> None:
+    report.read = one(con, f"SELECT count(*) FROM {source.table}")
+    report.staged = report.read - report.duplicates
+    report.rejected = rejected
+    for state in ("read", "duplicates", "staged", "rejected"):
+        run(
+            con,
+            "INSERT INTO run.counts VALUES ($1, NULL, NULL, $2, $3)",
+            [source.stream.name, state, getattr(report, state)],
+        )
+
+
+def _damaged(segment: Segment, why: str) -> Finding:
+    return Finding(
+        "D210",
+        f"the segment cannot be read: {without_values(why)}",
+        Place(segment.path),
+        "restore the file from a backup of the lake; it is taken up by the next run",
+    )

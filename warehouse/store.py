@@ -1,0 +1,124 @@
+"""Writes the source layer: each system's view, by DELETE and INSERT of what changed.
+
+In-place updates of wide rows cost many times more in a column store. A row's children are replaced with it; they keep
+their hub ids. When a complete row is replaced by a version that waits, the complete one moves to `previous`, which speaks
+for the system until the new one is complete.
+"""
+
+from __future__ import annotations
+
+from hub.entity import Entity
+from warehouse import columns as c
+from warehouse.duck import literal, quote
+from warehouse.hubs import allocate
+from warehouse.refs import joins_sql, resolved_sql
+from warehouse.work import Work, previous, source
+
+
+def write(work: Work, entity: Entity, rows: dict[str, str]) -> None:
+    """Write the rows of _final and their children, and note whose canonical row is to be computed again."""
+    if not work.number("rows to write", "SELECT count(*) FROM _final"):
+        return
+    replaced = work.number("replaced", "SELECT count(old_row) FROM _final")
+    if replaced:
+        _keep_previous(work, entity)
+    for child in work.children(entity):
+        _write_children(work, entity, child, rows[child.name], replaced=bool(replaced))
+    if replaced:
+        gone = "SELECT old_row FROM _final WHERE old_row IS NOT NULL"
+        work.do(f"replace {entity.name}", f"DELETE FROM {source(entity)} WHERE rowid IN ({gone})")
+    work.do(f"source.{entity.name}", insert_sql(work, entity, rows[entity.name]))
+    work.do("touched", touched_sql(entity))
+
+
+def touched_sql(entity: Entity) -> str:
+    return f"""
+        INSERT INTO _touched SELECT {literal(entity.name)}, hub_id, bool_and(fresh) FROM _final
+        WHERE hub_id IS NOT NULL AND waiting IS NULL GROUP BY hub_id"""
+
+
+def insert_sql(work: Work, entity: Entity, rows: str) -> str:
+    names = c.listed(name for name, _ in c.mapped_columns(entity))
+    refs = "".join(f"{quote(column.name)}, " for column in entity.refs)
+    matches = "".join(f"{c.match_sql(entity, key, 'x')} AS match_{n}, " for n, key in enumerate(entity.match, 1))
+    return f"""
+        INSERT INTO {source(entity)} BY NAME
+        WITH x AS (
+            SELECT {resolved_sql(entity.refs)} {c.listed((n for n, _ in c.mapped_columns(entity)), "m")},
+                   m._segment AS segment, m._line AS line, f.source_key, f.hub_id, f.system, f.source_id, f.mapping,
+                   f.sequence, f.pulled_at, f.version, f.row_hash, f.children_hash, f.waiting
+            FROM {rows} m JOIN _final f ON f._row = m._row
+            {joins_sql(entity.refs)}
+        )
+        SELECT source_key, hub_id, system, source_id, {matches}{names}, {refs}mapping, segment, line, sequence, pulled_at,
+               version, row_hash, children_hash, {work.run} AS run_id, {work.at} AS seen_at, waiting
+        FROM x"""
+
+
+def _write_children(work: Work, entity: Entity, child: Entity, rows: str, *, replaced: bool) -> None:
+    kept = ""
+    if replaced:
+        work.do(f"old {child.name}", old_children_sql(child))
+        kept = "LEFT JOIN _old o ON o.parent_key = f.source_key AND o.source_id = m.source_id"
+    work.do(f"ids of {child.name}", child_ids_sql(rows, kept))
+    new = work.number(f"new {child.name}", "SELECT count(*) FROM _ids WHERE hub_id IS NULL AND parent IS NOT NULL")
+    if new:
+        last = allocate(work, child.name, new)
+        work.do(f"new ids of {child.name}", new_child_ids_sql(last))
+    if replaced:
+        work.do(f"replace {child.name}", f"DELETE FROM {source(child)} WHERE rowid IN (SELECT row FROM _old)")
+    work.do(f"source.{child.name}", insert_children_sql(work, child, rows))
+
+
+def old_children_sql(child: Entity) -> str:
+    return f"""
+        CREATE OR REPLACE TEMP TABLE _old AS
+        SELECT s.rowid AS row, s.parent_key, s.source_id, s.hub_id FROM {source(child)} s
+        SEMI JOIN (SELECT source_key FROM _final WHERE old_row IS NOT NULL) f ON f.source_key = s.parent_key"""
+
+
+def child_ids_sql(rows: str, kept: str) -> str:
+    """_ids: the children's rows with the hub id they had; `parent` is NULL while the header has no hub id."""
+    return f"""
+        CREATE OR REPLACE TEMP TABLE _ids AS
+        SELECT m._row, f.hub_id AS parent, m.source_id, {"o.hub_id" if kept else "NULL::BIGINT AS hub_id"}
+        FROM {rows} m JOIN _final f ON f._row = m._parent_row {kept}"""
+
+
+def new_child_ids_sql(last: int) -> str:
+    return f"""
+        CREATE OR REPLACE TEMP TABLE _ids AS
+        SELECT _row, CASE WHEN hub_id IS NULL AND parent IS NOT NULL THEN {last} + row_number() OVER (
+                         PARTITION BY hub_id IS NULL AND parent IS NOT NULL ORDER BY parent, source_id)
+                     ELSE hub_id END AS hub_id
+        FROM _ids"""
+
+
+def insert_children_sql(work: Work, child: Entity, rows: str) -> str:
+    names = c.listed((name for name, _ in c.mapped_columns(child)), "m")
+    key = c.hash_sql(("system", "source_id"), "m")
+    return f"""
+        INSERT INTO {source(child)} BY NAME
+        SELECT {resolved_sql(child.refs)} {key} AS source_key, i.hub_id, f.source_key AS parent_key, f.hub_id AS parent_hub_id,
+               m.system, m.source_id, m.parent_source_id, {names}, m.mapping, m._segment AS segment, m._line AS line,
+               {c.mapped_hash_sql(child, "m")} AS row_hash, {work.run} AS run_id, {work.at} AS seen_at, f.waiting
+        FROM {rows} m JOIN _final f ON f._row = m._parent_row JOIN _ids i ON i._row = m._row
+        {joins_sql(child.refs)}"""
+
+
+def _keep_previous(work: Work, entity: Entity) -> None:
+    """Complete rows whose new version waits move to `previous`; what is complete again leaves it."""
+    moved = "waiting IS NOT NULL AND old_row IS NOT NULL AND old_waiting IS NULL"
+    settled = "waiting IS NULL AND old_waiting IS NOT NULL"
+    for one in work.family(entity):
+        key = "parent_key" if one.parent else "source_key"
+        work.do(
+            f"previous {one.name}",
+            f"INSERT INTO {previous(one)} SELECT * FROM {source(one)}"
+            f" WHERE {key} IN (SELECT source_key FROM _final WHERE {moved})",
+        )
+        if work.number("settled", f"SELECT count(*) FROM _final WHERE {settled}"):
+            work.do(
+                f"settled {one.name}",
+                f"DELETE FROM {previous(one)} WHERE {key} IN (SELECT source_key FROM _final WHERE {settled})",
+            )

@@ -1,0 +1,141 @@
+"""canonical.<entity>: one row a hub_id, won field by field from what the systems say; and its history.
+
+Who wins is declared in crossdock.yaml, for an entity and for single fields: `{sales_order: {default: (cart, erp),
+fulfilment_status: (erp, cart)}}`. Systems that are not named come last, in the order of their names; among rows of one system
+an account comes before a guest, then the order of source_id decides. A missing value never wins over a value. Money is
+taken only from rows in the winning currency. Children come as a set from the first system that has any.
+
+Only hub ids in _touched are computed, and only what differs by hash is written: the old version moves to history.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from hub.entity import Entity
+from warehouse import columns as c
+from warehouse.duck import literal, quote
+from warehouse.history import replace
+from warehouse.work import Survivorship, Work, canonical, previous, source
+
+
+def settle(work: Work, entity: Entity) -> None:
+    """Bring the canonical rows of the touched hubs, and their children, up to date."""
+    name = literal(entity.name)
+    fresh, others = work.rows(
+        "touched",
+        f"""SELECT count(*) FILTER (fresh), count(*) FILTER (NOT fresh)
+            FROM (SELECT hub_id, bool_and(fresh) AS fresh FROM _touched WHERE entity = {name} GROUP BY hub_id)""",
+    )[0]
+    for table, wanted in (("_new", "fresh"), ("_others", "NOT fresh")):
+        work.do(
+            table,
+            f"""CREATE OR REPLACE TEMP TABLE {table} AS SELECT hub_id FROM _touched WHERE entity = {name}
+                GROUP BY hub_id HAVING bool_and(fresh) = ({wanted == "fresh"})""",
+        )
+    for one in work.family(entity) if fresh else ():
+        work.do(f"canonical.{one.name}", copied_sql(work, one))
+    if others:
+        work.do(f"won {entity.name}", won_sql(work, entity))
+        replace(work, entity, "_won", "hub_id")
+        for child in work.children(entity):
+            work.do(f"won {child.name}", won_children_sql(work, entity, child))
+            replace(work, child, "_won", "parent")
+
+
+def copied_sql(work: Work, entity: Entity) -> str:
+    """New hubs with one source: what the source says is what holds."""
+    names = [name for name, _ in c.canonical_columns(entity)]
+    hub = "parent_hub_id" if entity.parent else "hub_id"
+    parent = "s.parent_hub_id AS parent, " if entity.parent else ""
+    return f"""
+        INSERT INTO {canonical(entity)} BY NAME
+        WITH x AS (
+            SELECT s.hub_id, {parent}{c.listed(names, "s")} FROM {source(entity)} s SEMI JOIN _new n ON n.hub_id = s.{hub}
+        )
+        SELECT *, {work.at} AS valid_from, {c.canonical_hash_sql(entity)} AS row_hash, {work.run} AS run_id FROM x"""
+
+
+def priorities(survivorship: Survivorship, entity: Entity) -> dict[str, tuple[str, ...]]:
+    """Column → the systems in the order in which they are asked."""
+    declared = survivorship.get(entity.name, {})
+    default = tuple(declared.get("default", ()))
+    return {column.name: tuple(declared.get(column.name, default)) for column in entity}
+
+
+def rank_sql(order: Sequence[str], prefix: str = "", guest: bool = False, source_id: str = "source_id") -> str:
+    """An ORDER BY list: declared systems first, then by name, accounts before guests, then source_id."""
+    dot = f"{prefix}." if prefix else ""
+    cases = " ".join(f"WHEN {literal(system)} THEN {place}" for place, system in enumerate(order))
+    first = f"CASE {dot}system {cases} ELSE {len(order)} END, " if cases else ""
+    guests = f"coalesce({dot}guest, false), " if guest else ""
+    return f"{first}{dot}system, {guests}{dot}{source_id}"
+
+
+def won_sql(work: Work, entity: Entity) -> str:
+    """_won: the touched rows as they should be."""
+    by_column = priorities(work.survivorship, entity)
+    orders = {order: f"_p{number}" for number, order in enumerate(dict.fromkeys(by_column.values()))}
+    names = [column.name for column in entity]
+    wide = f"hub_id, system, source_id, {c.listed(names)}"
+    guest = "guest" in entity and entity["guest"].kind == "boolean"
+    ranks = "".join(
+        f", row_number() OVER (PARTITION BY hub_id ORDER BY {rank_sql(order, guest=guest)}) AS {rank}"
+        for order, rank in orders.items()
+    )
+    currencies = _currencies(entity)
+    leading = "".join(
+        f", arg_min({quote(name)}, {orders[by_column[name]]}) OVER (PARTITION BY hub_id) AS {quote('_won_' + name)}"
+        for name in currencies
+    )
+    fields = ", ".join(_winner(entity, name, orders[by_column[name]], currencies) for name in names)
+    touched = "hub_id IN (SELECT hub_id FROM _others)"
+    return f"""
+        CREATE OR REPLACE TEMP TABLE _won AS
+        WITH said AS (
+            SELECT {wide} FROM {source(entity)} WHERE {touched} AND waiting IS NULL
+            UNION ALL SELECT {wide} FROM {previous(entity)} WHERE {touched}
+        ), ranked AS (
+            SELECT *{ranks} FROM said
+        ), led AS (
+            SELECT *{leading} FROM ranked
+        ), won AS (
+            SELECT hub_id, {fields} FROM led GROUP BY hub_id
+        )
+        SELECT *, {c.canonical_hash_sql(entity)} AS row_hash FROM won"""
+
+
+def _currencies(entity: Entity) -> list[str]:
+    """The entity's own columns that hold the currency of another."""
+    return list(dict.fromkeys(column.currency for column in entity if column.currency and column.currency in entity))
+
+
+def _winner(entity: Entity, name: str, rank: str, currencies: Iterable[str]) -> str:
+    """arg_min passes over NULL values: a missing one never wins."""
+    currency = entity[name].currency
+    same = ""
+    if currency is not None and currency in currencies:
+        same = f" FILTER ({quote(currency)} IS NOT DISTINCT FROM {quote('_won_' + currency)})"
+    return f"arg_min({quote(name)}, {rank}){same} AS {quote(name)}"
+
+
+def won_children_sql(work: Work, entity: Entity, child: Entity) -> str:
+    """_won: the children of the touched headers, from the first system that has any."""
+    declared = work.survivorship.get(child.name) or work.survivorship.get(entity.name, {})
+    names = [name for name, _ in c.canonical_columns(child)]
+    wide = f"hub_id, parent_hub_id AS parent, system, parent_source_id, {c.listed(names)}"
+    touched = "parent_hub_id IN (SELECT hub_id FROM _others)"
+    rank = rank_sql(tuple(declared.get("default", ())), source_id="parent_source_id")
+    return f"""
+        CREATE OR REPLACE TEMP TABLE _won AS
+        WITH said AS (
+            SELECT {wide} FROM {source(child)} WHERE {touched} AND waiting IS NULL
+            UNION ALL SELECT {wide} FROM {previous(child)} WHERE {touched}
+        ), winner AS (
+            SELECT parent, system, parent_source_id FROM (SELECT DISTINCT parent, system, parent_source_id FROM said)
+            QUALIFY row_number() OVER (PARTITION BY parent ORDER BY {rank}) = 1
+        ), won AS (
+            SELECT s.hub_id, s.parent, {c.listed(names, "s")} FROM said s
+            SEMI JOIN winner w ON w.parent = s.parent AND w.system = s.system AND w.parent_source_id = s.parent_source_id
+        )
+        SELECT *, {c.canonical_hash_sql(child)} AS row_hash FROM won"""

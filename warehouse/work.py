@@ -1,0 +1,89 @@
+"""What the parts of a merge share: the connection, the run, and the names of the tables they hand to each other.
+
+Temporary tables of one merge, in the order in which they come to be:
+
+    _touched(entity, hub_id, fresh)   hub ids whose canonical row has to be computed again; fresh: a new one with one source
+    _moved(entity, hub_id, into_hub_id)      hub ids that turned out to be another one's
+    _incoming                         rows of one entity in the run file, and what the warehouse knows of their keys
+    _again, _again_<child>            source rows that wait for a reference, fed in once more
+    _decided                          rows that have to be written
+    _refs                             their references, resolved or not
+    _final                            the same rows with their hub_id, or what they wait for
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+from hub.entity import Entity, Model, children
+from warehouse.duck import Connection, literal, quote, run
+
+RUN = "run_file"
+Survivorship = Mapping[str, Mapping[str, Sequence[str]]]
+
+
+@dataclass(slots=True)
+class Work:
+    """One merge transaction. `started` is the instant that everything written in it carries."""
+
+    con: Connection
+    model: Model
+    run_id: str
+    started: datetime
+    survivorship: Survivorship = field(default_factory=dict)
+
+    def do(self, name: str, sql: str, parameters: Any = None) -> int:
+        """Execute a statement; how many rows it changed, where it says so."""
+        cursor = run(self.con, sql, parameters, name=name)
+        row = cursor.fetchone() if cursor.description else None
+        return row[0] if row and isinstance(row[0], int) else 0
+
+    def rows(self, name: str, sql: str, parameters: Any = None) -> list[tuple[Any, ...]]:
+        return run(self.con, sql, parameters, name=name).fetchall()
+
+    def number(self, name: str, sql: str, parameters: Any = None) -> int:
+        rows = self.rows(name, sql, parameters)
+        return int(rows[0][0] or 0) if rows else 0
+
+    @property
+    def at(self) -> str:
+        """The run's instant as SQL."""
+        return f"TIMESTAMP WITH TIME ZONE {literal(self.started.astimezone(UTC).isoformat())}"
+
+    @property
+    def run(self) -> str:
+        """The run's id as SQL."""
+        return literal(self.run_id)
+
+    def children(self, entity: Entity) -> list[Entity]:
+        return children(self.model, entity.name)
+
+    def family(self, entity: Entity) -> list[Entity]:
+        return [entity, *self.children(entity)]
+
+
+def source(entity: Entity) -> str:
+    return f"source.{quote(entity.name)}"
+
+
+def previous(entity: Entity) -> str:
+    return f"previous.{quote(entity.name)}"
+
+
+def canonical(entity: Entity) -> str:
+    return f"canonical.{quote(entity.name)}"
+
+
+def history(entity: Entity) -> str:
+    return f"history.{quote(entity.name)}"
+
+
+def mapped(entity: Entity) -> str:
+    return f"{RUN}.mapped.{quote(entity.name)}"
+
+
+def again(entity: Entity) -> str:
+    return quote(f"_again_{entity.name}")
