@@ -17,7 +17,7 @@ from typing import Protocol, cast
 from hub.errors import Place
 from hub.findings import Finding, did_you_mean
 from mappings import sql
-from mappings.functions import FUNCTIONS, Function, Parameter, divide
+from mappings.functions import FUNCTIONS, Function, Parameter
 from mappings.parse import (
     Binary,
     Call,
@@ -33,6 +33,7 @@ from mappings.parse import (
     Unary,
     parse,
 )
+from mappings.render import divided
 from mappings.syntax import Expr
 
 NUMBER = "DECIMAL(38,10)"
@@ -213,7 +214,7 @@ class Compiler:
         whole = left.type == right.type == "integer" and node.op != "/"
         if not whole:
             left, right = self.read_as(left, "number", node.at), self.read_as(right, "number", node.at)
-        made = divide(left.sql, right.sql) if node.op == "/" else f"{_wrap(left)} {node.op} {_wrap(right)}"
+        made = divided(left.sql, right.sql) if node.op == "/" else f"{_wrap(left)} {node.op} {_wrap(right)}"
         if not whole and node.op == "*":  # scales add up with every product
             made = f"CAST({made} AS {NUMBER})"
         return replace(_made(made, "integer" if whole else "number", left, right), raises=True)

@@ -6,7 +6,7 @@
 
 What is not in this list cannot be written: there is no subquery, no second statement and no comment to be refused later.
 A path alone (`a.b[0].c`) is recognised by one regular expression and may then use any word, also `order` or `end`.
-docs/adr/0101 says why this is not sqlglot.
+docs/adr/0006 says why this is not sqlglot.
 """
 
 from __future__ import annotations

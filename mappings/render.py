@@ -1,0 +1,187 @@
+"""The SQL of those functions whose constant arguments decide it: zones, patterns, widths, decimals.
+
+Each raises ValueError where a constant is not what the function takes.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from functools import cache
+from typing import Protocol
+
+from mappings import sql
+
+
+class Argument(Protocol):
+    """A compiled argument (`expressions.Value`): its SQL, and its text where it is a constant."""
+
+    @property
+    def sql(self) -> str: ...
+
+    @property
+    def constant(self) -> str | None: ...
+
+
+def _constant(arguments: Sequence[Argument], index: int, default: str) -> str:
+    return str(arguments[index].constant) if index < len(arguments) else default
+
+
+@cache
+def _zone(name: str) -> str:
+    from zoneinfo import ZoneInfo
+
+    try:
+        ZoneInfo(name)
+    except (ValueError, OSError, KeyError):
+        raise ValueError(f"there is no time zone '{name}'") from None
+    return sql.text(name)
+
+
+_DATE_PARTS = (("YYYY", "%Y", "[0-9]{4}"), ("MM", "%m", "[0-9]{1,2}"), ("DD", "%d", "[0-9]{1,2}"))
+_TIME_PARTS = (*_DATE_PARTS, ("hh", "%H", ""), ("mm", "%M", ""), ("ss", "%S", ""))
+
+
+def _pattern(text: str, parts: Sequence[tuple[str, str, str]]) -> tuple[str, str]:
+    """A date pattern as (strptime format, regular expression). Raises ValueError for what is no pattern."""
+    made, expression, at = "", "", 0
+    joined = not re.search(r"[^A-Za-z]", text)
+    while at < len(text):
+        for token, code, regex in parts:
+            if text.startswith(token, at):
+                made += code
+                expression += regex.replace("1,2", "2") if joined else regex
+                at += len(token)
+                break
+        else:
+            if text[at] not in " .,-/:T":
+                raise ValueError(
+                    f"'{text}' is no pattern: it is made of {', '.join(p[0] for p in parts)} and . - / : T"
+                )
+            made += text[at]
+            expression += re.escape(text[at])
+            at += 1
+    return made, expression
+
+
+def parse_date(arguments: Sequence[Argument]) -> str:
+    pattern = str(arguments[1].constant).upper()
+    code, regex = _pattern(pattern, _DATE_PARTS)
+    if {token for token, _, _ in _DATE_PARTS if token in pattern} != {"YYYY", "MM", "DD"}:
+        raise ValueError(f"'{pattern}' needs YYYY, MM and DD")
+    x = arguments[0].sql
+    return (
+        f"CAST(strptime(CASE WHEN regexp_full_match({x}, {sql.text(regex)}) IS FALSE THEN 'no' ELSE {x} END,"
+        f" {sql.text(code)}) AS DATE)"
+    )
+
+
+def format_date(arguments: Sequence[Argument]) -> str:
+    code, _ = _pattern(str(arguments[1].constant).upper(), _DATE_PARTS)
+    return f"strftime({arguments[0].sql}, {sql.text(code)})"
+
+
+def format_instant(arguments: Sequence[Argument]) -> str:
+    code, _ = _pattern(str(arguments[1].constant), _TIME_PARTS)
+    return f"strftime(timezone({_zone(str(arguments[2].constant))}, {arguments[0].sql}), {sql.text(code)})"
+
+
+_LOCAL = sql.text(r"[0-9]{4}-[0-9]{2}-[0-9]{2}[T ][0-9]{2}:[0-9]{2}(:[0-9]{2}([.][0-9]+)?)?")
+_CLOCK = sql.text(r"[0-9]{2}:[0-9]{2}(:[0-9]{2}([.][0-9]+)?)?")
+_WITH_OFFSET = sql.text(
+    r"[0-9]{4}-[0-9]{2}-[0-9]{2}[T ][0-9]{2}:[0-9]{2}(:[0-9]{2}([.][0-9]+)?)?(Z|[+-][0-9]{2}(:?[0-9]{2})?)"
+)
+
+
+def instant(arguments: Sequence[Argument]) -> str:
+    x = arguments[0].sql
+    exact = f"CASE WHEN regexp_full_match({x}, {_WITH_OFFSET}) IS FALSE THEN 'no' ELSE {x} END"
+    with_offset = f"CAST({exact} AS TIMESTAMP WITH TIME ZONE)"
+    if len(arguments) == 1:
+        return with_offset
+    zone = _zone(str(arguments[1].constant))
+    local = f"timezone({zone}, CAST({x} AS TIMESTAMP))"
+    return f"CASE WHEN regexp_full_match({x}, {_LOCAL}) THEN {local} ELSE {with_offset} END"
+
+
+def local_instant(arguments: Sequence[Argument]) -> str:
+    day, clock = arguments[0].sql, arguments[1].sql
+    zone = _zone(str(arguments[2].constant))
+    time = f"CAST(CASE WHEN regexp_full_match({clock}, {_CLOCK}) IS FALSE THEN 'no' ELSE {clock} END AS TIME)"
+    return f"timezone({zone}, {sql.term(day)} + {time})"
+
+
+def local_date(arguments: Sequence[Argument]) -> str:
+    return f"CAST(timezone({_zone(str(arguments[1].constant))}, {arguments[0].sql}) AS DATE)"
+
+
+def _regex(text: str) -> str:
+    """A pattern that RE2 (which DuckDB uses) takes. Raises ValueError."""
+    if re.search(r"\(\?(?!:|[ims]+\))|\\[1-9]", text):
+        raise ValueError(f"the pattern '{text}' looks around or back, which takes unbounded time")
+    try:
+        re.compile(text)
+    except re.error as error:
+        raise ValueError(f"the pattern '{text}' is not a regular expression: {error}") from None
+    return sql.text(text)
+
+
+def regexp_replace(arguments: Sequence[Argument]) -> str:
+    pattern = _regex(str(arguments[1].constant))
+    return f"nullif(regexp_replace({arguments[0].sql}, {pattern}, {arguments[2].sql}, 'g'), '')"
+
+
+def regexp_extract(arguments: Sequence[Argument]) -> str:
+    pattern = _regex(str(arguments[1].constant))
+    group = _whole(_constant(arguments, 2, "0"), 9)
+    if group > re.compile(str(arguments[1].constant)).groups:
+        raise ValueError(f"the pattern has no group {group}")
+    return f"nullif(regexp_extract({arguments[0].sql}, {pattern}, {group}), '')"
+
+
+def _whole(text: str, most: int, least: int = 0) -> int:
+    if not text.isdigit() or not least <= int(text) <= most:
+        raise ValueError(f"{text} is not a whole number from {least} to {most}")
+    return int(text)
+
+
+def round(arguments: Sequence[Argument]) -> str:
+    return f"round({arguments[0].sql}, {_whole(_constant(arguments, 1, '0'), 10)})"
+
+
+def minor_units(arguments: Sequence[Argument]) -> str:
+    digits = _whole(_constant(arguments, 1, "2"), 6)
+    return f"CAST({sql.term(arguments[0].sql)} * {_unit(digits)} AS DECIMAL(38,10))"
+
+
+def divide(arguments: Sequence[Argument]) -> str:
+    return divided(arguments[0].sql, arguments[1].sql, _whole(str(arguments[2].constant), 10))
+
+
+def divided(a: str, b: str, digits: int = 10) -> str:
+    """SQL of a ÷ b. DuckDB divides decimals as DOUBLE; whole numbers are exact: (2·a·10ⁿ + b) // 2b rounds half up."""
+    whole_a, whole_b = (f"CAST({sql.term(x)} * 10000000000 AS HUGEINT)" for x in (a, b))
+    divisor = f"CAST(CASE WHEN {sql.term(b)} = 0 THEN 'no' ELSE CAST({whole_b} AS VARCHAR) END AS HUGEINT)"
+    quotient = f"(abs({whole_a}) * {2 * 10**digits} + abs({whole_b})) // (2 * abs({divisor}))"
+    signed = f"CAST(sign({whole_a}) * sign({whole_b}) * ({quotient}) AS DECIMAL(38,0))"
+    return f"CAST({signed} * {_unit(digits)} AS DECIMAL(38,10))"
+
+
+def _unit(digits: int) -> str:
+    return "0." + "0" * (digits - 1) + "1" if digits else "1"
+
+
+def pad(side: str) -> Callable[[Sequence[Argument]], str]:
+    def render(arguments: Sequence[Argument]) -> str:
+        x, width = arguments[0].sql, _whole(str(arguments[1].constant), 200, 1)
+        fill = _constant(arguments, 2, " ")
+        if len(fill) != 1:
+            raise ValueError("one character fills")
+        return f"CASE WHEN length({x}) >= {width} THEN {x} ELSE {side}pad({x}, {width}, {sql.text(fill)}) END"
+
+    return render
+
+
+def alpha_out(arguments: Sequence[Argument]) -> str:
+    x, width = arguments[0].sql, _whole(str(arguments[1].constant), 40, 1)
+    return f"CASE WHEN length({x}) < {width} AND regexp_full_match({x}, '[0-9]+') THEN lpad({x}, {width}, '0') ELSE {x} END"

@@ -1,0 +1,155 @@
+"""The function table: every function has a doc and examples that are true."""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Iterator
+from dataclasses import replace
+from decimal import Decimal
+from typing import Any
+
+import duckdb
+import pytest
+
+from hub.errors import Place
+from hub.findings import Finding
+from mappings.expressions import Compiler, Value, compile_expression
+from mappings.functions import FUNCTIONS, Function
+from mappings.parse import Call, ExpressionError, Path
+from mappings.syntax import Expr
+
+EXAMPLES = [(f, text, wanted) for f in FUNCTIONS.values() for text, wanted in f.examples]
+
+
+class Nothing:
+    """A scope without names: examples are made of constants."""
+
+    def path(self, path: Path, compiler: Compiler) -> Value:
+        raise ExpressionError("there are no names here", path.at)
+
+    def call(self, call: Call, compiler: Compiler) -> Value | None:
+        return None
+
+
+@pytest.fixture(scope="module")
+def con() -> Iterator[duckdb.DuckDBPyConnection]:
+    made = duckdb.connect()
+    made.execute("SET TimeZone = 'UTC'")
+    yield made
+    made.close()
+
+
+def evaluate(con: duckdb.DuckDBPyConnection, text: str) -> Any:
+    findings: list[Finding] = []
+    value = compile_expression(Expr(text, Place("x", 1, 1)), Nothing(), findings)
+    assert value is not None, findings
+    shown = f"CAST(timezone('UTC', {value.sql}) AS VARCHAR)" if value.type == "instant" else value.sql
+    made = con.execute(f"SELECT {shown}").fetchone()
+    result = made[0] if made else None
+    if value.type == "instant" and result is not None:
+        return result.replace(" ", "T") + "Z"
+    return result
+
+
+def holds(wanted: Any, made: Any) -> bool:
+    if isinstance(made, Decimal):
+        return Decimal(str(wanted)) == made
+    return str(made) == wanted if isinstance(made, datetime.date) else type(made) is type(wanted) and made == wanted
+
+
+@pytest.mark.parametrize(("function", "text", "wanted"), EXAMPLES, ids=[text for _, text, _ in EXAMPLES])
+def test_example_is_true(con: duckdb.DuckDBPyConnection, function: Function, text: str, wanted: Any) -> None:
+    made = evaluate(con, text)
+    assert holds(wanted, made), f"{text} gives {made!r}, not {wanted!r}"
+
+
+def test_an_untrue_example_is_noticed(con: duckdb.DuckDBPyConnection) -> None:
+    assert not holds("ann", evaluate(con, "lower('AnN@X.com')"))
+    assert not holds(2, evaluate(con, "length('Größe')"))
+    assert not holds(None, evaluate(con, "trim(' a ')"))
+
+
+@pytest.mark.parametrize("function", FUNCTIONS.values(), ids=list(FUNCTIONS))
+def test_function_is_documented(function: Function) -> None:
+    assert len(function.doc) > 10
+    if not function.only_here:
+        assert function.examples
+        assert any(function.name in text for text, _ in function.examples)
+    assert function.name == function.name.lower()
+
+
+@pytest.mark.parametrize("name", [name for name, f in FUNCTIONS.items() if f.raises])
+def test_a_function_that_can_fail_says_so(con: duckdb.DuckDBPyConnection, name: str) -> None:
+    """Its examples survive TRY, which DuckDB refuses around anything volatile."""
+    for text, _ in FUNCTIONS[name].examples:
+        findings: list[Finding] = []
+        value = compile_expression(Expr(text, Place("x", 1, 1)), Nothing(), findings)
+        assert value is not None
+        con.execute(f"SELECT TRY({{'v': {value.sql}}})").fetchall()
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "parse_date('31.02.2026', 'DD.MM.YYYY')",
+        "parse_date('02.01.26', 'DD.MM.YYYY')",
+        "parse_date('2026-01-02', 'DD.MM.YYYY')",
+        "instant('2026-01-02T08:59:11')",
+        "instant('2026-01-02', 'Europe/Berlin')",
+        "instant('2026-01-02T08:59:11 Europe/Paris', 'Europe/Berlin')",
+        "instant('infinity', 'Europe/Berlin')",
+        "local_instant('2026-01-02', '25:00', 'Europe/Berlin')",
+        "decimal_comma('1,234.50')",
+        "decimal_comma('12.50')",
+        "number('12,50')",
+        "integer('12.7')",
+        "integer('0x1F')",
+        "boolean('maybe')",
+        "flag('?')",
+        "divide(1, 0, 2)",
+        "1 / 0",
+        "date('2026-01-02T10:00:00Z')",
+        "date('infinity')",
+        "number('9999999999999999999999999999') * number('9999999999999999999999999999')",
+        "epoch_seconds('soon')",
+    ],
+)
+def test_what_cannot_be_read_fails_and_is_never_null(con: duckdb.DuckDBPyConnection, text: str) -> None:
+    findings: list[Finding] = []
+    value = compile_expression(Expr(text, Place("x", 1, 1)), Nothing(), findings)
+    assert value is not None, findings
+    assert value.raises
+    assert con.execute(f"SELECT TRY({{'v': {value.sql}}})").fetchone() == (None,)
+
+
+@pytest.mark.parametrize(
+    ("text", "code"),
+    [
+        ("instant('x', 'Europe/Nowhere')", "M123"),
+        ("instant('x', '../../etc/passwd')", "M123"),
+        ("parse_date('x', 'DD.MM')", "M123"),
+        ("parse_date('x', 'YYYY-MM-DD''); drop')", "M123"),
+        ("parse_date('x', upper('yyyy'))", "M123"),
+        ("regexp_replace('x', '(', '')", "M123"),
+        ("regexp_replace('x', '(?=a)', '')", "M123"),
+        ("regexp_extract('x', 'a', 1)", "M123"),
+        ("lpad('x', 0)", "M123"),
+        ("lpad('x', 9, 'ab')", "M123"),
+        ("round(1, 11)", "M123"),
+        ("minor_units(1, 7)", "M123"),
+        ("split_part('x', ' ')", "M122"),
+        ("lower()", "M122"),
+        ("lower('a', 'b')", "M122"),
+        ("coalesce()", "M122"),
+    ],
+)
+def test_wrong_calls_are_found(text: str, code: str) -> None:
+    findings: list[Finding] = []
+    assert compile_expression(Expr(text, Place("x", 1, 1)), Nothing(), findings) is None
+    assert [finding.code for finding in findings] == [code]
+
+
+def test_the_number_of_arguments_is_counted() -> None:
+    assert FUNCTIONS["concat"].parameters_for(0) is None
+    assert len(FUNCTIONS["concat"].parameters_for(5) or ()) == 5
+    assert replace(FUNCTIONS["lower"], parameters=()).parameters_for(0) == ()
