@@ -265,6 +265,7 @@ class World:
         self.orders: dict[int, dict[str, Any]] = {}
         self.refunds: dict[int, dict[str, Any]] = {}
         self.seen: list[tuple[dict[str, Any], datetime]] = []
+        self.joined: list[tuple[str, int, int]] = []  # entity, hub_id, the hub_id it is known by now
         self.bound: list[tuple[str, str, int]] = []  # entity, source_id, hub_id: found by matching
 
     def order(self, hub_id: int, customer: int = 1, **values: Any) -> None:
@@ -293,6 +294,9 @@ class World:
         con.execute(
             "CREATE TABLE ops.bindings(entity TEXT, system TEXT, source_id TEXT, hub_id BIGINT, origin TEXT, bound_at TIMESTAMPTZ)"
         )
+        con.execute("CREATE TABLE ops.merged_hubs(entity TEXT, hub_id BIGINT, into_hub_id BIGINT)")
+        for entity, hub_id, into in self.joined:
+            con.execute("INSERT INTO ops.merged_hubs VALUES (?, ?, ?)", [entity, hub_id, into])
         con.execute("CREATE TABLE ops.positions(name TEXT, value TEXT)")
         con.execute("CREATE TABLE canonical.customer(hub_id BIGINT, name TEXT)")
         con.execute(

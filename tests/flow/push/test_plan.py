@@ -306,3 +306,27 @@ def test_change_and_fulfil_of_one_record_both_go() -> None:
 def test_references_are_found_wherever_they_stand() -> None:
     payload = {"a": {"$id_of": "customer/1"}, "lines": [{"sku": {"$id_of": "product/2"}}, {"x": "$id_of"}]}
     assert sorted(decide.references(payload)) == ["customer/1", "product/2"]
+
+
+def test_a_record_that_was_joined_into_another_keeps_its_past(world: World) -> None:
+    """The ledger knows customer 2; meanwhile it turned out to be customer 9, and one customer is not sent twice."""
+    world.push()
+    world.customers[9] = world.customers.pop(2)
+    for order in world.orders.values():
+        order["customer"] = 9 if order["customer"] == 2 else order["customer"]
+    world.joined = [("customer", 2, 5), ("customer", 5, 9)]
+    world.publish(fold=False)
+    plan = world.plan()
+    assert calls(plan) == []
+
+
+def test_the_broken_twin_that_does_not_follow_makes_the_customer_again(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world.push()
+    world.customers[9] = world.customers.pop(2)
+    world.joined = [("customer", 2, 9)]
+    world.publish(fold=False)
+    monkeypatch.setattr(fold, "joined_hubs", lambda con: {})
+    monkeypatch.setattr(plan_module, "joined_hubs", lambda con: {})
+    assert "create customer/9" in calls(world.plan())
