@@ -63,6 +63,13 @@ class GraphQL(Rest):
             )
         return response
 
+    def said(self, response: requests.Response) -> str:
+        """A document that does not fit the schema is answered with 400 by some; its errors are the same."""
+        try:
+            return "; ".join(str(error["message"]) for error in response.json()["errors"])
+        except (ValueError, TypeError, KeyError):
+            return ""
+
     def failed(self, errors: Sequence[Mapping[str, Any]]) -> CrossdockError:
         """The error that says what the top-level `errors` say; `extensions.code` is the common sign of its kind."""
         first: Mapping[str, Any] = errors[0] if isinstance(errors[0], dict) else {"message": str(errors[0])}

@@ -85,7 +85,7 @@ def test_an_expired_session_is_opened_again(tryton: Any) -> None:
 
 
 def test_values_become_plain_text(world: World) -> None:
-    number, id = world.create(world.line("WIDGET-1", 2, "12.50"))
+    number, _ = world.create(world.line("WIDGET-1", 2, "12.50"))
     (row,) = [row for row in pulled(world.connector, "sales")[0] if row["reference"] == number]
     assert row["total_amount"] == "29.75"
     assert row["lines"][0]["unit_price"] == "12.50"
@@ -263,7 +263,7 @@ def test_a_creation_that_broke_off_is_taken_up(world: World) -> None:
 
 def test_two_sales_with_our_number_wait_for_a_person(world: World) -> None:
     number, _ = world.create(world.line("WIDGET-1", 1, "12.50"))
-    other, id = world.create(world.line("WIDGET-1", 1, "12.50"))
+    _, id = world.create(world.line("WIDGET-1", 1, "12.50"))
     world.books.rpc("sale.sale.write", [int(id)], {"reference": number})
     (outcome,) = world.connector.push("sales", [change("create", number, world.payload(number))])
     assert outcome.status == "rejected"
