@@ -106,7 +106,8 @@ class Soap(Connector):
             return None, self.service.call(operation, **arguments).values
         except SoapFault as fault:
             later = (*self.login_faults, *self.transient_faults)
-            return Outcome("rejected", message=str(fault), transient=fault.code.startswith(later)), {}
+            said = self.service.session.redact(str(fault))
+            return Outcome("rejected", message=said, transient=fault.code.startswith(later)), {}
         except CrossdockError as error:
             return outcome_of(error), {}
 
