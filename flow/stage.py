@@ -24,10 +24,10 @@ def stage(run: Run, chosen: Collection[str] | None = None) -> StepReport:
     began = time.monotonic()
     report = StepReport("stage", run.system)
     segments: dict[str, list[Segment]] = defaultdict(list)
-    for segment in list_segments(
-        run.project.lake, run.system, known=merged_segments(run.project.warehouse, run.system)
-    ):
-        segments[segment.stream].append(segment)
+    known = merged_segments(run.project.warehouse, run.system) if chosen is None else set()
+    for segment in list_segments(run.project.lake, run.system, known=known):
+        if chosen is None or segment.path in chosen:
+            segments[segment.stream].append(segment)
     inbound = mappings_of(run)
     con = runfile.create(run.file, run.project.lake, run.model)
     try:
