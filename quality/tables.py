@@ -32,7 +32,7 @@ RECON: tuple[str, ...] = (
     times_opened BIGINT, owner VARCHAR, detail VARCHAR, run_id VARCHAR)""",
     "CREATE TABLE IF NOT EXISTS recon.break_parts (break_id VARCHAR, part VARCHAR, amount DECIMAL(18,4))",
     """CREATE TABLE IF NOT EXISTS recon.break_history (
-    break_id VARCHAR, at TIMESTAMPTZ, event VARCHAR, reason VARCHAR, difference DECIMAL(18,4),
+    break_id VARCHAR, happened_at TIMESTAMPTZ, event VARCHAR, reason VARCHAR, difference DECIMAL(18,4),
     money_at_risk DECIMAL(18,4), run_id VARCHAR)""",
 )
 
