@@ -8,10 +8,9 @@ from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 
-import duckdb
-
 from hub.config import Project
 from hub.errors import ConfigurationError
+from warehouse.duck import Connection, connect, quote
 from warehouse.ledger import AppliedOutcome, Intent, Ledger
 
 BINDING = ("create", "upsert")
@@ -33,15 +32,15 @@ def bindings(outcomes: Iterable[AppliedOutcome]) -> list[tuple[str, str, str, in
 
 
 @contextmanager
-def folded(project: Project, ledger: Ledger) -> Iterator[duckdb.DuckDBPyConnection]:
+def folded(project: Project, ledger: Ledger) -> Iterator[Connection]:
     """The published snapshot as a database in memory, its bindings completed by what the ledger says since.
 
     Every table and view has the name it has in the warehouse. Nothing is copied but the new bindings, no file is
     written, and once it is open no statement can reach another file.
     """
-    con = duckdb.connect(":memory:")
+    con = _opened(project.published)
     try:
-        attach(con, project.published)
+        _mirror(con)
         (seq,) = con.execute(
             "SELECT coalesce(max(TRY_CAST(value AS BIGINT)), 0) FROM published.ops.positions WHERE name = 'ledger_seq'"
         ).fetchall()[0]
@@ -50,36 +49,33 @@ def folded(project: Project, ledger: Ledger) -> Iterator[duckdb.DuckDBPyConnecti
             (e, s, id, joined.get((e, hub), hub), at) for e, s, id, hub, at in bindings(ledger.outcomes_after(seq))
         ]
         _add_bindings(con, fresh)
-        con.execute("SET search_path = 'canonical,marts'")
-        con.execute("SET enable_external_access = false")
-        con.execute("SET lock_configuration = true")
         yield con
     finally:
         con.close()
 
 
-def attach(con: duckdb.DuckDBPyConnection, path: Path) -> None:
-    """Attach the snapshot as `published` and give every table and view of it its own name here."""
+def _opened(path: Path) -> Connection:
     if not path.is_file():
-        raise ConfigurationError(
-            "P101",
-            "nothing has been published yet",
-            fix="crossdock run, then crossdock publish: a plan reads the snapshot",
-        )
-    con.execute("SET TimeZone = 'UTC'")
-    con.execute(f"ATTACH '{str(path).replace(chr(39), chr(39) * 2)}' AS published (READ_ONLY)")
+        fix = "crossdock run, then crossdock publish: a plan reads the snapshot"
+        raise ConfigurationError("P101", "nothing has been published yet", fix=fix)
+    schemas = ["CREATE SCHEMA canonical", "CREATE SCHEMA marts"]  # before the search path can name them
+    return connect(":memory:", attach={"published": path}, settings=schemas, search_path="canonical,marts")
+
+
+def _mirror(con: Connection) -> None:
+    """Give every table and view of the snapshot its own name here."""
     names = con.execute(
         """SELECT schema_name, table_name FROM duckdb_tables() WHERE database_name = 'published'
            UNION ALL
            SELECT schema_name, view_name FROM duckdb_views() WHERE database_name = 'published' AND NOT internal"""
     ).fetchall()
-    for schema in sorted({"canonical", "marts", "ops", *(schema for schema, _ in names)}):
-        con.execute(f'CREATE SCHEMA IF NOT EXISTS "{schema}"')
+    for schema in sorted({schema for schema, _ in names}):
+        con.execute(f"CREATE SCHEMA IF NOT EXISTS {quote(schema)}")
     for schema, name in names:
-        con.execute(f'CREATE VIEW "{schema}"."{name}" AS FROM published."{schema}"."{name}"')
+        con.execute(f"CREATE VIEW {quote(schema)}.{quote(name)} AS FROM published.{quote(schema)}.{quote(name)}")
 
 
-def joined_hubs(con: duckdb.DuckDBPyConnection) -> dict[tuple[str, int], int]:
+def joined_hubs(con: Connection) -> dict[tuple[str, int], int]:
     """(entity, hub_id) → the hub_id it is known by since the two turned out to be one record. The ledger keeps the old one."""
     into = {
         (e, old): new
@@ -101,7 +97,7 @@ def as_now_called(intents: Iterable[Intent], joined: Mapping[tuple[str, int], in
     return [replace(i, hub_id=joined[i.entity, i.hub_id]) if (i.entity, i.hub_id) in joined else i for i in intents]
 
 
-def _add_bindings(con: duckdb.DuckDBPyConnection, rows: Sequence[tuple[str, str, str, int, datetime]]) -> None:
+def _add_bindings(con: Connection, rows: Sequence[tuple[str, str, str, int, datetime]]) -> None:
     if not rows:
         return
     columns = [list(column) for column in zip(*rows, strict=True)]

@@ -12,8 +12,6 @@ from datetime import UTC, datetime, time
 from typing import Any, Literal
 from zoneinfo import ZoneInfo
 
-import duckdb
-
 from flow import decide
 from flow.decide import Candidate, Decision, History
 from flow.fold import as_now_called, folded, joined_hubs
@@ -24,6 +22,7 @@ from hub.connector import Stream
 from hub.entity import Model, in_dependency_order
 from hub.errors import ConfigurationError
 from hub.findings import Finding, errors_in
+from warehouse.duck import Connection, StatementError, run
 from warehouse.ledger import Intent, Ledger
 
 
@@ -84,7 +83,7 @@ def _read_only(system: System) -> Finding:
     return Finding("P103", what, system.place, "write: true lets it be written", "warning")
 
 
-def _ids(con: duckdb.DuckDBPyConnection, target: str, needs: Collection[str]) -> dict[str, str]:
+def _ids(con: Connection, target: str, needs: Collection[str]) -> dict[str, str]:
     """The target's ids of these records, as far as there are any yet."""
     sql = """SELECT entity || '/' || hub_id, min(source_id) FROM ops.bindings
              WHERE system = $target AND entity || '/' || hub_id IN (SELECT unnest($needs)) GROUP BY ALL"""
@@ -143,16 +142,16 @@ def possible(system: System, outbounds: Sequence[Any], known: Mapping[str, Strea
     return able, findings
 
 
-def candidates(con: duckdb.DuckDBPyConnection, outbound: Any, target: str) -> list[Candidate]:
+def candidates(con: Connection, outbound: Any, target: str) -> list[Candidate]:
     """The rows of an outbound mapping's SQL, which runs on the folded snapshot with the parameter $target."""
     try:
-        cursor = con.execute(outbound.sql, {"target": target})
-    except duckdb.Error as error:
+        cursor = run(con, outbound.sql, {"target": target}, name=f"{outbound.operation} {outbound.entity}")
+    except StatementError as error:
         raise ConfigurationError(
             "P106",
             f"the push {outbound.operation} {outbound.entity} of '{target}' does not run on the snapshot",
             fix="crossdock publish, or look at crossdock compile",
-            detail=type(error).__name__ + ": " + str(error).splitlines()[0],
+            detail=error.detail,
         ) from None
     names = [column[0] for column in cursor.description or ()]
     found = []
@@ -220,7 +219,7 @@ def _go_live(system: System) -> datetime | None:
 
 
 def _before(
-    con: duckdb.DuckDBPyConnection, target: str, model: Model, decisions: Sequence[Decision]
+    con: Connection, target: str, model: Model, decisions: Sequence[Decision]
 ) -> dict[tuple[str, str], dict[str, Any]]:
     """The target's own view of the records that calls would touch, by entity and the target's id."""
     wanted: dict[str, set[str]] = defaultdict(set)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 
-from flow.apply import apply
+from flow.apply import apply, recover
 from flow.plan import plan
 from flow.plan_file import Plan
 from flow.report import StepReport
@@ -16,6 +16,7 @@ _SHOWN = 4
 def push(project: Project, target: str, approve_first: str | None = None) -> StepReport:
     """Plan and apply. A target's first plan waits for a person, unless `approve_first` says who approves it now."""
     began = time.monotonic()
+    recover(project, target)
     made = plan(project, target)
     if not made.calls:
         report = StepReport("push", target, counts=dict(made.counts))

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, Literal, Self
 
-from sqlalchemy import Connection, Row, and_, delete, func, insert, or_, select, update
+from sqlalchemy import ColumnElement, Connection, Row, and_, delete, func, insert, or_, select, update
 from sqlalchemy.exc import IntegrityError
 
 from hub.connector import Outcome
@@ -223,18 +223,16 @@ class Ledger:
 
     def outcomes_after(self, seq: int, up_to: int | None = None) -> list[AppliedOutcome]:
         """All outcomes with a sequence after `seq` (and at most `up_to`), in order."""
+        o = t.outcomes.c
+        return self._outcomes(o.seq > seq if up_to is None else and_(o.seq > seq, o.seq <= up_to))
+
+    def _outcomes(self, condition: ColumnElement[bool]) -> list[AppliedOutcome]:
         o, i = t.outcomes.c, t.intents.c
-        query = (
-            select(
-                o.seq, o.intent_id, i.target, i.stream, i.entity, i.hub_id, i.operation, i.business_key, o.status,
-                o.external_id, o.message, o.request_id, i.payload_hash, o.plan_id, o.run_id, o.at, o.duration,
-            )
-            .join(t.intents, i.id == o.intent_id)
-            .where(o.seq > seq)
-            .order_by(o.seq)
+        columns = (
+            o.seq, o.intent_id, i.target, i.stream, i.entity, i.hub_id, i.operation, i.business_key, o.status,
+            o.external_id, o.message, o.request_id, i.payload_hash, o.plan_id, o.run_id, o.at, o.duration,
         )  # fmt: skip
-        if up_to is not None:
-            query = query.where(o.seq <= up_to)
+        query = select(*columns).join(t.intents, i.id == o.intent_id).where(condition).order_by(o.seq)
         with self._reading() as connection:
             return [AppliedOutcome(*tuple(row)) for row in connection.execute(query)]
 
@@ -417,8 +415,8 @@ class Ledger:
             return [_intent(row) for row in connection.execute(query.order_by(t.intents.c.id))]
 
     def outcomes_of(self, entity: str, hub_ids: Iterable[int]) -> list[AppliedOutcome]:
-        ids = {intent.id for intent in self.intents_of(entity, hub_ids)}
-        return [outcome for outcome in self.outcomes_after(0) if outcome.intent_id in ids] if ids else []
+        """Every outcome for these records, in order."""
+        return self._outcomes(and_(t.intents.c.entity == entity, t.intents.c.hub_id.in_(list(hub_ids))))
 
     def erase(self, entity: str, hub_ids: Iterable[int]) -> int:
         """Blank payloads and messages of all concluded calls for these records; how many. Who was sent what stays known."""
