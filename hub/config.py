@@ -238,13 +238,18 @@ def connection(project: Project, name: str) -> Connection:
         )
     return Connection(
         system=name,
-        url=str(settings["url"]),
+        url=_located(project, str(settings["url"])),
         login=str(settings.get("login") or ""),
         password=Secret(str(settings.get("password") or "")),
         extra=dict(settings.get("extra") or {}),
         timezone=system.timezone,
         currency=system.currency,
     )
+
+
+def _located(project: Project, url: str) -> str:
+    """A plain path is meant from the project's folder: Airflow's workers stand elsewhere."""
+    return url if "://" in url else str(project.root / url)
 
 
 def _from_airflow(name: str, said: str) -> dict[str, Any]:
@@ -258,13 +263,13 @@ def _from_airflow(name: str, said: str) -> dict[str, Any]:
         }
     try:
         given = json.loads(said)
-    except ValueError:
+        extra = given.get("extra") or {}
+        if isinstance(extra, str):
+            extra = json.loads(extra)
+    except (ValueError, AttributeError):
         raise ConfigurationError(
             "F212", f"AIRFLOW_CONN_{name.upper()} is not JSON", fix="see Airflow's connection format"
         ) from None
-    extra = given.get("extra") or {}
-    if isinstance(extra, str):
-        extra = json.loads(extra)
     host = str(given.get("host") or "")
     if "://" in host:
         url = host
