@@ -71,6 +71,40 @@ Fix: put one record, or a list of some, into mappings/<system>/<stream>.sample.j
 Example: each: line_items[quantity > 0]   Fix: each: line_items, when: quantity > 0   (a row that fails is then rejected)""",
     "M133": """The version of a row is taken from a clock that the stream declares not to be trusted. It is not used: the order
 in which records were pulled decides.   Fix: leave version: out""",
+    "M201": """What a push is about does not exist, or is the child of something else.
+Lines travel with their order: a push is about the order, and lists the lines under children.
+Example: push: {entity: order_line}   Fix: push: {entity: sales_order, children: {order_line: {each: items, fields: […]}}}""",
+    "M202": """A push names a column that the entity does not have, and no value to send under a name of its own.
+Example: - remark: {at: note}   Fix: - note: {at: note}, or - remark: {at: note, value: "'from the shop'"}""",
+    "M203": """Where a value goes is not a place in a payload: only names with dots between them are.
+Example: at: addresses[0].city   Fix: at: address.city, or a list of children with each: addresses""",
+    "M204": """Two values go to the same place of a payload, or one goes into the other; only one would be sent.
+Example: - name: {at: address}  and  - city: {at: address.city}   Fix: give each its own place""",
+    "M205": """A push names a column without saying where it goes, and this mapping does not read the column.
+A bare name means: at the place from which it is read.
+Example: - note   Fix: - note: {at: remark}, or read it under fields:""",
+    "M206": """A column cannot be sent by its bare name, because the way in cannot be walked backwards.
+Only a plain path is the same both ways; an expression loses something, and guessing it would change the target's data.
+Example: email: lower(trim(Email)) and then - email   Fix: - email: {at: Email}""",
+    "M207": """Several values of the target mean one of ours, so that it is not clear which is to be sent.
+Example: order_status: {open: open, new: open}   Fix: order_status: {in: {open: open, new: open}, out: {open: open}}""",
+    "M208": """A reference is sent like a plain column, or a plain column like a reference.
+The hub's id means nothing to the target: `ref:` puts in the target's own id of the other record, or waits for it.
+Example: - customer: {at: sold_to}   Fix: - customer: {at: sold_to, ref: customer}""",
+    "M209": """What decides whether a record is from before the go-live is neither an instant nor a day.
+Example: since: number   Fix: since: ordered_at""",
+    "M210": """An expression of a push names something that there is not: no column of the entity, no reference, no record
+that refers to it, no column of the target's own view.
+Example: when: state = 'open'   Fix: when: lifecycle_status = 'open'""",
+    "M211": """A push reaches into a list. Canonical rows hold none; what belongs to a record are rows of their own.
+Example: order_line[0].sku   Fix: first(order_line.sku)""",
+    "M212": """total(), any(), latest() and first() are about all records of one entity that refer to this one; and where there may
+be several such records, only they can be used.
+Example: inventory_level.available   Fix: total(inventory_level.available)""",
+    "M213": """bound() asks whether the target knows the record that a reference means; it was asked about something else.
+Example: bound(number)   Fix: bound(customer)""",
+    "M214": """A column is read with a value map and sent without one, so that it cannot be told whether the target has it already.
+Every run would compare its word with ours. Example: - tier: {at: Tier, value: tier}   Fix: add values: tier (a warning)""",
     "M301": """A value is not of the column's type. The record is rejected with the raw value; it never becomes an empty column.
 Example: quantity is 'many'; a date is 2026-02-30   Fix: have it corrected in the system, or read it with a function""",
     "M302": """A value is missing that every row needs: null, absent, or an empty text.

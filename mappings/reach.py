@@ -324,13 +324,9 @@ class Rows:
         found = [other for name in names if (other := self.reach.model.get(name)) and self._link(self.entity, other)]
         if len(names) != 1 or not found:
             there = [other.name for other in self.reach.model.values() if self._link(self.entity, other)]
-            fix = did_you_mean(next(iter(names), ""), there) or f"there are: {', '.join(there) or 'none'}"
-            raise ExpressionError(
-                f"{call.function}() is over the records of one entity that refer to the {self.entity.name}",
-                call.at,
-                fix,
-                "M212",
-            )
+            near = did_you_mean(next(iter(names)), there) if len(names) == 1 else ""
+            what = f"{call.function}() is over the records of one entity that refer to the {self.entity.name}"
+            raise ExpressionError(what, call.at, near or f"there are: {', '.join(there) or 'none'}", "M212")
         return found[0]
 
 

@@ -29,7 +29,14 @@ ORDER = {
     "payment_status": "paid",
     "fulfilment_status": "unfulfilled",
 }
-LINE = {"sku": "A-100", "quantity": "2", "unit_price": "12.50", "discount": "0", "line_total": "25", "tax_amount": "4.75"}
+LINE = {
+    "sku": "A-100",
+    "quantity": "2",
+    "unit_price": "12.50",
+    "discount": "0",
+    "line_total": "25",
+    "tax_amount": "4.75",
+}
 THEIR_STATUS = {
     "open": ("open", "unfulfilled"),
     "partially_delivered": ("open", "partial"),
@@ -93,8 +100,16 @@ class World:
         return row
 
 
-@pytest.fixture
-def world() -> Iterator[World]:
+@pytest.fixture(scope="session")
+def warehouse() -> Iterator[World]:
     made = World()
     yield made
     made.con.close()
+
+
+@pytest.fixture
+def world(warehouse: World) -> Iterator[World]:
+    """The empty warehouse; what a test writes is rolled back."""
+    warehouse.con.begin()
+    yield warehouse
+    warehouse.con.rollback()

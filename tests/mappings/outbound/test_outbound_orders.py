@@ -176,7 +176,13 @@ def test_rows_come_in_the_order_of_hub_ids(world: Any) -> None:
 
 @pytest.mark.parametrize(
     ("currency", "amount", "text"),
-    [("EUR", "12.5", "12.50"), ("EUR", "0.0125", "0.0125"), ("JPY", "1200", "1200"), ("KWD", "1.5", "1.500"), ("EUR", "-3", "-3.00")],
+    [
+        ("EUR", "12.5", "12.50"),
+        ("EUR", "0.0125", "0.0125"),
+        ("JPY", "1200", "1200"),
+        ("KWD", "1.5", "1.500"),
+        ("EUR", "-3", "-3.00"),
+    ],
 )
 def test_money_is_text_with_the_currencys_decimals(world: Any, currency: str, amount: str, text: str) -> None:
     world.order(currency=currency, total=amount)

@@ -186,7 +186,8 @@ def test_an_account_carries_what_the_books_say(world: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    ("hold", "overdue", "status"), [(True, "5", "Hold"), (False, "5", "Overdue"), (False, "0", "OK"), (None, None, "OK")]
+    ("hold", "overdue", "status"),
+    [(True, "5", "Hold"), (False, "5", "Overdue"), (False, "0", "OK"), (None, None, "OK")],
 )
 def test_credit_status(world: Any, hold: bool | None, overdue: str | None, status: str) -> None:
     world.customer()

@@ -1,0 +1,55 @@
+WITH
+bound AS (
+  SELECT entity, hub_id, source_id
+  FROM ops.bindings
+  WHERE system = $target AND entity IN ('sales_order')
+  QUALIFY row_number() OVER (PARTITION BY entity, hub_id ORDER BY bound_at, source_id) = 1
+),
+doubtful AS (
+  SELECT DISTINCT bindings.hub_id
+  FROM quality.quarantine AS quarantine
+  JOIN ops.bindings AS bindings USING (system, entity, source_id)
+  WHERE quarantine.entity = 'sales_order' AND quarantine.closed_at IS NULL
+),
+ours AS (
+  SELECT *
+  FROM canonical.sales_order
+  WHERE deleted_at IS NULL
+),
+theirs AS (
+  SELECT *
+  FROM source.sales_order
+  WHERE system = $target
+),
+wanted AS (
+  SELECT ours.hub_id, me.source_id AS external_id
+  FROM ours
+  LEFT JOIN bound AS me ON me.entity = 'sales_order' AND me.hub_id = ours.hub_id
+  WHERE me.source_id IS NOT NULL
+    AND (ours.seller_number IS NOT NULL) AND (ours.lifecycle_status <> 'cancelled')
+),
+made AS (
+  SELECT
+    wanted.hub_id AS hub_id,
+    ours.number AS key,
+    wanted.external_id AS external_id,
+    CAST(NULL AS TIMESTAMP WITH TIME ZONE) AS since,
+    CASE WHEN (theirs.fulfilment_status = 'fulfilled') AND (ours.fulfilment_status <> 'fulfilled') THEN 'the cart says delivered, the ERP does not' WHEN doubtful.hub_id IS NOT NULL THEN 'its newest version is in quarantine' WHEN ours.fulfilment_status NOT IN ('unfulfilled', 'partial', 'fulfilled', 'unfulfilled') THEN 'the target has no word for this fulfilment_status' END AS hold,
+    CAST(NULL AS VARCHAR) AS waits_for,
+    CASE WHEN theirs.source_id IS NOT NULL THEN
+          coalesce(ours.seller_number = theirs.seller_number, ours.seller_number IS NULL)
+          AND coalesce(ours.fulfilment_status = theirs.fulfilment_status, ours.fulfilment_status IS NULL)
+        END AS same,
+    CAST('{' || concat_ws(', ',
+      '"erp_order_number": ' || to_json(ours.seller_number),
+      '"fulfillment_status": ' || to_json(CASE ours.fulfilment_status WHEN 'partial' THEN 'partial' WHEN 'fulfilled' THEN 'fulfilled' END)
+    ) || '}' AS JSON) AS payload,
+    theirs.seen_at AS seen_at
+  FROM wanted
+  JOIN ours ON ours.hub_id = wanted.hub_id
+  LEFT JOIN theirs ON theirs.source_id = wanted.external_id
+  LEFT JOIN doubtful ON doubtful.hub_id = wanted.hub_id
+)
+SELECT hub_id, key, external_id, since, CASE WHEN same THEN NULL ELSE hold END AS hold, waits_for, same, payload, seen_at
+FROM made
+ORDER BY hub_id

@@ -1,0 +1,52 @@
+WITH
+bound AS (
+  SELECT entity, hub_id, source_id
+  FROM ops.bindings
+  WHERE system = $target AND entity IN ('sales_order')
+  QUALIFY row_number() OVER (PARTITION BY entity, hub_id ORDER BY bound_at, source_id) = 1
+),
+doubtful AS (
+  SELECT DISTINCT bindings.hub_id
+  FROM quality.quarantine AS quarantine
+  JOIN ops.bindings AS bindings USING (system, entity, source_id)
+  WHERE quarantine.entity = 'sales_order' AND quarantine.closed_at IS NULL
+),
+ours AS (
+  SELECT *
+  FROM canonical.sales_order
+  WHERE deleted_at IS NULL
+),
+theirs AS (
+  SELECT *
+  FROM source.sales_order
+  WHERE system = $target
+),
+wanted AS (
+  SELECT ours.hub_id, me.source_id AS external_id
+  FROM ours
+  LEFT JOIN bound AS me ON me.entity = 'sales_order' AND me.hub_id = ours.hub_id
+  LEFT JOIN theirs ON theirs.source_id = me.source_id
+  WHERE me.source_id IS NOT NULL
+    AND (ours.lifecycle_status = 'cancelled') AND (theirs.lifecycle_status IN ('open', 'completed'))
+),
+made AS (
+  SELECT
+    wanted.hub_id AS hub_id,
+    ours.number AS key,
+    wanted.external_id AS external_id,
+    CAST(NULL AS TIMESTAMP WITH TIME ZONE) AS since,
+    CASE WHEN theirs.fulfilment_status IN ('partial', 'fulfilled') THEN 'the order was cancelled, and the ERP has delivered it already; it needs a return' WHEN doubtful.hub_id IS NOT NULL THEN 'its newest version is in quarantine' END AS hold,
+    CAST(NULL AS VARCHAR) AS waits_for,
+    CAST(NULL AS BOOLEAN) AS same,
+    CAST('{' || concat_ws(', ',
+      '"reason": ' || to_json('cancelled in the cart')
+    ) || '}' AS JSON) AS payload,
+    theirs.seen_at AS seen_at
+  FROM wanted
+  JOIN ours ON ours.hub_id = wanted.hub_id
+  LEFT JOIN theirs ON theirs.source_id = wanted.external_id
+  LEFT JOIN doubtful ON doubtful.hub_id = wanted.hub_id
+)
+SELECT hub_id, key, external_id, since, CASE WHEN same THEN NULL ELSE hold END AS hold, waits_for, same, payload, seen_at
+FROM made
+ORDER BY hub_id
