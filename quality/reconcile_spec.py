@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,7 @@ from hub.entity import Entity, Model
 from hub.errors import Place
 from hub.findings import Finding, did_you_mean
 from quality.checks import Condition
+from quality.rules import shown
 
 # The closed list, with the code that explains each. Where two parts weigh the same, the earlier is the reason.
 REASONS: dict[str, str] = {
@@ -98,8 +99,6 @@ class Spec:
         days = [self.scope_from, go_live if self.scope_from_go_live else None]
         begins = [datetime(d.year, d.month, d.day, tzinfo=UTC) for d in days if d]
         if self.scope_days is not None:
-            from datetime import timedelta
-
             begins.append(now - timedelta(days=self.scope_days))
         return max(begins, default=None)
 
@@ -125,11 +124,10 @@ def load(folders: Sequence[Path], model: Model | None = None) -> Specs:
     findings: list[Finding] = []
     specs = []
     for _, path in sorted(files.items()):
-        shown = f"{path.parent.parent.name}/reconcile/{path.name}"
-        content, found = yaml.load(path, shown)
+        content, found = yaml.load(path, shown(path))
         findings += found
         if content is not None or not found:
-            spec = _Reader(findings, model).spec(content, path.stem, Place(shown, 1, 1))
+            spec = _Reader(findings, model).spec(content, path.stem, Place(shown(path), 1, 1))
             specs += [spec] if spec else []
     return Specs(tuple(specs), findings)
 

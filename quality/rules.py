@@ -91,11 +91,19 @@ def load(folders: Sequence[Path], model: Model) -> Rules:
     findings: list[Finding] = []
     rules: list[Rule] = []
     for _, path in sorted(files.items()):
-        content, found = yaml.load(path, f"{path.parent.name}/{path.name}")
+        content, found = yaml.load(path, shown(path))
         findings += found
         if not found or content is not None:
-            rules += read(content, model, findings, Place(f"{path.parent.name}/{path.name}", 1, 1), path.stem)
+            rules += read(content, model, findings, Place(shown(path), 1, 1), path.stem)
     return Rules(tuple(rules), model, findings)
+
+
+def shown(path: Path) -> str:
+    """How findings name a file: from here, as a person would open it."""
+    try:
+        return str(path.relative_to(Path.cwd()))
+    except ValueError:
+        return str(path)
 
 
 def read(content: Any, model: Model, findings: list[Finding], place: Place, stem: str) -> list[Rule]:

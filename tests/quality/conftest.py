@@ -30,8 +30,9 @@ def shipped(model: Model) -> Rules:
 
 
 @pytest.fixture
-def write_rules(tmp_path: Path, model: Model) -> Callable[..., Rules]:
-    """Rules of a project's own, from YAML by entity."""
+def write_rules(tmp_path: Path, model: Model, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Rules]:
+    """Rules of a project's own, from YAML by entity, read from the project's folder."""
+    monkeypatch.chdir(tmp_path)
 
     def make(**texts: str) -> Rules:
         folder = tmp_path / "quality"
