@@ -15,7 +15,7 @@ def lint(project: Project, paths: Sequence[Path]) -> tuple[list[Finding], int]:
     """All findings about mappings and quality rules below `paths` (all if none), and how many files were read."""
     from mappings.lint import lint as lint_mappings
     from mappings.load import load
-    from quality import rules
+    from quality import reconcile_spec, rules
     from warehouse.model import entities
 
     model = entities()
@@ -23,6 +23,7 @@ def lint(project: Project, paths: Sequence[Path]) -> tuple[list[Finding], int]:
     findings = [*loaded.findings, *lint_mappings(loaded, model, streams_of(project))]
     rulebook = rules.load(project.folders("quality"), model)
     findings += rulebook.findings
+    findings += reconcile_spec.load(project.folders("quality"), model).findings
     files = _files(project)
     if paths:
         wanted = {file.resolve() for path in paths for file in (path.rglob("*.yaml") if path.is_dir() else [path])}

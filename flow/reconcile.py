@@ -16,8 +16,9 @@ def reconcile(project: Project, name: str | None = None, now: datetime | None = 
     """Compare by every spec (or the named one) whose two systems the project has. One report a spec."""
     from quality import reconcile as reconciler
     from warehouse import access
+    from warehouse.model import entities
 
-    loaded = reconciler.load(project.folders("quality"))
+    loaded = reconciler.load(project.folders("quality"), entities())
     refuse(loaded.findings)
     specs = [s for s in loaded.specs if {s.left.system, s.right.system} <= set(project.systems)]
     if name:
@@ -32,8 +33,9 @@ def reconcile(project: Project, name: str | None = None, now: datetime | None = 
     reports = []
     for spec in specs:
         began = time.monotonic()
+        go_live = project.systems[spec.right.system].go_live
         with access.write(project.warehouse) as con:
-            result = reconciler.reconcile(con, spec, now or datetime.now(UTC))
+            result = reconciler.reconcile(con, spec, now or datetime.now(UTC), go_live=go_live)
         report = StepReport("reconcile", spec.name, counts=result.counts())
         report.detail["lines"] = result.lines()
         report.seconds = time.monotonic() - began
