@@ -122,7 +122,8 @@ def check(system: str, as_json: AsJson = False) -> None:
 def run(
     system: Annotated[list[str] | None, typer.Argument(help="Which systems; all if none is named.")] = None,
     step: Annotated[
-        str | None, typer.Option("--step", help="Only this step: pull, merge (pull to merge), reconcile or push.")
+        str | None,
+        typer.Option("--step", help="Stop after pull, stage, map, gate or merge; or only reconcile, only push."),
     ] = None,
     max_pages: Annotated[
         int | None, typer.Option(min=1, help="Stop each stream after so many pages (partial).")
@@ -219,7 +220,11 @@ def reconcile(name: Annotated[str | None, typer.Argument()] = None, as_json: AsJ
     from flow.reconcile import reconcile as run_reconcile
 
     reports = run_reconcile(_project(), name)
-    _print_json([r.as_dict() for r in reports]) if as_json else [show.step(r) for r in reports]
+    if as_json:
+        _print_json([r.as_dict() for r in reports])
+    else:
+        for report in reports:
+            show.step(report)
     raise typer.Exit(int(any(r.counts.get("breaks") for r in reports)))
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from functools import partial
 from typing import Any
 
 from flow import STEPS
@@ -27,6 +28,7 @@ from hub.errors import CrossdockError, UsageError
 from hub.findings import Finding, did_you_mean
 
 OnReport = Callable[[StepReport], None]
+Say = Callable[[StepReport], StepReport]
 
 
 def cycle(
@@ -39,7 +41,9 @@ def cycle(
     on_progress: Callable[[str], None] | None = None,
     approve_first: str | None = None,
 ) -> list[StepReport]:
-    """Run the flow over `systems` (all if None), or one `step` of it. Returns a report a step and system.
+    """Run the flow over `systems` (all if None). Returns a report a step and system.
+
+    `step` stops after that step, for pull to merge; reconcile and push are run alone.
 
     `approve_first` is who approves a target's first plan; None leaves it waiting for a person.
     """
@@ -59,28 +63,28 @@ def cycle(
     tell = on_progress or (lambda text: None)
     if step in (None, *STEPS[:5]):
         _sync(project, names, say, tell, until=step, max_pages=max_pages)
+    if not project.warehouse.exists():  # nothing has ever been merged, and the reports say why
+        return reports
     if step in (None, "reconcile") and len(names) > 1:
         for report in reconcile(project):
             say(report)
+    fold_and_publish(project)
     if step in (None, "push"):
-        fold_and_publish(project)
         targets = [name for name in names if project.systems[name].write]
         for target in targets:
             tell(f"planning what {target} should know")
-            report = say(_guarded("push", target, lambda t=target: push(project, t, approve_first)))  # type: ignore[misc]
+            report = say(_guarded("push", target, partial(push, project, target, approve_first)))
             if report.counts.get("applied"):
                 tell(f"reading {target} back")
                 _sync(project, [target], say, tell, until=None, max_pages=None)
                 fold_and_publish(project)
-    elif step is None or step in ("merge", "reconcile"):
-        fold_and_publish(project)
     return reports
 
 
 def _sync(
     project: Project,
     names: Sequence[str],
-    say: OnReport,
+    say: Say,
     tell: Callable[[str], None],
     *,
     until: str | None,
@@ -89,7 +93,7 @@ def _sync(
     """pull … merge of several systems. Only the merges stand in line, in the order of crossdock.yaml."""
     runs = [Run.start(project, name, max_pages=max_pages) for name in names]
     last = STEPS.index(until) if until else STEPS.index("merge")
-    with ThreadPoolExecutor(max_workers=4) as pool:
+    with ThreadPoolExecutor(max_workers=len(runs) + 1) as pool:
         importing: Future[Any] | None = pool.submit(_warm) if last >= STEPS.index("gate") else None
         tell(f"pulling from {', '.join(names)}")
         prepared = [pool.submit(_prepare, run, last) for run in runs]
@@ -100,25 +104,24 @@ def _sync(
             if any(report.status == "failed" for report in came) or last < STEPS.index("gate"):
                 continue
             if importing:
-                tell_wait = not importing.done()
-                if tell_wait:
+                if not importing.done():
                     tell("waiting for Great Expectations to be imported")
                 importing.result()
                 importing = None
-            if say(_guarded("gate", run.system, lambda r=run: gate(r))).status == "failed":  # type: ignore[misc]
+            if say(_guarded("gate", run.system, partial(gate, run))).status == "failed":
                 continue
             if last >= STEPS.index("merge"):
-                say(_guarded("merge", run.system, lambda r=run: merge(r)))  # type: ignore[misc]
+                say(_guarded("merge", run.system, partial(merge, run)))
 
 
 def _prepare(run: Run, last: int) -> list[StepReport]:
-    reports = [_guarded("pull", run.system, lambda: pull(run))]
+    reports = [_guarded("pull", run.system, partial(pull, run))]
     if reports[0].status == "failed" and not any(reports[0].counts.values()):
         return reports
     for name, work in (("stage", stage), ("map", map)):
         if STEPS.index(name) > last or (reports[-1].status == "failed" and name != "stage"):
             break
-        reports.append(_guarded(name, run.system, lambda w=work: w(run)))  # type: ignore[misc]
+        reports.append(_guarded(name, run.system, partial(work, run)))
     return reports
 
 

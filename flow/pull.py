@@ -43,6 +43,13 @@ class _Reader:
 
 def pull(run: Run) -> StepReport:
     """Read every stream of the system from its position. One stream that fails does not stop the others."""
+    from warehouse.lock import writer
+
+    with writer(run.project.data / "dlt" / run.system):  # dlt's folder of a system is for one process
+        return _pull(run)
+
+
+def _pull(run: Run) -> StepReport:
     began = time.monotonic()
     report = StepReport("pull", run.system)
     wanted = run.project.system(run.system).streams

@@ -52,7 +52,7 @@ class SegmentWriter:
 
     def close(self, header: dict[str, Any]) -> Path:
         """Finish the file. The header goes in front and says how long the rest is, so a half-copied file is recognised."""
-        self._zstd.close()
+        self._zstd.close()  # type: ignore[no-untyped-call]
         self._file.close()
         header = {**header, "records": self.records, "bytes": self._body.stat().st_size}
         meta = json.dumps(header, separators=(",", ":")).encode()
