@@ -8,7 +8,7 @@ takes; where a call fails, what depends on it and what follows for the same reco
 from __future__ import annotations
 
 import time
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -70,13 +70,22 @@ class ApplyReport:
         }
 
     def as_step(self) -> StepReport:
-        lines = [
-            f"{s.call.operation} {s.call.stream} {s.call.key} → {s.external_id or s.status}"
-            for s in self.results
-            if s.status == "applied"
-        ]
+        lines = _told(self.results)
         detail = {"plan_id": self.plan_id, "settled": self.settled, "exit_codes": self.exit_codes, "lines": lines}
         return StepReport("push", self.target, self.status, self.counts, self.findings, detail, self.seconds)
+
+
+def _told(results: Sequence[Sent]) -> list[str]:
+    """What was applied, a line for each kind of call with its first few records."""
+    kinds: dict[tuple[str, str], list[Sent]] = defaultdict(list)
+    for sent in results:
+        if sent.status == "applied":
+            kinds[sent.call.operation, sent.call.stream].append(sent)
+    return [
+        f"{operation} {stream}: {len(made):,} ({', '.join(f'{s.call.key} → {s.external_id}' for s in made[:3])}"
+        + (", …)" if len(made) > 3 else ")")
+        for (operation, stream), made in kinds.items()
+    ]
 
 
 def apply(

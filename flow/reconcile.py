@@ -37,7 +37,7 @@ def reconcile(project: Project, name: str | None = None, now: datetime | None = 
         with access.write(project.warehouse) as con:
             result = reconciler.reconcile(con, spec, now or datetime.now(UTC), go_live=go_live)
         report = StepReport("reconcile", spec.name, counts=result.counts())
-        report.detail["lines"] = result.lines()
+        report.detail["summary"], *report.detail["lines"] = result.lines()
         report.seconds = time.monotonic() - began
         reports.append(report)
     return reports

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -13,7 +14,8 @@ from flow.report import StepReport
 from hub.errors import CrossdockError
 from hub.findings import Finding
 
-out = Console(highlight=False)
+# A pipe has no width: a program that reads along, or a log, gets whole lines.
+out = Console(highlight=False, width=None if sys.stdout.isatty() else 160)
 err = Console(stderr=True, highlight=False)
 
 _MARKS = {"ok": "[green]✓[/]", "partial": "[yellow]◐[/]", "held": "[yellow]⏸[/]", "failed": "[red]✗[/]"}
@@ -35,10 +37,12 @@ def progress(text: str) -> None:
 
 def step(report: StepReport) -> None:
     """One line a step, and below it what a person has to know."""
-    counts = ", ".join(f"{n:,} {_words(name)}" for name, n in report.counts.items() if n)
+    shown = {name: n for name, n in report.counts.items() if n}
+    counts = report.detail.get("summary") or ", ".join(f"{n:,} {_words(name)}" for name, n in shown.items())
     seconds = f"[dim]{report.seconds:5.1f} s[/]"
     out.print(
-        f"{_MARKS[report.status]} [bold]{report.step:<9}[/] {escape(report.system):<10} {seconds}  {escape(counts or 'nothing new')}"
+        f"{_MARKS[report.status]} [bold]{report.step:<9}[/] {escape(report.system):<10} {seconds}  {escape(counts or 'nothing new')}",
+        soft_wrap=True,
     )
     for finding in report.findings[:_MOST]:
         out.print(
