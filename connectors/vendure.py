@@ -7,9 +7,9 @@ The url is that of the server; `/admin-api` is added. What is peculiar to it, an
 * Money is an integer of hundredths. Prices are net unless the name says `WithTax`.
 * There is no `id >`: pages go on by (updatedAt, id) with the ids that were seen at the last instant left out.
 * `updatedAt` has whole seconds, and does not move when an order is fulfilled, delivered, refunded or gets a note, nor when a
-  customer's address changes. So each pull of `orders` also reads again all that are still open or younger than `watch_days`,
+  customer's address or what is left of a variant. So each pull of `orders` also reads again all that are still open or younger than `watch_days`,
   and gives on those whose content is another than last time; the cursor holds a digest for each. Everything is read
-  again from the beginning every `full_days`. What an order sells moves no variant: `stock` is read as a whole.
+  again from the beginning every `full_days`.
 * A cancelled order has quantities and totals of 0; what was ordered stands in `orderPlacedQuantity`.
 """
 
@@ -34,8 +34,7 @@ _ADDRESS = "fullName company streetLine1 streetLine2 city province postalCode ph
 _CUSTOMER = f"""id createdAt updatedAt title firstName lastName emailAddress phoneNumber user {{ id verified }}
     groups {{ id name }} addresses {{ id {_ADDRESS} country {{ code }} defaultShippingAddress defaultBillingAddress }}"""
 _VARIANT = """id createdAt updatedAt sku name enabled price priceWithTax currencyCode trackInventory
-    product { id name enabled }"""
-_STOCK = "id sku updatedAt stockLevels { id stockOnHand stockAllocated stockLocation { id name } }"
+    product { id name enabled } stockLevels { id stockOnHand stockAllocated stockLocation { id name } }"""
 _ORDER = f"""id code state type active createdAt updatedAt orderPlacedAt currencyCode couponCodes
     customer {{ id firstName lastName emailAddress }}
     shippingAddress {{ {_ADDRESS} countryCode }} billingAddress {{ {_ADDRESS} countryCode }}
@@ -101,8 +100,17 @@ class Vendure(GraphQL):
     endpoint = "admin-api"
     streams = (
         _stream("customers", "customers", "Customer", _CUSTOMER, "emailAddress", {}, **_BY_CHANGE),
-        _stream("products", "productVariants", "ProductVariant", _VARIANT, "sku", {}, **_BY_CHANGE),
-        _stream("stock", "productVariants", "ProductVariant", _STOCK, "sku", {}, writes=("change",), idempotency="key"),
+        _stream(
+            "products",
+            "productVariants",
+            "ProductVariant",
+            _VARIANT,
+            "sku",
+            {},
+            writes=("change",),
+            idempotency="key",
+            **_BY_CHANGE,
+        ),
         _stream(
             "orders",
             "orders",
@@ -167,25 +175,12 @@ class Vendure(GraphQL):
         from hub.http import placed
 
         with placed(self.connection.system, stream):
-            if stream == "stock":
-                yield from self._whole(stream)
-                return
             position = since
             for page in self._sweep(self.stream(stream), since):
                 position = page.cursor
                 yield page
             if stream == "orders" and position:
                 yield from self._watched(stream, position)
-
-    def _whole(self, stream: str) -> Iterator[Page]:
-        size, skip = self.stream(stream).page_size, 0
-        while True:
-            found, _ = self.page(stream, {"options": {"take": size, "skip": skip, "sort": {"id": "ASC"}}})
-            if found:
-                yield Page(found)
-            if len(found) < size:
-                return
-            skip += size
 
     def _sweep(self, stream: Stream, since: Any) -> Iterator[Page]:
         """All that changed, in the order of change. The cursor's `window` says where in it a page ended."""
@@ -258,7 +253,7 @@ class Vendure(GraphQL):
     # Writing
 
     def push(self, stream: str, changes: Sequence[Change]) -> list[Outcome]:
-        """Orders: `fulfil` and `change`; stock: `change`. What is there already is not written again."""
+        """Orders: `fulfil` and `change`; products: `change` (stock). What is there already is not written again."""
         return [self._push(stream, change) for change in changes]
 
     def _push(self, stream: str, change: Change) -> Outcome:
@@ -270,7 +265,7 @@ class Vendure(GraphQL):
             id = change.id or next((found.id for found in self.find(stream, change.key)), None)
             if id is None:
                 return Outcome("rejected", message=f"Vendure has no such record in {stream}")
-            return self._stock(id, change.payload) if stream == "stock" else self._order(id, change.payload)
+            return self._stock(id, change.payload) if stream == "products" else self._order(id, change.payload)
         except CrossdockError as error:
             return outcome_of(error)
 

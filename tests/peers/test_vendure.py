@@ -194,7 +194,7 @@ def test_vendures_refusal_is_a_rejection(vendure: Any) -> None:
     many = change("fulfil", placed["code"], {"fulfilment_status": "fulfilled"}, id=placed["id"])
     (outcome,) = connector.push("orders", [many])
     assert outcome.status == "applied"  # nothing is left of it to ship
-    (outcome,) = connector.push("stock", [change("change", "X", {"stock": 5}, id="999999")])
+    (outcome,) = connector.push("products", [change("change", "X", {"stock": 5}, id="999999")])
     assert outcome.status == "rejected"
     assert outcome.message
 
@@ -203,10 +203,10 @@ def test_stock_is_set(vendure: Any) -> None:
     connector = vendure.connector()
     good = [change("change", "BOLT-M8", {"stock": "812.000000"}), change("change", "BOLT-M8", {"stock": 813})]
     bad = [change("change", "BOLT-M8", {"stock": "1.5"}), change("change", "BOLT-M8", {})]
-    outcomes = connector.push("stock", [good[0], bad[0], good[1], bad[1]])
+    outcomes = connector.push("products", [good[0], bad[0], good[1], bad[1]])
     assert [outcome.status for outcome in outcomes] == ["applied", "rejected", "applied", "rejected"]
     assert vendure.variants()["BOLT-M8"]["stockLevels"][0]["stockOnHand"] == 813
-    (row,) = [row for row in pulled(connector, "stock")[0] if row["sku"] == "BOLT-M8"]
+    (row,) = [row for row in pulled(connector, "products")[0] if row["sku"] == "BOLT-M8"]
     assert row["stockLevels"][0]["stockOnHand"] == 813
 
 
