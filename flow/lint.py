@@ -62,11 +62,13 @@ def compiled(project: Project, name: str) -> str:
 
 def run_examples(project: Project, names: Sequence[str]) -> tuple[list[Finding], int]:
     """Run the `examples:` of the named mappings (all if none): what did not hold, and how many there are."""
-    from mappings import examples
+    from mappings import examples, push_examples
     from warehouse.model import entities
 
     model = entities()
     loaded = load_mappings(project, model)
     chosen = [loaded[name] for name in names] or list(loaded)
-    findings = [finding for mapping in chosen for finding in examples.run(mapping, model)]
+    findings = [
+        finding for mapping in chosen for run in (examples.run, push_examples.run) for finding in run(mapping, model)
+    ]
     return findings, sum(len(mapping.examples) for mapping in chosen)
