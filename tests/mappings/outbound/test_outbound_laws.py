@@ -82,13 +82,13 @@ def pulled_again(
 
 
 @quick
-@given(st.lists(accounts, min_size=1, max_size=8))
+@given(st.lists(accounts, min_size=1, max_size=4))
 def test_accounts(rows: list[dict[str, Any]]) -> None:
     assert pulled_again("crm/accounts", "upsert", rows, {}, {"Id": "001", "IsDeleted": False}) == []
 
 
 @quick
-@given(st.lists(orders(), min_size=1, max_size=4))
+@given(st.lists(orders(), min_size=1, max_size=2))
 def test_erp_orders(rows: list[dict[str, Any]]) -> None:
     own = {
         "lifecycle_status": "open",
