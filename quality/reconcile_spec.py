@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
@@ -34,7 +35,7 @@ REASONS: dict[str, str] = {
 }
 PARTS = ("amount", "shipping", "tax", "discount")
 _TOP = ("entity", "about", "owner", "key", "left", "right", "scope", "in_flight", "done", "compare")
-_SIDE = ("system", "needs_partner", "own_when_equal")
+_SIDE = ("system", "needs_partner", "own_when_equal", "key_matches")
 _COMPARE = ("status", "currency", "amount", "quantity", "customer")
 
 
@@ -42,12 +43,14 @@ _COMPARE = ("status", "currency", "amount", "quantity", "customer")
 class Side:
     """A system's view. A record for which `needs` holds has to have a partner on the other side.
 
-    Records whose two columns `own_when_equal` agree never came from the other side and are left out.
+    Records whose two columns `own_when_equal` agree, or whose key is not like `key_matches` (RE2, end to end), never came
+    from the other side and are left out.
     """
 
     system: str
     needs: tuple[Condition, ...] = ()
     own_when_equal: tuple[str, str] | None = None
+    key_matches: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -222,7 +225,21 @@ class _Reader:
             self.wrong("R104", "own_when_equal names two columns", self.at(node, "own_when_equal"))
             equal = None
         pair = [self.named(str(c), self.at(node, "own_when_equal"), self.entity) for c in equal or ()]
-        return Side(str(node["system"]), self.conditions(node, "needs_partner"), (pair[0], pair[1]) if pair else None)
+        return Side(
+            str(node["system"]),
+            self.conditions(node, "needs_partner"),
+            (pair[0], pair[1]) if pair else None,
+            self.pattern(node, "key_matches"),
+        )
+
+    def pattern(self, node: yaml.Node, key: str) -> str | None:
+        if (text := node.get(key)) is None:
+            return None
+        try:
+            re.compile(str(text))
+        except re.error as error:
+            self.wrong("R104", f"not a regular expression: {error}", self.at(node, key))
+        return str(text)
 
     def scope(self, top: yaml.Node) -> dict[str, Any]:
         node = self.child(top, "scope", ("column", "from", "days"), ("column",))

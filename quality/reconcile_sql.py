@@ -62,6 +62,8 @@ def side_sql(spec: Spec, side: Side, table: str) -> str:
     own = ""
     if side.own_when_equal:
         own = " AND s.{} IS DISTINCT FROM s.{}".format(*(name(column) for column in side.own_when_equal))
+    if side.key_matches:
+        own += f" AND regexp_full_match(s.{name(spec.key)}, {literal(side.key_matches)})"
     return f"""
 CREATE OR REPLACE TEMP TABLE {table} AS
 WITH quantities AS ({quantities}), records AS (
@@ -211,7 +213,7 @@ def found_sql(spec: Spec, moment: Moment) -> str:
     )
     aspects = [
         _aspect("presence", "'missing_right'", "right_id IS NULL AND NOT not_expected", "abs(money)", ("left_amount", "NULL"), missing),
-        _aspect("presence", "'missing_left'", "left_id IS NULL AND NOT not_expected", "abs(money)", ("NULL", "right_amount"), missing),
+        _aspect("presence", "'missing_left'", "left_id IS NULL AND NOT not_expected", "abs(money)", ("NULL", "right_amount")),
         _aspect(
             "duplicate", "'duplicate'", "greatest(coalesce(left_live, 0), coalesce(right_live, 0)) > 1",
             "coalesce(left_extra, 0) + coalesce(right_extra, 0)", ("left_live", "right_live"), "'several live records'",

@@ -98,7 +98,7 @@ def world(dice: Random) -> dict[str, Any]:
             {"amount": money(), "status": dice.choice(("captured", "failed", None)),
              "sales_order_ref": dice.choice((None, "77", str(dice.randint(0, 59))))} for _ in range(80)
         ],
-        "account_credit": [{"customer_ref": dice.choice((None, "1", "2", "77"))} for _ in range(dice.randint(0, 6))],
+        "account_credit": [{"customer_ref": dice.choice((None, "1", "2", "77"))} for _ in range(6)],
     }  # fmt: skip
 
 
@@ -123,7 +123,7 @@ def test_both_find_the_same_number_of_rows_for_each_kind(
     run_file: Callable[..., Path], every_kind: Rules, model: Model
 ) -> None:
     ever_failed: set[str] = set()
-    for seed in range(6):
+    for seed in range(3):
         path = run_file(world(Random(seed)))
         ours = marked(path, every_kind, model)
         results = expectations.evaluate(path, every_kind)

@@ -57,7 +57,7 @@ def warehouse(model: Model) -> Iterator[Con]:
 def put(con: Con, system: str, number: str, quantity: int | None = 2, **other: Any) -> None:
     """An order as a system sees it; by default the good one: 25.00 + 4.90 + 5.68. Replaces what it said before."""
     row: dict[str, Any] = {
-        "system": system, "source_id": f"{system}-{number}", "hub_id": int(number), "segment": f"{system}/orders/1.jsonl",
+        "system": system, "source_id": f"{system}-{number}", "hub_id": other.get("hub_id") or int(number), "segment": f"{system}/orders/1.jsonl",
         "line": 1, "seen_at": LOADED, "number": number, "ordered_at": OLD, "customer": 8, "currency": "EUR",
         "line_total": D("25.00"), "discount_total": D(0), "charge_total": D("4.90"), "tax_total": D("5.68"),
         "total": D("35.58"), "lifecycle_status": "open", "payment_status": "paid" if system == "cart" else None,
@@ -156,14 +156,14 @@ def test_the_parts_add_up_to_the_break(warehouse: Con, spec: Spec) -> None:
 
 def test_the_parts_add_up_whatever_differs(warehouse: Con, spec: Spec) -> None:
     dice = Random(7)
-    for number in range(200):
+    for number in range(100):
         cents = {
             part: D(dice.choice((0, 0, 0, 1, 2, 3, 490, -250))) / 100
             for part in ("line", "charge", "tax", "discount", "free")
         }
         both(
             warehouse,
-            str(number),
+            str(1000 + number),
             line_total=25 + cents["line"], charge_total=D("4.90") + cents["charge"], tax_total=D("5.68") + cents["tax"],
             discount_total=cents["discount"],
             total=D("35.58") + cents["line"] + cents["charge"] + cents["tax"] - cents["discount"] + cents["free"],
@@ -186,7 +186,8 @@ def test_nothing_is_missing_that_nobody_has_to_pay_or_that_is_over(warehouse: Co
     put(warehouse, "cart", "1003", lifecycle_status="cancelled")
     put(warehouse, "erp", "1003", lifecycle_status="cancelled", total=D("1"))
     put(warehouse, "erp", "1004", lifecycle_status="cancelled")
-    put(warehouse, "erp", "0004500009", seller_number="0004500009")  # taken by phone
+    put(warehouse, "erp", "0004500009", seller_number="0004500009", hub_id=9)  # taken by phone
+    put(warehouse, "erp", "T-4711", hub_id=10)  # the customer's own number
     put(warehouse, "cart", "1005", lifecycle_status="completed")
     put(warehouse, "erp", "1005", lifecycle_status="open")
     put(warehouse, "cart", "1006", ordered_at=NOW - timedelta(days=500))
@@ -333,7 +334,7 @@ def test_twins_that_compare_counts_or_balances_miss_what_is_found(warehouse: Con
 WRONG = """entity: sales_order
 key: numbr
 left: {system: cart, needs_partner: {payment_status: payed}}
-right: {system: erp, own: x}
+right: {system: erp, own: x, key_matches: "[a"}
 in_flight: {column: ordered_at, hours: soon}
 compare:
   amount: {column: total, parts: {shiping: {plus: charge_total}}}
