@@ -15,7 +15,7 @@ from contextvars import ContextVar
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
-from functools import cached_property
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 from urllib.parse import urlsplit
@@ -235,36 +235,47 @@ def unpack(body: bytes, shape: Shape, operation: str, place: str) -> dict[str, A
     """
     from lxml import etree
 
+    # Python sees only the elements that the schema puts under the response; the rest stays in C until they end.
     events = etree.iterparse(
-        io.BytesIO(body), ("start", "end"), resolve_entities=False, no_network=True, load_dtd=False, huge_tree=False
+        io.BytesIO(body),
+        ("end",),
+        tag=["{*}Fault", *(f"{{*}}{name}" for name in shape)],
+        resolve_entities=False,
+        no_network=True,
+        load_dtd=False,
+        huge_tree=False,
     )
     values: dict[str, Any] = {}
-    depth = 0
     try:
-        for event, element in events:
-            if event == "start":
-                depth += 1
-                if depth == 1:
-                    _guard_root(element, place)
-                continue
-            depth -= 1
-            if depth == 2 and _local(element) == "Fault":
+        for n, (_, element) in enumerate(events):
+            parent = element.getparent()
+            if n == 0:
+                _guard_root(element.getroottree().getroot(), place)
+            if _local(element) == "Fault" and _is_body(parent):
                 raise _fault(element, operation)
-            if (
-                depth == 3
-                and _local(element.getparent()) != "Fault"
-                and _local(element.getparent().getparent()) == "Body"
-            ):
+            if parent is not None and _is_body(parent.getparent()) and _local(parent) != "Fault":
                 _put(values, element, shape)
-                element.clear()
+                parent.remove(element)
     except etree.XMLSyntaxError as error:
         raise _no_xml(body, place, str(error)) from None
+    _guard_root(events.root, place)
+    for response in (child for part in events.root if _is_body(part) for child in part):
+        for element in response:  # what the schema does not know
+            _put(values, element, shape)
     return _with_empty_lists(values, shape)
 
 
+def _is_body(element: Any) -> bool:
+    return element is not None and _local(element) == "Body" and element.getparent() is element.getroottree().getroot()
+
+
 def _local(element: Any) -> str:
-    tag = element.tag
-    return tag.rpartition("}")[2] if isinstance(tag, str) else ""
+    return _without_namespace(element.tag)
+
+
+@lru_cache(4096)
+def _without_namespace(tag: Any) -> str:
+    return tag.rpartition("}")[2] if isinstance(tag, str) else ""  # comments have a function for a tag
 
 
 def _guard_root(root: Any, place: str) -> None:
@@ -284,14 +295,29 @@ def _guard_root(root: Any, place: str) -> None:
 
 
 def _put(values: dict[str, Any], element: Any, shape: Shape) -> None:
-    name = _local(element)
-    if not name:
-        return  # a comment
-    repeats, inner = shape.get(name, (False, None))
-    value = _value(element, inner)
-    if repeats:
-        values.setdefault(name, []).append(value)
-    elif name in values and name not in shape:  # not in the schema, and there twice
+    """One element into the values of its parent. This runs for each of them, so the usual case, a text, comes first."""
+    name = _without_namespace(element.tag)
+    known = shape.get(name)
+    if known is None:
+        if name:  # else a comment
+            _put_unknown(values, name, element)
+        return
+    repeats, inner = known
+    value = element.text if inner is None else None
+    if value is None or value.isspace():
+        value = _value(element, inner)
+    if not repeats:
+        values[name] = value
+    elif name in values:
+        values[name].append(value)
+    else:
+        values[name] = [value]
+
+
+def _put_unknown(values: dict[str, Any], name: str, element: Any) -> None:
+    """What the schema does not know; there more than once, it is a list."""
+    value = _value(element, {} if len(element) else None)
+    if name in values:
         values[name] = [*(values[name] if isinstance(values[name], list) else [values[name]]), value]
     else:
         values[name] = value
