@@ -4,27 +4,19 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from airflow.sdk import DAG, Asset, task
+from airflow.sdk import DAG, Asset, ExceptionRetryPolicy, RetryAction, RetryRule, task
 from airflow.timetables.assets import AssetOrTimeSchedule
 from airflow.timetables.trigger import CronTriggerTimetable
 
-from flow.language import load_mappings
 from flow.run import Run
 from hub.config import load_project
-from warehouse.model import entities
 
 PROJECT = load_project()
-load_mappings(
-    PROJECT, entities()
-)  # a broken mapping is an import error that everybody sees, never a DAG that is missing
 
 
-def open_run(run_id: str, system: str) -> Run:
-    return Run(PROJECT, system, run_id)
-
-
-@task
+@task(retries=2, retry_delay=timedelta(seconds=30), retry_exponential_backoff=True)
 def pull(system: str) -> str:
+    """The records that changed, as untouched bytes, into the lake. Returns the run's id."""
     from flow.pull import pull
 
     run = Run.start(PROJECT, system)
@@ -34,27 +26,31 @@ def pull(system: str) -> str:
 
 @task
 def prepare(run_id: str, system: str) -> str:
+    """Stages what was pulled in a file of this run's own and maps it to the canonical model."""
     from flow.map import map
     from flow.stage import stage
 
-    stage(open_run(run_id, system)).or_raise()
-    map(open_run(run_id, system)).or_raise()
+    run = Run(PROJECT, system, run_id)
+    stage(run).or_raise()
+    map(run).or_raise()
     return run_id
 
 
 @task
 def gate(run_id: str, system: str) -> str:
+    """Good rows go on, bad ones are quarantined with reasons; Great Expectations has the last word."""
     from flow.gate import gate
 
-    gate(open_run(run_id, system)).or_raise()
+    gate(Run(PROJECT, system, run_id)).or_raise()
     return run_id
 
 
 @task(pool="warehouse_writer")
 def merge(run_id: str, system: str) -> dict[str, int]:
+    """What passed the gate into the warehouse, in one transaction with its position."""
     from flow.merge import merge
 
-    return merge(open_run(run_id, system)).or_raise().counts
+    return merge(Run(PROJECT, system, run_id)).or_raise().counts
 
 
 @task
@@ -71,11 +67,24 @@ def build(system: str) -> DAG:
         dag_id=f"sync_{system}",
         description=f"{system}: pull, stage, map, gate, merge",
         schedule=AssetOrTimeSchedule(
-            timetable=CronTriggerTimetable("*/15 * * * *", timezone="UTC"), assets=Asset(f"crossdock://pushed/{system}")
+            timetable=CronTriggerTimetable("*/15 * * * *", timezone="UTC", run_immediately=False),
+            assets=Asset(f"crossdock://pushed/{system}"),
         ),
         catchup=False,
         max_active_runs=1,
-        default_args={"retries": 2, "retry_delay": timedelta(seconds=30)},
+        default_args={
+            "owner": "crossdock",
+            "retries": 1,
+            "retry_delay": timedelta(seconds=10),
+            # What a person has to change first does not get better by waiting.
+            "retry_policy": ExceptionRetryPolicy(
+                [
+                    RetryRule(
+                        "hub.errors.ConfigurationError", RetryAction.FAIL, reason="a person has to change something"
+                    )
+                ]
+            ),
+        },
         tags=["crossdock", "sync"],
     ) as dag:
         merged = merge(gate(prepare(pull(system), system), system), system)

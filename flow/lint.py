@@ -11,15 +11,17 @@ from hub.errors import UsageError
 from hub.findings import Finding
 
 
-def lint(project: Project, paths: Sequence[Path]) -> tuple[list[Finding], int]:
-    """All findings about mappings and quality rules below `paths` (all if none), and how many files were read."""
+def lint(project: Project, paths: Sequence[Path], systems: Sequence[str] | None = None) -> tuple[list[Finding], int]:
+    """All findings about mappings (of `systems`, or all) and quality rules below `paths` (all if none), and how many
+    files were read.
+    """
     from mappings.lint import lint as lint_mappings
     from mappings.load import load
     from quality import reconcile_spec, rules
     from warehouse.model import entities
 
     model = entities()
-    loaded = load(project.folders("mappings"), model)
+    loaded = load(project.folders("mappings"), model, systems)
     findings = [*loaded.findings, *lint_mappings(loaded, model, streams_of(project))]
     rulebook = rules.load(project.folders("quality"), model)
     findings += rulebook.findings

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
-from hub.errors import StreamError
+from hub.errors import CrossdockError, StreamError
 from hub.findings import Finding
 
 Status = Literal["ok", "partial", "held", "failed"]
@@ -22,6 +22,7 @@ class StepReport:
     findings: list[Finding] = field(default_factory=list)
     detail: dict[str, Any] = field(default_factory=dict)
     seconds: float = 0.0
+    failure: CrossdockError | None = None
 
     def or_raise(self) -> StepReport:
         """Itself, or the error that says what failed: a task that could not do its work is a failed task."""
@@ -30,11 +31,13 @@ class StepReport:
         print(f"{self.step} {self.system} {self.status}: {self.counts}")
         if self.status == "failed":
             first = self.findings[0]
-            raise StreamError(first.code, first.what, place=first.place, fix=first.fix)
+            raise self.failure or StreamError(first.code, first.what, place=first.place, fix=first.fix)
         return self
 
     def as_dict(self) -> dict[str, Any]:
-        return asdict(self)
+        said = asdict(self)
+        del said["failure"]
+        return said
 
 
 def exit_code(reports: list[StepReport]) -> int:
