@@ -21,7 +21,10 @@ class Counted(Connector):
     """A system of numbered records; `broken_at` makes it fail in the middle."""
 
     name = "counted"
-    streams = (Stream("orders", primary_key="id", cursor="keyset"), Stream("customers", primary_key="id", cursor="keyset"))
+    streams = (
+        Stream("orders", primary_key="id", cursor="keyset"),
+        Stream("customers", primary_key="id", cursor="keyset"),
+    )
     size = 25
     broken_at: int | None = None
     asked: list[Any] = []

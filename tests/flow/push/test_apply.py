@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
-from push_harness import PUSHES, QUICK, FakeErp, Keyed, World, now, patched, streams
+from push_harness import PUSHES, QUICK, FakeErp, Keyed, World, fill, now, patched, streams
 
 from flow import apply as apply_module
 from flow import settle
@@ -57,6 +58,18 @@ def test_the_second_push_makes_no_call_and_neither_does_it_after_reading_back(wo
     world.publish()
     assert world.push().counts == {}
     assert len(world.books.calls()) == 5
+
+
+def test_either_database_carries_a_push(tmp_path: Path, ledger_url: str) -> None:
+    world = World(tmp_path / "project", ledger_url)
+    fill(world, 3)
+    world.publish()
+    world.books.fault("reset_after", "create", "1002")
+    with patched():
+        assert world.push().counts == {"applied": 5}
+        world.publish()
+        assert world.push().counts == {}
+    assert books(world) == ONCE
 
 
 # Who may --------------------------------------------------------------------------------------------------------------

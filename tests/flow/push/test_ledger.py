@@ -260,6 +260,13 @@ def test_reading_creates_nothing(tmp_path: Path) -> None:
     assert not path.parent.exists()
 
 
+@pytest.mark.parametrize("ledger_url", ["postgresql"], indirect=True)
+def test_reading_an_empty_server_creates_nothing_there(ledger_url: str) -> None:
+    with Ledger(ledger_url, read_only=True) as ledger:
+        assert ledger.outcomes_after(0) == []
+    assert not t._is_made(t.connect(ledger_url))
+
+
 def test_a_read_only_ledger_refuses_to_be_written(ledger: Ledger, ledger_url: str) -> None:
     with ledger.lock("push:erp") as lock:
         applied(ledger, lock, sending())

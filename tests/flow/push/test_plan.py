@@ -157,6 +157,7 @@ def test_an_order_found_in_the_target_is_not_created_and_not_changed_if_it_is_th
     assert (change.external_id, change.hub_id) == (id, 1)
     assert change.before is not None
     assert str(change.before["total"]) == "10.0000"
+    assert list(world.plan().windows) == ["orders"], "an edit made in the ERP since then would be overwritten"
 
 
 def test_a_call_that_the_connector_cannot_make_is_not_planned(world: World) -> None:

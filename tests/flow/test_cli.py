@@ -1,0 +1,66 @@
+"""The command line: quick to answer, honest in its exit codes."""
+
+from __future__ import annotations
+
+import json
+import resource
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+CROSSDOCK = str(Path(sys.executable).parent / "crossdock")
+
+
+def run(*arguments: str, cwd: Path = ROOT) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([CROSSDOCK, *arguments], cwd=cwd, capture_output=True, text=True, timeout=120)
+
+
+def cpu_seconds(*arguments: str) -> float:
+    """The least of three: what the command costs, whatever else the machine does."""
+    costs = []
+    for _ in range(3):
+        before = resource.getrusage(resource.RUSAGE_CHILDREN)
+        run(*arguments)
+        after = resource.getrusage(resource.RUSAGE_CHILDREN)
+        costs.append(after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime)
+    return min(costs)
+
+
+def test_lint_is_clean_and_answers_in_under_a_second() -> None:
+    done = run("lint")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert cpu_seconds("lint") < 1.0
+
+
+def test_lint_tells_a_program_too() -> None:
+    assert json.loads(run("lint", "--format", "json").stdout) == []
+
+
+@pytest.mark.parametrize(
+    "arguments", [("check", "nobody"), ("run", "nobody"), ("plan", "nobody"), ("explain", "X999"), ("apply", "zz")]
+)
+def test_wrong_use_is_two_and_says_what_to_do(arguments: tuple[str, ...]) -> None:
+    done = run(*arguments)
+    assert done.returncode == 2
+    assert "do " in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_no_project_is_said_so(tmp_path: Path) -> None:
+    done = run("systems", cwd=tmp_path)
+    assert done.returncode == 2
+    assert "F202" in done.stderr
+
+
+def test_explain_prints_what_a_code_means() -> None:
+    done = run("explain", "m104")
+    assert done.returncode == 0
+    assert done.stdout.startswith("M104")
+
+
+def test_examples_of_all_mappings_hold() -> None:
+    done = run("test")
+    assert done.returncode == 0, done.stdout
