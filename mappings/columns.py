@@ -1,8 +1,8 @@
 """One field of a mapping in SQL: what is read, the canonical value, and the ways in which it can be refused.
 
-Three steps, three columns of the view that `inbound.py` writes: `raw_<name>` is the expression over the record (text; or typed; or,
-where it can fail on a row, `TRY({'v': …})`, whose NULL says that it failed); `<name>` is the canonical value; and each refusal is a
-condition over both. A refusal never becomes a NULL in silence.
+Three steps, columns of the view that `write.py` writes: `raw_<name>` is the expression over the record, text or typed, and
+`failed_<name>`, where it can fail, says on which rows it did; `<name>` is the canonical value; and each refusal is a condition over
+them. A refusal never becomes a NULL in silence.
 """
 
 from __future__ import annotations
@@ -67,13 +67,15 @@ class Refusal:
 class Compiled:
     """A field's columns in the view: SQL of `raw_<name>`, SQL of the column itself, and its refusals in order.
 
-    `inputs` is the SQL of `in_<name>`, the text of all that an expression reads, for the reject; None for a mere path.
+    `failed` is the SQL of `failed_<name>`, None where it cannot fail. `inputs` is that of `in_<name>`, the text of all that
+    an expression reads, for the reject; None for a mere path.
     """
 
     column: str
     raw: str
     value: str
     refusals: tuple[Refusal, ...]
+    failed: str | None = None
     inputs: str | None = None
 
 
@@ -123,20 +125,18 @@ class _Maker:
             text, kind = _text_of(text, kind), "text"
         if default is not None and self.field.values is None:
             text = f"coalesce({text}, {default})"
-        inner = raw
         if value.raises:
-            text, inner = f"TRY({{'v': {text}}})", f"{raw}.v"
-            self._refuse("expression", f"{raw} IS NULL", f"cannot be computed: {self.field.at.text}")
+            self._refuse("expression", self._named("failed"), f"cannot be computed: {self.field.at.text}")
         if self.field.values is not None:
-            made = self._mapped(self.field.values, inner, default, findings)
+            made = self._mapped(self.field.values, raw, default, findings)
         elif kind == "missing":
             made = f"CAST(NULL AS {self._sql_type})"
         else:
-            made = self._text(inner) if kind == "text" else self._typed(inner, kind)
+            made = self._text(raw) if kind == "text" else self._typed(raw, kind)
         self._picklist(value, findings)
         if (self.field.required or self.column.required) and value.constant is None and default is None:
             self._refuse("required", f"{self.name} IS NULL", "is missing")
-        return Compiled(name, text, made, tuple(self.refusals), self._inputs())
+        return Compiled(name, text, made, tuple(self.refusals), value.failed, self._inputs())
 
     @property
     def _sql_type(self) -> str:
@@ -152,8 +152,11 @@ class _Maker:
         shown = [f"{sql.text(name + '=')} || {text}" for name, text in self.value.inputs]
         return shown[0] if len(shown) == 1 else f"concat_ws(', ', {', '.join(shown)})"
 
+    def _named(self, prefix: str) -> str:
+        return sql.name(f"{prefix}_{self.name.strip(chr(34))}")
+
     def _refuse(self, rule: str, condition: str, message: str) -> None:
-        raw = self.raw if self._is_path else sql.name("in_" + self.raw.strip('"').removeprefix("raw_"))
+        raw = self.raw if self._is_path else self._named("in")
         if not self.value.inputs:
             raw = "NULL"
         self.refusals.append(Refusal(self.shown, rule, condition, f"{self.shown} {message}", raw))

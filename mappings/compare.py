@@ -62,9 +62,7 @@ class Comparison:
         if there is None:
             self.terms[_UNKNOWN] = None
             return
-        self.terms[_equal(_tried(here.value.sql, here.value.raises), _tried(there.value.sql, there.value.raises))] = (
-            None
-        )
+        self.terms[_equal(here.value.sql, there.value.sql)] = None
 
     def children(self, child: PushChild, read: Child | None, entity: Entity, alias: str) -> dict[str, str]:
         """The queries that compare the rows of a child; only values named after columns that are read count."""
@@ -112,8 +110,8 @@ class Comparison:
         if there is None:
             return None
         return (
-            f"\nWHERE {_tried(here.value.sql, here.value.raises)}",
-            f"\nWHERE {_tried(there.value.sql, there.value.raises)}",
+            f"\nWHERE {here.value.sql}",
+            f"\nWHERE {there.value.sql}",
         )
 
     def _column(self, field: PushField, read: Field | None, ours: Rows, theirs: str, entity: Entity) -> str | None:
@@ -134,17 +132,13 @@ class Comparison:
         reading = ours.read(field.value, [])
         if reading is None:
             return None
-        text = _tried(reading.value.sql, reading.value.raises)
+        text = reading.value.sql
         return text if reading.value.type == TYPES[column.kind] else f"TRY_CAST({text} AS {column.sql_type})"
 
 
 def _equal(ours: str, theirs: str) -> str:
     here = sql.term(ours)
     return f"coalesce({here} = {sql.term(theirs)}, {here} IS NULL)"
-
-
-def _tried(text: str, raises: bool) -> str:
-    return f"TRY({text})" if raises else text
 
 
 def _lines(columns: dict[str, str], tail: str) -> str:

@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import json
 import tempfile
+from collections.abc import Iterator, Sequence
 from collections.abc import Mapping as Map
-from collections.abc import Sequence
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
@@ -34,24 +35,39 @@ _PSEUDO = {"key": "source_id", "version": "version", "hub": "_hub"}
 
 def run(mapping: Mapping, model: Model, stream: Stream | None = None) -> list[Finding]:
     """What does not hold, one finding for each field (M401), record (M402) or example that cannot be tried (M403)."""
-    wanted = [example for example in mapping.examples if example.push is None]
-    if not wanted:
-        return []
     made, found = inbound.build(mapping, model, stream)
-    if made is None:
-        return errors_in(found)
+    wanted = _inbound(mapping)
+    if not wanted or made is None:
+        return errors_in(found) if wanted else []
+    with tried(mapping, model, stream) as (con, findings, staged):
+        for number in staged:
+            findings += _Compared(con, made, model, number, wanted[number]).findings()
+    return sorted(findings, key=lambda finding: (finding.place.line or 0, finding.place.column or 0))
+
+
+def _inbound(mapping: Mapping) -> list[Example]:
+    return [example for example in mapping.examples if example.push is None]
+
+
+@contextmanager
+def tried(
+    mapping: Mapping, model: Model, stream: Stream | None = None
+) -> Iterator[tuple[Any, list[Finding], list[int]]]:
+    """A connection in which the mapping was run over its examples' records; what could not be staged; what was.
+
+    `_seq` and the rejects' `line` are the example's number.
+    """
+    made = inbound.compile(mapping, model, stream)
     with tempfile.TemporaryDirectory(prefix="crossdock-examples-") as folder:
         con = _hardened(Path(folder))
         try:
             _create(con, made, model)
-            findings, staged = _stage(con, made, wanted, Path(folder) / "given.jsonl")
+            findings, staged = _stage(con, made, _inbound(mapping), Path(folder) / "given.jsonl")
             for statement in made.statements:
                 con.execute(statement.sql)
-            for number in staged:
-                findings += _Compared(con, made, model, number, wanted[number]).findings()
+            yield con, findings, staged
         finally:
             con.close()
-    return sorted(findings, key=lambda finding: (finding.place.line or 0, finding.place.column or 0))
 
 
 def _hardened(folder: Path) -> Any:

@@ -3,13 +3,16 @@
 `compile_expression(expr, scope, findings)` is all that the compilers call. The scope says what a path means (a field of the raw
 record, or a canonical column), so the same language serves both directions.
 
-Types: text, number (DECIMAL(38,10)), integer, boolean, date, instant; and `missing`, the type of `null`. A text that meets another
-type is read as that type, strictly: `quantity > 5` reads the raw text of `quantity` as a number. Such reading can fail, and
-then `Value.raises` is true: the caller evaluates the expression under TRY and rejects the row.
+Types: text, number (17 digits and 10 decimals), integer, boolean, date, instant; and `missing`, the type of `null`. A text that
+meets another type is read as that type, strictly: `quantity > 5` reads the raw text of `quantity` as a number.
+
+No SQL made here can raise an error on a row: DuckDB's optimizer moves casts out of TRY and CASE (docs/adr/0007), and one bad
+record would stop all others. What cannot be read gives NULL, and `Value.failed` is a condition that says on which rows.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol, cast
@@ -36,7 +39,9 @@ from mappings.parse import (
 from mappings.render import divided
 from mappings.syntax import Expr
 
-NUMBER = "DECIMAL(38,10)"
+NUMBER = "DECIMAL(27,10)"  # two of them added, or multiplied below MAX_PRODUCT, fit into DuckDB's 38 digits
+MAX_PRODUCT = "1e17"
+MAX_SQL = 30_000  # products name their factors several times
 SQL_TYPES = {
     "text": "VARCHAR",
     "number": NUMBER,
@@ -49,17 +54,24 @@ SQL_TYPES = {
 
 @dataclass(frozen=True, slots=True)
 class Value:
-    """A compiled expression. `raises`: it can fail on a row. `inputs`: the paths it reads, (shown, SQL as text).
+    """A compiled expression: `sql` is NULL where it has no value, and where it cannot be computed.
 
-    `constant` is the literal's own text where the value is one; `choices` all texts it can be, where they can be told.
+    `failed` is a condition, never NULL, that is true where it cannot be computed; None where that cannot be. `inputs` are the
+    paths it reads, (shown, SQL as text). `constant` is the literal's own text where the value is one; `choices` all texts
+    it can be, where they can be told.
     """
 
     sql: str
     type: Type
-    raises: bool = False
+    failed: str | None = None
     inputs: tuple[tuple[str, str], ...] = ()
     constant: str | None = None
     choices: frozenset[str] | None = None
+
+    @property
+    def raises(self) -> bool:
+        """Can it be impossible to compute on some row?"""
+        return self.failed is not None
 
 
 class Scope(Protocol):
@@ -153,7 +165,9 @@ class Compiler:
         if want == "text":
             return _as_text(value, at)
         if want == "number" and have == "integer":
-            return replace(value, type="number")
+            if value.constant is not None:
+                return _number(value)
+            return _converted(value, f"TRY_CAST({value.sql} AS {NUMBER})", "number")
         if want == "integer" and have == "number":
             raise ExpressionError(
                 "a number is no integer by itself", at, "write round(x, 0), floor(x) or ceil(x)", "M124"
@@ -192,15 +206,18 @@ class Compiler:
         if node.op == "not":
             inner = self.read_as(inner, "boolean", node.at)
             return _made(f"NOT {_wrap(inner)}", "boolean", inner)
-        if inner.type != "integer":
-            inner = self.read_as(inner, "number", node.at)
-        return _made(f"-{_wrap(inner)}", inner.type, inner)
+        if inner.constant is not None and inner.type in ("integer", "number"):
+            return replace(inner, sql=f"-{inner.sql}", constant=f"-{inner.constant}")
+        return self._arithmetic(Binary("-", node.operand, node.operand, node.at), literal("0", "integer"), inner)
 
     def _binary(self, node: Binary) -> Value:
         left, right = self.value(node.left), self.value(node.right)
         if node.op in ("and", "or"):
             left, right = self.read_as(left, "boolean", node.at), self.read_as(right, "boolean", node.at)
-            return _made(f"{_chained(node, left)} {node.op.upper()} {_wrap(right)}", "boolean", left, right)
+            # What comes after `and` does not matter where the first part is false, so it cannot fail there.
+            decided = "FALSE" if node.op == "and" else "TRUE"
+            guarded = replace(right, failed=_where(f"{_wrap(left)} IS NOT {decided}", right.failed))
+            return _made(f"{_chained(node, left)} {node.op.upper()} {_wrap(right)}", "boolean", left, guarded)
         if node.op == "||":
             left, right = self.read_as(left, "text", node.at), self.read_as(right, "text", node.at)
             return _made(f"{_chained(node, left)} || {_wrap(right)}", "text", left, right)
@@ -211,13 +228,20 @@ class Compiler:
         return _made(f"{_wrap(left)} {node.op} {_wrap(right)}", "boolean", left, right)
 
     def _arithmetic(self, node: Binary, left: Value, right: Value) -> Value:
-        whole = left.type == right.type == "integer" and node.op != "/"
-        if not whole:
-            left, right = self.read_as(left, "number", node.at), self.read_as(right, "number", node.at)
-        made = divided(left.sql, right.sql) if node.op == "/" else f"{_wrap(left)} {node.op} {_wrap(right)}"
-        if not whole and node.op == "*":  # scales add up with every product
-            made = f"CAST({made} AS {NUMBER})"
-        return replace(_made(made, "integer" if whole else "number", left, right), raises=True)
+        if left.type == right.type == "integer" and node.op != "/":
+            made = f"TRY_CAST(CAST({left.sql} AS HUGEINT) {node.op} {_wrap(right)} AS BIGINT)"
+            return _computed(made, "integer", left, right)
+        left, right = self.read_as(left, "number", node.at), self.read_as(right, "number", node.at)
+        if node.op == "/":
+            return _computed(divided(left.sql, right.sql), "number", left, right)
+        made = f"{_wrap(left)} {node.op} {_wrap(right)}"
+        if node.op != "*":
+            return _made(made, "number", left, right)
+        product = f"TRY_CAST({made} AS {NUMBER})"
+        if all(value.constant is None or len(value.constant) > 9 for value in (left, right)):
+            size = f"abs(CAST({left.sql} AS DOUBLE) * CAST({right.sql} AS DOUBLE))"
+            product = f"CASE WHEN {size} < {MAX_PRODUCT} THEN {product} END"
+        return _computed(product, "number", left, right)
 
     def _in(self, node: In) -> Value:
         subject, *options = (self.value(part) for part in (node.operand, *node.options))
@@ -240,11 +264,14 @@ class Compiler:
         if node.default is not None:
             results.append(self.value(node.default))
         results, kind = self.unify(results, node.at)
+        tested = [c.sql if subject is None else f"{_wrap(subject)} = {_wrap(c)}" for c in conditions]
         whens = " ".join(f"WHEN {c.sql} THEN {r.sql}" for c, r in zip(conditions, results, strict=False))
         tail = "" if node.default is None else f" ELSE {results[-1].sql}"
         head = "CASE" if subject is None else f"CASE {subject.sql}"
         parts = (*conditions, *results) if subject is None else (subject, *conditions, *results)
-        return replace(_made(f"{head} {whens}{tail} END", kind, *parts), choices=_choices(results))
+        made = _made(f"{head} {whens}{tail} END", kind, *parts)
+        reached = _reached(tested, conditions, results)
+        return replace(made, choices=_choices(results), failed=_any(subject.failed if subject else None, reached))
 
     def _never_empty(self, *values: Value, at: int) -> None:
         if any(value.constant == "" for value in values):
@@ -292,9 +319,15 @@ class Compiler:
             text = function.render(made)
         except ValueError as error:
             raise ExpressionError(str(error), node.at, function.signature, "M123") from None
-        value = _made(text, kind, *made)
         choices = _choices(made[1:]) if function.name == "if" else None
-        return replace(value, raises=value.raises or function.raises, choices=choices)
+        if function.name == "coalesce":  # what comes after a value cannot fail
+            for i in range(1, len(made)):
+                before = " AND ".join(f"{_wrap(value)} IS NULL" for value in made[:i])
+                made[i] = replace(made[i], failed=_where(before, made[i].failed))
+        if function.name == "if":
+            failed = _reached([made[0].sql], made[:1], made[1:])
+            return replace(_made(text, kind, *made), choices=choices, failed=failed)
+        return _computed(text, kind, *made) if function.raises else _made(text, kind, *made)
 
     def _argument(self, node: Call, parameter: Parameter, value: Value) -> Value:
         if parameter.constant and value.constant is None:
@@ -329,9 +362,49 @@ def _a(kind: str) -> str:
     return f"an {kind}" if kind[0] in "aeiou" else f"a {kind}"
 
 
+def _any(*conditions: str | None) -> str | None:
+    """Is one of them true?"""
+    found = list(dict.fromkeys(condition for condition in conditions if condition is not None))
+    return " OR ".join(sql.term(condition) for condition in found) if len(found) > 1 else next(iter(found), None)
+
+
+def _where(condition: str, failed: str | None) -> str | None:
+    """It matters only where the condition (never NULL) is true."""
+    return None if failed is None else f"{condition} AND {sql.term(failed)}"
+
+
 def _made(text: str, kind: Type, *parts: Value) -> Value:
+    """A value that fails where one of its parts does."""
     inputs = tuple(dict.fromkeys(pair for part in parts for pair in part.inputs))
-    return Value(text, kind, any(part.raises for part in parts), inputs)
+    failed = _any(*(part.failed for part in parts))
+    if len(text) + len(failed or "") > MAX_SQL:
+        raise ExpressionError("the expression is too large", 0, "say it with fewer products and cases", "M120")
+    return Value(text, kind, failed, inputs)
+
+
+def _computed(text: str, kind: Type, *parts: Value) -> Value:
+    """A value that fails also where it is NULL though no part of it is."""
+    known = [f"{_wrap(part)} IS NOT NULL" for part in parts if part.constant is None]
+    own = " AND ".join([*known, f"{sql.term(text)} IS NULL"])
+    made = _made(text, kind, *parts)
+    return replace(made, failed=_any(made.failed, own))
+
+
+def _converted(value: Value, text: str, kind: Type) -> Value:
+    return _computed(text, kind, value)
+
+
+def _reached(tested: Sequence[str], conditions: Sequence[Value], results: Sequence[Value]) -> str | None:
+    """Where a case cannot be computed: in a condition that is asked, or in the result that is chosen."""
+    if not any(value.raises for value in (*conditions, *results)):
+        return None
+    branches = []
+    for text, condition, result in zip(tested, conditions, results, strict=False):
+        if condition.failed is not None:
+            branches.append(f"WHEN {condition.failed} THEN true")
+        branches.append(f"WHEN {text} THEN {result.failed or 'false'}")
+    default = results[-1].failed if len(results) > len(conditions) else None
+    return f"CASE {' '.join(branches)} ELSE {default or 'false'} END"
 
 
 def _wrap(value: Value) -> str:
@@ -348,8 +421,15 @@ def _choices(values: Sequence[Value]) -> frozenset[str] | None:
     return None if None in found else frozenset[str]().union(*(one for one in found if one is not None))
 
 
+def _number(value: Value) -> Value:
+    """A constant as a number: with a point, since whole numbers are multiplied within 32 bits."""
+    return replace(value, sql=value.sql if "." in value.sql else f"{value.sql}.0", type="number")
+
+
 def _strict(value: Value, want: Type) -> Value:
-    return replace(value, sql=_STRICT[want](value.sql), type=want, raises=True, constant=None, choices=None)
+    if want == "number" and value.constant is not None and _NUMERAL.fullmatch(value.constant):
+        return _number(replace(value, sql=value.constant, choices=None))
+    return _converted(value, _STRICT[want](value.sql), want)
 
 
 def has_offset(text: str) -> str:
@@ -360,15 +440,13 @@ def has_offset(text: str) -> str:
     )
 
 
-# A text that is not what it should be becomes one that no cast accepts, so that the row is rejected.
+_NUMERAL = re.compile(r"[0-9]{1,17}([.][0-9]{1,10})?")
 _STRICT: dict[str, Callable[[str], str]] = {
-    "number": lambda x: f"CAST({x} AS {NUMBER})",
-    "integer": lambda x: (
-        f"CAST(CASE WHEN regexp_full_match({x}, '[+-]?[0-9]+') IS FALSE THEN 'no' ELSE {x} END AS BIGINT)"
-    ),
-    "boolean": lambda x: f"CAST({x} AS BOOLEAN)",
-    "date": lambda x: f"CAST(CASE WHEN length({x}) <> 10 THEN 'no' ELSE {x} END AS DATE)",
-    "instant": lambda x: f"CAST(CASE WHEN NOT {has_offset(x)} THEN 'no' ELSE {x} END AS TIMESTAMP WITH TIME ZONE)",
+    "number": lambda x: f"TRY_CAST({x} AS {NUMBER})",
+    "integer": lambda x: f"CASE WHEN regexp_full_match({x}, '[+-]?[0-9]+') THEN TRY_CAST({x} AS BIGINT) END",
+    "boolean": lambda x: f"TRY_CAST({x} AS BOOLEAN)",
+    "date": lambda x: f"CASE WHEN length({x}) = 10 THEN TRY_CAST({x} AS DATE) END",
+    "instant": lambda x: f"CASE WHEN {has_offset(x)} THEN TRY_CAST({x} AS TIMESTAMP WITH TIME ZONE) END",
 }
 
 
@@ -379,5 +457,5 @@ def _as_text(value: Value, at: int) -> Value:
         )
     made = f"CAST({value.sql} AS VARCHAR)"
     if value.type == "number":  # 12.5000000000 reads 12.5
-        made = f"regexp_replace(CAST(CAST({value.sql} AS {NUMBER}) AS VARCHAR), '[.]?0+$', '')"
+        made = f"regexp_replace(CAST(CAST({value.sql} AS DECIMAL(38,10)) AS VARCHAR), '[.]?0+$', '')"
     return replace(value, sql=made, type="text", constant=None, choices=None)

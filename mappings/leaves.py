@@ -11,7 +11,7 @@ from mappings import sql
 from mappings.parse import Index, bare_path
 from mappings.payload import Place as At
 from mappings.payload import json_value
-from mappings.reach import Reading, Rows
+from mappings.reach import Rows
 from mappings.syntax import Child, Expr, Field, Mapping, PushChild, PushField, ValueMap
 
 
@@ -113,9 +113,9 @@ class LeafMaker:
             return None
         for name in reading.waits:  # it names the hub's id of a record that the target has to know by it
             self._wait_for(self.entity[name])
-        text = tried(reading)
-        if reading.value.raises:
-            self.leaves.holds[f"TRY(({reading.value.sql}) IS NULL) IS NULL"] = f"{pushed.name} cannot be computed"
+        text = reading.value.sql
+        if reading.value.failed:
+            self.leaves.holds[reading.value.failed] = f"{pushed.name} cannot be computed"
         if pushed.values is not None:
             return self._outward(pushed, pushed.values, text)
         if reading.money:
@@ -162,7 +162,3 @@ def not_invertible(read: Field, mapping: Mapping) -> str:
 def sql_name(name: str) -> str:
     """A column's name as an expression: in quotes, so that no name is a word of the language."""
     return '"' + name.replace('"', '""') + '"'
-
-
-def tried(reading: Reading) -> str:
-    return f"TRY({reading.value.sql})" if reading.value.raises else reading.value.sql

@@ -58,12 +58,12 @@ class Level:
         shapes.check(_without_filter(path), self.sample, self.stream, "list")
         if isinstance(path.steps[-1], Index):
             raise ExpressionError("each goes through the whole list", path.at, "leave the index out", "M105")
-        text, here, raises = self._steps(path, compiler, keep_list=True)
+        text, here, failed = self._steps(path, compiler, keep_list=True)
         here.become("list", str(path))
         assert here.item is not None
         here.item.become("object", f"an item of {path}")
         inner = Level("item", self.stream, here.item, _sample_at(self.sample, path), outer=self)
-        return text, inner, raises
+        return text, inner, failed is not None
 
     # -- inside
 
@@ -90,13 +90,13 @@ class Level:
         first = path.steps[0]
         if isinstance(first, Name) and first.text in self.loose:
             return self._loose_leaf(path, first)
-        text, here, raises = self._steps(path, compiler)
+        text, here, failed = self._steps(path, compiler)
         try:
             here.become("value", str(path))
         except ExpressionError as error:
             raise ExpressionError(error.what, path.at, error.fix, error.code) from None
         made = f"nullif({text}, '')"
-        return Value(made, "text", raises, inputs=((str(path), made),) if not raises else ())
+        return Value(made, "text", failed, inputs=((str(path), made),))
 
     def _loose_leaf(self, path: Path, first: Name) -> Value:
         """A part of a field that may be of any kind: it is read as JSON text, and a part that is not there is missing."""
@@ -111,13 +111,16 @@ class Level:
                 f"'{first.text}' is loose, so its parts are read", path.at, f"{first.text}.<part>", "M105"
             )
         self.reads.part(first.text, "the record").become("value", first.text)
-        made = f"nullif(json_extract_string({self.base}.{sql.name(first.text)}, {sql.text(pointer)}), '')"
+        field = f"{self.base}.{sql.name(first.text)}"
+        part = f"json_extract_string({field}, {sql.text(pointer)})"
+        made = f"nullif(CASE WHEN json_valid({field}) THEN {part} END, '')"
         return Value(made, "text", inputs=((str(path), made),))
 
-    def _steps(self, path: Path, compiler: Compiler, keep_list: bool = False) -> tuple[str, Shape, bool]:
-        text, here, raises = self.base, self.reads, False
+    def _steps(self, path: Path, compiler: Compiler, keep_list: bool = False) -> tuple[str, Shape, str | None]:
+        """The SQL of a path, what is read there, and a condition for rows on which a filter in it cannot be computed."""
+        text, here, failed = self.base, self.reads, None
         for number, step in enumerate(path.steps):
-            shown = str(Path(path.steps[:number], path.at)) or "the record"
+            shown, last = str(Path(path.steps[:number], path.at)) or "the record", number == len(path.steps) - 1
             try:
                 if isinstance(step, Name):
                     here, text = here.part(step.text, shown), f"{text}.{sql.name(step.text)}"
@@ -129,23 +132,25 @@ class Level:
             if isinstance(step, Index):
                 text = f"{text}[{step.number + 1}]"
             else:
-                filtered, failing = self._filter(text, here.item, step, path, number, compiler)
-                raises = raises or failing
-                text = filtered if keep_list and number == len(path.steps) - 1 else f"{filtered}[1]"
-            if not (keep_list and number == len(path.steps) - 1):
+                inside = Path(path.steps[: number + 1], path.at)
+                filtered, failing = self._filter(text, here.item, step, inside, compiler)
+                failed = " OR ".join(one for one in (failed, failing) if one) or None
+                text = filtered if keep_list and last else f"{filtered}[1]"
+            if not (keep_list and last):
                 here = here.item
-        return text, here, raises
+        return text, here, failed
 
-    def _filter(
-        self, text: str, item: Shape, step: Filter, path: Path, number: int, compiler: Compiler
-    ) -> tuple[str, bool]:
+    def _filter(self, text: str, item: Shape, step: Filter, path: Path, compiler: Compiler) -> tuple[str, str | None]:
         self.record.lambdas += 1
         name = f"x{self.record.lambdas}"
-        inner = _Item(name, self, item, _sample_at(self.sample, Path(path.steps[: number + 1], path.at)))
+        inner = _Item(name, self, item, _sample_at(self.sample, path))
         inside = compiler.inside(inner)
         condition = inside.read_as(inside.value(step.condition), "boolean", step.at)
         item.become("object", f"an item of {path}")
-        return f"list_filter({text}, lambda {name}: {condition.sql})", condition.raises
+        failed = None
+        if condition.failed is not None:
+            failed = f"coalesce(len(list_filter({text}, lambda {name}: {condition.failed})), 0) > 0"
+        return f"list_filter({text}, lambda {name}: {condition.sql})", failed
 
 
 class _Item(Level):
@@ -159,7 +164,7 @@ class _Item(Level):
         if self._other(path) is not None:
             return self.around.path(path, compiler)
         value = self._leaf(path, compiler)
-        return Value(value.sql, value.type, value.raises)
+        return Value(value.sql, value.type, value.failed)
 
     def call(self, call: Call, compiler: Compiler) -> Value | None:
         return self.around.call(call, compiler)

@@ -28,7 +28,7 @@ from hub.findings import Finding, did_you_mean, errors_in
 from mappings import sql
 from mappings.compare import Comparison, Known
 from mappings.compare import known as known_of
-from mappings.leaves import LeafMaker, Leaves, inbound_field, tried
+from mappings.leaves import LeafMaker, Leaves, inbound_field
 from mappings.payload import Place as At
 from mappings.payload import json_object
 from mappings.reach import Reach, Reading, Rows
@@ -121,8 +121,8 @@ class _Compiler:
         conditions = [_KNOWN_THERE.get(self.push.operation, "me.source_id IS NOT NULL")]
         if self.push.when and (reading := rows.read(self.push.when, self.findings, "boolean")):
             conditions.append(_certain(reading))
-            if reading.value.raises and (again := self.rows.read(self.push.when, [], "boolean")):
-                self.holds[f"TRY(({again.value.sql}) IS NULL) IS NULL"] = "whether it is due cannot be computed"
+            if reading.value.failed and (again := self.rows.read(self.push.when, [], "boolean")):
+                self.holds[str(again.value.failed)] = "whether it is due cannot be computed"
         binding = _ON_BINDING.format(entity=sql.text(self.entity.name))
         lines = ["SELECT ours.hub_id, me.source_id AS external_id", "FROM ours", f"LEFT JOIN bound AS me ON {binding}"]
         if any("theirs." in condition for condition in conditions):
@@ -136,7 +136,7 @@ class _Compiler:
 
     def _key(self) -> str:
         reading = self.rows.read(self.push.key or self._default_key(), self.findings, "text")
-        return tried(reading) if reading else "NULL"
+        return reading.value.sql if reading else "NULL"
 
     def _since(self) -> str:
         if self.push.since is None:
@@ -145,12 +145,12 @@ class _Compiler:
         if reading is None:
             return "NULL"
         if reading.value.type == "date":
-            return f"timezone('UTC', CAST({tried(reading)} AS TIMESTAMP))"
+            return f"timezone('UTC', CAST({reading.value.sql} AS TIMESTAMP))"
         if reading.value.type != "instant":
             self.findings.append(
                 Finding("M209", f"since: is a {reading.value.type}", self.push.since.place, "name an instant or a day")
             )
-        return tried(reading)
+        return reading.value.sql
 
     # -- what is sent
 
@@ -268,8 +268,8 @@ class _Compiler:
 
 def _certain(reading: Reading) -> str:
     """A condition that is true also where it cannot be decided: such a record is shown, and held, not passed over."""
-    text = reading.value.sql
-    return f"coalesce(TRY({text}), TRY(({text}) IS NULL) IS NULL)" if reading.value.raises else text
+    text, failed = reading.value.sql, reading.value.failed
+    return f"({text}) OR {sql.term(failed)}" if failed else text
 
 
 def _case(holds: dict[str, str]) -> str:

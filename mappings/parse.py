@@ -219,12 +219,16 @@ def _hint(character: str) -> str:
     )
 
 
+def _binds(token: _Token) -> bool:
+    return token.text not in "()," if token.kind == "op" else token.text.lower() in ("and", "or", "not")
+
+
 class _Parser:
     """Recursive descent, one method a level of precedence."""
 
     def __init__(self, tokens: list[_Token], end: int) -> None:
         self.tokens, self.end, self.index, self.depth = tokens, end, 0, 0
-        if sum(token.kind == "op" and token.text not in "()," for token in tokens) > MAX_OPERATORS:
+        if sum(_binds(token) for token in tokens) > MAX_OPERATORS:
             raise ExpressionError(f"more than {MAX_OPERATORS} operators", 0, "split the mapping, or ask for a function")
 
     def whole(self) -> Node:
@@ -472,7 +476,10 @@ class _Parser:
                     self.fail("an index is a whole number below 100,000", token)
                 steps.append(Index(int(self.take().text), token.at))
             else:
-                steps.append(Filter(self.expression(), op.at))
+                condition = self.expression()
+                if isinstance(condition, Literal) or (isinstance(condition, Unary) and condition.op == "-"):
+                    raise ExpressionError("an index from 0, or a condition", op.at, "write a[0].x or a[kind = 'b'].x")
+                steps.append(Filter(condition, op.at))
             self.expect_op("]")
         return Path(tuple(steps), first.at)
 

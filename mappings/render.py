@@ -70,10 +70,7 @@ def parse_date(arguments: Sequence[Argument]) -> str:
     if {token for token, _, _ in _DATE_PARTS if token in pattern} != {"YYYY", "MM", "DD"}:
         raise ValueError(f"'{pattern}' needs YYYY, MM and DD")
     x = arguments[0].sql
-    return (
-        f"CAST(strptime(CASE WHEN regexp_full_match({x}, {sql.text(regex)}) IS FALSE THEN 'no' ELSE {x} END,"
-        f" {sql.text(code)}) AS DATE)"
-    )
+    return f"CASE WHEN regexp_full_match({x}, {sql.text(regex)}) THEN CAST(try_strptime({x}, {sql.text(code)}) AS DATE) END"
 
 
 def format_date(arguments: Sequence[Argument]) -> str:
@@ -95,19 +92,18 @@ _WITH_OFFSET = sql.text(
 
 def instant(arguments: Sequence[Argument]) -> str:
     x = arguments[0].sql
-    exact = f"CASE WHEN regexp_full_match({x}, {_WITH_OFFSET}) IS FALSE THEN 'no' ELSE {x} END"
-    with_offset = f"CAST({exact} AS TIMESTAMP WITH TIME ZONE)"
+    with_offset = f"WHEN regexp_full_match({x}, {_WITH_OFFSET}) THEN TRY_CAST({x} AS TIMESTAMP WITH TIME ZONE)"
     if len(arguments) == 1:
-        return with_offset
+        return f"CASE {with_offset} END"
     zone = _zone(str(arguments[1].constant))
-    local = f"timezone({zone}, CAST({x} AS TIMESTAMP))"
-    return f"CASE WHEN regexp_full_match({x}, {_LOCAL}) THEN {local} ELSE {with_offset} END"
+    local = f"WHEN regexp_full_match({x}, {_LOCAL}) THEN timezone({zone}, TRY_CAST({x} AS TIMESTAMP))"
+    return f"CASE {local} {with_offset} END"
 
 
 def local_instant(arguments: Sequence[Argument]) -> str:
     day, clock = arguments[0].sql, arguments[1].sql
     zone = _zone(str(arguments[2].constant))
-    time = f"CAST(CASE WHEN regexp_full_match({clock}, {_CLOCK}) IS FALSE THEN 'no' ELSE {clock} END AS TIME)"
+    time = f"CASE WHEN regexp_full_match({clock}, {_CLOCK}) THEN TRY_CAST({clock} AS TIME) END"
     return f"timezone({zone}, {sql.term(day)} + {time})"
 
 
@@ -128,6 +124,12 @@ def _regex(text: str) -> str:
 
 def regexp_replace(arguments: Sequence[Argument]) -> str:
     pattern = _regex(str(arguments[1].constant))
+    by, groups = str(arguments[2].constant), re.compile(str(arguments[1].constant)).groups
+    for number in re.findall(r"\\(.?)", by):
+        if not number.isdigit() or int(number) > groups:
+            raise ValueError(
+                f"'{by}' names a group that the pattern has not; a backslash comes before a group's number"
+            )
     return f"nullif(regexp_replace({arguments[0].sql}, {pattern}, {arguments[2].sql}, 'g'), '')"
 
 
@@ -149,9 +151,16 @@ def round(arguments: Sequence[Argument]) -> str:
     return f"round({arguments[0].sql}, {_whole(_constant(arguments, 1, '0'), 10)})"
 
 
+def absolute(arguments: Sequence[Argument]) -> str:
+    x = arguments[0]
+    return (
+        f"TRY_CAST(abs(CAST({x.sql} AS HUGEINT)) AS BIGINT)" if getattr(x, "type", "") == "integer" else f"abs({x.sql})"
+    )
+
+
 def minor_units(arguments: Sequence[Argument]) -> str:
     digits = _whole(_constant(arguments, 1, "2"), 6)
-    return f"CAST({sql.term(arguments[0].sql)} * {_unit(digits)} AS DECIMAL(38,10))"
+    return f"TRY_CAST({sql.term(arguments[0].sql)} * {_unit(digits)} AS DECIMAL(27,10))"
 
 
 def divide(arguments: Sequence[Argument]) -> str:
@@ -159,12 +168,33 @@ def divide(arguments: Sequence[Argument]) -> str:
 
 
 def divided(a: str, b: str, digits: int = 10) -> str:
-    """SQL of a ÷ b. DuckDB divides decimals as DOUBLE; whole numbers are exact: (2·a·10ⁿ + b) // 2b rounds half up."""
-    whole_a, whole_b = (f"CAST({sql.term(x)} * 10000000000 AS HUGEINT)" for x in (a, b))
-    divisor = f"CAST(CASE WHEN {sql.term(b)} = 0 THEN 'no' ELSE CAST({whole_b} AS VARCHAR) END AS HUGEINT)"
-    quotient = f"(abs({whole_a}) * {2 * 10**digits} + abs({whole_b})) // (2 * abs({divisor}))"
-    signed = f"CAST(sign({whole_a}) * sign({whole_b}) * ({quotient}) AS DECIMAL(38,0))"
-    return f"CAST({signed} * {_unit(digits)} AS DECIMAL(38,10))"
+    """SQL of a ÷ b, NULL for b = 0. DuckDB divides decimals as DOUBLE; whole numbers are exact: (2·a·10ⁿ + b) // 2b."""
+    whole_a, whole_b = (f"CAST(TRY_CAST({x} AS DECIMAL(27,10)) * 10000000000 AS HUGEINT)" for x in (a, b))
+    quotient = f"(abs({whole_a}) * {2 * 10**digits} + abs({whole_b})) // (2 * nullif(abs({whole_b}), 0))"
+    signed = f"TRY_CAST(sign({whole_a}) * sign({whole_b}) * ({quotient}) AS DECIMAL(27,0))"
+    return f"TRY_CAST({signed} * {_unit(digits)} AS DECIMAL(27,10))"
+
+
+def epoch(per_second: int) -> Callable[[Sequence[Argument]], str]:
+    """An instant from a count of parts of a second, from 1000 years before 1970 to the year 5000."""
+
+    def render(arguments: Sequence[Argument]) -> str:
+        x = arguments[0].sql
+        micros = f"TRY_CAST({sql.term(x)} * {1_000_000 // per_second} AS BIGINT)"
+        return f"CASE WHEN abs({x}) < {95_000_000_000 * per_second} THEN make_timestamptz({micros}) END"
+
+    return render
+
+
+def parts(name: str, counts: int) -> Callable[[Sequence[Argument]], str]:
+    """A function over a text whose other arguments from number `counts` on are small whole numbers from 1."""
+
+    def render(arguments: Sequence[Argument]) -> str:
+        shown = [argument.sql for argument in arguments[:counts]]
+        shown += [str(_whole(str(argument.constant), 100_000, 1)) for argument in arguments[counts:]]
+        return f"nullif({name}({', '.join(shown)}), '')"
+
+    return render
 
 
 def _unit(digits: int) -> str:

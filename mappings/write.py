@@ -96,10 +96,10 @@ class _Writer:
     def _own_refusals(self, part: Part) -> list[Refusal]:
         """What a row can be refused for apart from its columns."""
         made, prefix = [], part.prefix
-        if part.when is not None and part.when.raises:
-            made.append(
-                Refusal(f"{prefix}when", "expression", "_when IS NULL", f"{prefix}when cannot be computed", "NULL")
-            )
+        for name, value in (("when", part.when), ("key", part.key)):
+            if value is not None and value.raises:
+                message = f"{prefix}{name} cannot be computed"
+                made.append(Refusal(f"{prefix}{name}", "expression", f"failed_{name}", message, "NULL"))
         key = "_key" if prefix else "source_id"
         if part.key.constant is None:
             made.append(Refusal(f"{prefix}key", "required", f"{key} IS NULL", f"{prefix}key is missing", "NULL"))
@@ -141,27 +141,27 @@ class _Writer:
 
     def _head_view(self) -> str:
         part = self.head
-        raw = [f"{self._head_row} AS _row", *self._lineage, f"{_value(part.key)} AS source_id", self._version_text()]
+        raw = [f"{self._head_row} AS _row", *self._lineage, f"{part.key.sql} AS source_id", self._version_text()]
         if part.each is not None:
             raw.append("_ordinal")
         if self.hub is not None:
-            raw.append(f"{_value(self.hub)} AS _hub")
+            raw.append(f"{_certain(self.hub)} AS _hub")
         return _view(part, [*self._items(), ("raw", _select([*raw, *_excluded(part), *_raw(part)], self._from))])
 
     def _child_view(self, part: Part) -> str:
-        owner = [f"{self._head_row} AS _parent_row", *self._lineage, f"{_value(self.head.key)} AS parent_source_id"]
-        where = [] if self.head.when is None else [_value(self.head.when)]
-        own = [f"{_value(part.key)} AS _key", *_when(part), *_raw(part)]
+        owner = [f"{self._head_row} AS _parent_row", *self._lineage, f"{self.head.key.sql} AS parent_source_id"]
+        where = [] if self.head.when is None else [self.head.when.sql]
+        own = [f"{part.key.sql} AS _key", *_raw(part)]
         number = self.children.index(part) + 1
         if part.each is None:
             row = f"{self._row(number, ['_ordinal'] if self.head.each else [])} AS _row"
             raw = _select([row, *owner, *own], self._from, [*where, *_condition(part)])
-            return _view(part, [*self._items(), ("raw", raw)], _kept(part))
+            return _view(part, [*self._items(), ("raw", raw)])
         rows = _select([*owner, *_opened(part)], self._from, where)
         row = f"{self._child_row(number)} AS _row"
         passed = ["_parent_row", "_segment", "_line", "_seq", "parent_source_id", "_ordinal"]
         raw = _select([row, *passed, *own], "rows", _condition(part))
-        return _view(part, [*self._items(), ("rows", rows), ("raw", raw)], _kept(part))
+        return _view(part, [*self._items(), ("rows", rows), ("raw", raw)])
 
     def _child_row(self, number: int) -> str:
         if self.head.each is not None:  # a list within a list: both numbers do not fit
@@ -173,7 +173,7 @@ class _Writer:
         version = self.version
         if version is None or version.type == "missing":
             return "CAST(NULL AS VARCHAR) AS version"
-        text = _value(version)
+        text = _certain(version)
         if version.type == "instant":
             return f"strftime(timezone('UTC', {text}), '%Y-%m-%dT%H:%M:%S.%fZ') AS version"
         return f"{text if version.type == 'text' else f'CAST({text} AS VARCHAR)'} AS version"
@@ -272,9 +272,9 @@ def _select(items: Sequence[str], source: str, where: Sequence[str] = ()) -> str
     return f"SELECT\n{sql.indent(listed)}\nFROM {source}{tail}"
 
 
-def _view(part: Part, ctes: Sequence[tuple[str, str]], kept: Sequence[str] = ()) -> str:
+def _view(part: Part, ctes: Sequence[tuple[str, str]]) -> str:
     typed = ["*", *(f"{column.value} AS {sql.name(column.column)}" for column in part.columns)]
-    ctes = [*ctes, ("typed", _select(typed, "raw", kept))]
+    ctes = [*ctes, ("typed", _select(typed, "raw"))]
     body = ",\n".join(f"{name} AS (\n{sql.indent(text)}\n)" for name, text in ctes)
     bad = "\n  OR ".join(f"({refusal.condition})" for refusal in part.refusals) or "false"
     made = f"SELECT\n  *,\n  (\n  {sql.indent(bad)}\n  ) AS _bad\nFROM typed"
@@ -289,38 +289,29 @@ def _opened(part: Part) -> list[str]:
 
 def _raw(part: Part) -> list[str]:
     made = [f"{column.raw} AS {sql.name('raw_' + column.column)}" for column in part.columns]
-    return made + [f"{c.inputs} AS {sql.name('in_' + c.column)}" for c in part.columns if c.inputs is not None]
+    made += [f"{c.inputs} AS {sql.name('in_' + c.column)}" for c in part.columns if c.inputs is not None]
+    made += [f"{c.failed} AS {sql.name('failed_' + c.column)}" for c in part.columns if c.failed is not None]
+    named = (("when", part.when), ("key", part.key))
+    return made + [f"{value.failed} AS failed_{name}" for name, value in named if value is not None and value.failed]
 
 
 def _excluded(part: Part) -> list[str]:
     if part.when is None:
         return ["false AS _excluded"]
-    if not part.when.raises:
-        return [f"({part.when.sql}) IS NOT TRUE AS _excluded"]
-    tried = _tried(part.when)
-    return [f"{tried} AS _when", f"({tried} IS NOT NULL AND ({tried}).v IS NOT TRUE) AS _excluded"]
-
-
-def _when(part: Part) -> list[str]:
-    return [f"{_tried(part.when)} AS _when"] if part.when is not None and part.when.raises else []
+    certain = f" AND NOT {sql.term(part.when.failed)}" if part.when.failed else ""
+    return [f"{sql.term(part.when.sql)} IS NOT TRUE{certain} AS _excluded"]
 
 
 def _condition(part: Part) -> list[str]:
-    return [part.when.sql] if part.when is not None and not part.when.raises else []
+    """Which rows of a child there are. A condition that cannot be computed keeps the row, and it is refused for it."""
+    if part.when is None:
+        return []
+    return [f"{sql.term(part.when.sql)} OR {sql.term(part.when.failed)}" if part.when.failed else part.when.sql]
 
 
-def _kept(part: Part) -> list[str]:
-    """A condition that cannot be computed keeps the row, and the row is refused for it."""
-    return ["_when IS NULL OR _when.v"] if _when(part) else []
-
-
-def _tried(value: Value) -> str:
-    return f"TRY({{'v': {value.sql}}})"
-
-
-def _value(value: Value) -> str:
+def _certain(value: Value) -> str:
     """The value, NULL where it cannot be computed."""
-    return f"({_tried(value)}).v" if value.raises else value.sql
+    return f"CASE WHEN NOT {sql.term(value.failed)} THEN {value.sql} END" if value.failed else value.sql
 
 
 def _mapped(part: Part) -> str:

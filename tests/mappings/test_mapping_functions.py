@@ -78,16 +78,6 @@ def test_function_is_documented(function: Function) -> None:
     assert function.name == function.name.lower()
 
 
-@pytest.mark.parametrize("name", [name for name, f in FUNCTIONS.items() if f.raises])
-def test_a_function_that_can_fail_says_so(con: duckdb.DuckDBPyConnection, name: str) -> None:
-    """Its examples survive TRY, which DuckDB refuses around anything volatile."""
-    for text, _ in FUNCTIONS[name].examples:
-        findings: list[Finding] = []
-        value = compile_expression(Expr(text, Place("x", 1, 1)), Nothing(), findings)
-        assert value is not None
-        con.execute(f"SELECT TRY({{'v': {value.sql}}})").fetchall()
-
-
 @pytest.mark.parametrize(
     "text",
     [
@@ -119,7 +109,35 @@ def test_what_cannot_be_read_fails_and_is_never_null(con: duckdb.DuckDBPyConnect
     value = compile_expression(Expr(text, Place("x", 1, 1)), Nothing(), findings)
     assert value is not None, findings
     assert value.raises
-    assert con.execute(f"SELECT TRY({{'v': {value.sql}}})").fetchone() == (None,)
+    assert con.execute(f"SELECT {value.sql}, {value.failed}").fetchone() == (None, True)
+
+
+@pytest.mark.parametrize(("function", "text", "wanted"), EXAMPLES, ids=[text for _, text, _ in EXAMPLES])
+def test_what_can_be_read_does_not_fail(
+    con: duckdb.DuckDBPyConnection, function: Function, text: str, wanted: Any
+) -> None:
+    value = compile_expression(Expr(text, Place("x", 1, 1)), Nothing(), [])
+    assert value is not None
+    assert con.execute(f"SELECT {value.failed or 'false'}").fetchone() == (False,)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "case when 'x' = 'y' then number('many') else 2 end",
+        "case 'x' when 'y' then number('many') when 'x' then 2 when 'z' then number('few') end",
+        "if('x' = 'y', number('many'), 2)",
+        "coalesce(2, number('many'))",
+        "if('x' = 'y' and number('many') > 1, 1, 2)",
+        "if('x' = 'x' or number('many') > 1, 2, 1)",
+    ],
+)
+def test_what_is_not_reached_cannot_fail(con: duckdb.DuckDBPyConnection, text: str) -> None:
+    reached = text.replace("'y'", "'x'").replace("coalesce(2", "coalesce(null").replace("'x' or", "'z' or")
+    for one, wanted in ((text, False), (reached, True)):
+        value = compile_expression(Expr(one, Place("x", 1, 1)), Nothing(), [])
+        assert value is not None
+        assert con.execute(f"SELECT {value.failed}").fetchone() == (wanted,), one
 
 
 @pytest.mark.parametrize(
