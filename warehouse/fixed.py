@@ -142,7 +142,7 @@ FIXED: dict[str, tuple[str, str]] = {
         threshold DOUBLE
         closed BOOLEAN
         why VARCHAR
-        at TIMESTAMP WITH TIME ZONE
+        decided_at TIMESTAMP WITH TIME ZONE
         """,
     ),
     "quality.results": (
@@ -153,7 +153,7 @@ FIXED: dict[str, tuple[str, str]] = {
         suite VARCHAR
         success BOOLEAN
         json VARCHAR
-        at TIMESTAMP WITH TIME ZONE
+        decided_at TIMESTAMP WITH TIME ZONE
         """,
     ),
     "push.log": (
@@ -174,7 +174,7 @@ FIXED: dict[str, tuple[str, str]] = {
         fingerprint VARCHAR
         plan_id VARCHAR
         run_id VARCHAR
-        at TIMESTAMP WITH TIME ZONE
+        answered_at TIMESTAMP WITH TIME ZONE
         duration DOUBLE
         """,
     ),
@@ -191,7 +191,7 @@ FIXED: dict[str, tuple[str, str]] = {
         external_id VARCHAR
         fingerprint VARCHAR
         seq BIGINT
-        at TIMESTAMP WITH TIME ZONE
+        answered_at TIMESTAMP WITH TIME ZONE
         """,
     ),
 }

@@ -36,9 +36,15 @@ _FIELDS = {
     "fingerprint": "VARCHAR",
     "plan_id": "VARCHAR",
     "run_id": "VARCHAR",
-    "at": "TIMESTAMP WITH TIME ZONE",
+    "answered_at": "TIMESTAMP WITH TIME ZONE",
     "duration": "DOUBLE",
 }
+
+_NAMES = {"answered_at": "at"}  # `at` is a word of DuckDB's SQL
+
+
+def _text(value: object) -> str | None:
+    return None if value is None else str(value)
 
 
 def position(work: Work) -> int:
@@ -52,7 +58,7 @@ def fold(work: Work, outcomes: Sequence[AppliedOutcome]) -> int:
     new = [outcome for outcome in outcomes if outcome.seq > after]
     if not new:
         return 0
-    rows = [[str(v) if (v := getattr(outcome, name)) is not None else None for name in _FIELDS] for outcome in new]
+    rows = [[_text(getattr(outcome, _NAMES.get(name, name))) for name in _FIELDS] for outcome in new]
     work.do("outcomes", outcomes_sql(), [json.dumps(rows)])
     work.do("outcomes", f"UPDATE _outcomes SET hub_id = {_now_called('_outcomes')}")
     work.do("push.log", "INSERT INTO push.log BY NAME SELECT * FROM _outcomes ORDER BY seq")
@@ -84,13 +90,13 @@ REPLACED_STATE = """
 
 STATE = """
     INSERT INTO push.state BY NAME
-    SELECT target, stream, entity, hub_id, operation, key, status, external_id, fingerprint, seq, "at" FROM _outcomes
+    SELECT target, stream, entity, hub_id, operation, key, status, external_id, fingerprint, seq, answered_at FROM _outcomes
     QUALIFY row_number() OVER (PARTITION BY target, stream, entity, hub_id, operation ORDER BY seq DESC) = 1
     ORDER BY seq"""
 
 # The ids that targets gave to what was created there, each with the newest word on it.
 _GIVEN = """
-    SELECT entity, target AS system, external_id AS source_id, hub_id, "at" FROM _outcomes
+    SELECT entity, target AS system, external_id AS source_id, hub_id, answered_at FROM _outcomes
     WHERE status = 'applied' AND operation IN ('create', 'upsert') AND external_id IS NOT NULL
     QUALIFY row_number() OVER (PARTITION BY entity, target, external_id ORDER BY seq DESC) = 1"""
 
@@ -114,7 +120,7 @@ def bindings_sql() -> str:
     key = c.binding_key_sql("g.entity", "g.system", "g.source_id")
     return f"""
         INSERT INTO ops.bindings BY NAME
-        SELECT {key} AS key, g.entity, g.system, g.source_id, g.hub_id, {literal("push")} AS origin, g."at" AS bound_at
+        SELECT {key} AS key, g.entity, g.system, g.source_id, g.hub_id, {literal("push")} AS origin, g.answered_at AS bound_at
         FROM ({_GIVEN}) g ANTI JOIN ops.bindings b
           ON b.entity = g.entity AND b.system = g.system AND b.source_id = g.source_id
         ORDER BY g.entity, g.hub_id, g.source_id"""

@@ -126,26 +126,25 @@ def fold_outcomes(
 
 def merged_segments(warehouse: Path, system: str) -> set[str]:
     """The paths of the system's segments whose records are merged; empty where there is no warehouse yet."""
-    return _asked_of(warehouse, "SELECT segment FROM ops.segments WHERE system = $1", [system])
+    return _known(warehouse, "SELECT segment FROM ops.segments WHERE system = $1", [system])
 
 
 def merged_runs(warehouse: Path) -> set[str]:
-    """The runs that the warehouse holds; empty where there is none yet."""
-    return _asked_of(warehouse, "SELECT run_id FROM ops.runs", [])
+    """The run_ids of all merged runs."""
+    return _known(warehouse, "SELECT run_id FROM ops.runs", [])
 
 
-def _asked_of(warehouse: Path, sql: str, parameters: Sequence[str]) -> set[str]:
+def _known(warehouse: Path, sql: str, parameters: list[str]) -> set[str]:
     if not warehouse.is_file():
         return set()
     with writer(warehouse):
         con = connect(warehouse)
         try:
-            rows = con.execute(sql, parameters).fetchall()
-        except duckdb.CatalogException:
-            rows = []
+            return {found for (found,) in con.execute(sql, parameters).fetchall()}
+        except duckdb.CatalogException:  # a file that nobody has merged into
+            return set()
         finally:
             con.close()
-    return {value for (value,) in rows}
 
 
 class _CommitFailed(Exception):
@@ -350,12 +349,12 @@ def _record(work: Work, request: MergeRequest, report: MergeReport) -> None:
     work.do(
         "verdicts",
         f"""INSERT INTO quality.verdicts BY NAME
-            SELECT {work.run} AS run_id, {literal(request.system)} AS system, *, {work.at} AS "at" FROM {RUN}.gate.verdicts""",
+            SELECT {work.run} AS run_id, {literal(request.system)} AS system, *, {work.at} AS decided_at FROM {RUN}.gate.verdicts""",
     )
     work.do(
         "results",
         f"""INSERT INTO quality.results BY NAME
-            SELECT {work.run} AS run_id, {literal(request.system)} AS system, *, {work.at} AS "at" FROM {RUN}.gate.results""",
+            SELECT {work.run} AS run_id, {literal(request.system)} AS system, *, {work.at} AS decided_at FROM {RUN}.gate.results""",
     )
     work.do(
         "run",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -12,7 +13,7 @@ import duckdb
 import pytest
 
 from hub.entity import Entity, Model
-from warehouse import runfile
+from warehouse import runfile, tables
 from warehouse.duck import connect, quote
 from warehouse.merge import MergeReport, MergeRequest, merge
 from warehouse.model import entities
@@ -100,6 +101,7 @@ class World:
             "INSERT INTO run.segments VALUES ($1, $2, $3, $4, $5, $6, '', 0, 1)",
             [system, stream, segment, number, len(recs) + len(mine), pulled],
         )
+        batch: dict[str, list[dict[str, Any]]] = {entity.name: []}
         for line, rec in enumerate(recs, 1):
             head = {
                 "_row": line,
@@ -113,7 +115,7 @@ class World:
                 "_hub": rec.hub,
                 **rec.fields,
             }
-            _insert(con, entity.name, head)
+            batch[entity.name].append(head)
             for child, rows in rec.children.items():
                 for place, row in enumerate(rows, 1):
                     fields = {key: value for key, value in row.items() if key != "id"}
@@ -124,7 +126,9 @@ class World:
                         "parent_source_id": rec.id,
                         "source_id": f"{rec.id}/{row.get('id', place)}",
                     }
-                    _insert(con, child, {**common, **own, **fields})
+                    batch.setdefault(child, []).append({**common, **own, **fields})
+        for table, rows in batch.items():
+            _insert(con, table, rows)
         for place, reject in enumerate(mine, 1):
             con.execute(
                 "INSERT INTO run.rejects VALUES ($1, $2, $3, $4, $5, $6, 'M201', $7, 'cast', 'no number', 'abc')",
@@ -157,6 +161,45 @@ class World:
         )
         return merge(request)
 
+    @staticmethod
+    def customer(id: str, name: str = "Ann Lee", version: str | None = None, hub: str | None = None, **fields: Any) -> Rec:
+        return Rec(id, {"name": name, **fields}, version=version, hub=hub)
+
+    @staticmethod
+    def product(id: str, **fields: Any) -> Rec:
+        return Rec(id, {"sku": id, "name": f"Product {id}", **fields})
+
+    @staticmethod
+    def order(
+        id: str,
+        customer_ref: str | None = "c1",
+        lines: Sequence[tuple[str, str | None, int]] = (),
+        version: str | None = None,
+        **fields: Any,
+    ) -> Rec:
+        """`lines`: (line id, product of the system or None, quantity)."""
+        total = fields.pop("total", 10 * sum(quantity for _, _, quantity in lines))
+        children = {
+            "order_line": [
+                {"id": line, "product_ref": ref, "sku": ref, "quantity": quantity, "line_total": 10 * quantity}
+                for line, ref, quantity in lines
+            ]
+        }
+        head = {
+            "number": fields.pop("number", id),
+            "ordered_at": START,
+            "customer_ref": customer_ref,
+            "currency": "EUR",
+            "total": total,
+            "lifecycle_status": "open",
+            **fields,
+        }
+        return Rec(id, head, children, version)
+
+    @staticmethod
+    def rec(id: str, **fields: Any) -> Rec:
+        return Rec(id, fields)
+
     def rows(self, sql: str, *parameters: Any) -> list[tuple[Any, ...]]:
         con = connect(self.path, search_path="canonical,marts")
         try:
@@ -164,47 +207,47 @@ class World:
         finally:
             con.close()
 
+    def content(self, *names: str) -> dict[str, list[str]]:
+        """Every row of the tables (by default all that a merge writes), by which two states are compared."""
+        layers = [f"{layer}.{quote(name)}" for layer in ("canonical", "source", "history") for name in self.model]
+        names = names or (*layers, "ops.bindings", "ops.hub_ids", "ops.segments", "quality.quarantine", "quality.findings")
+        con = connect(self.path)
+        try:
+            return {name: sorted(map(repr, con.execute(f"FROM {name}").fetchall())) for name in names}
+        finally:
+            con.close()
+
     def one(self, sql: str, *parameters: Any) -> Any:
         return self.rows(sql, *parameters)[0][0]
 
 
-def _insert(con: duckdb.DuckDBPyConnection, table: str, row: Mapping[str, Any]) -> None:
-    names = ", ".join(quote(name) for name in row)
-    places = ", ".join(f"${number}" for number in range(1, len(row) + 1))
-    con.execute(f"INSERT INTO mapped.{quote(table)} ({names}) VALUES ({places})", list(row.values()))
+def _insert(con: duckdb.DuckDBPyConnection, table: str, rows: Sequence[Mapping[str, Any]]) -> None:
+    if not rows:
+        return
+    names = list(dict.fromkeys(name for row in rows for name in row))
+    values = ", ".join(f"({', '.join(_literal(row.get(name)) for name in names)})" for row in rows)
+    con.execute(f"INSERT INTO mapped.{quote(table)} ({', '.join(map(quote, names))}) VALUES {values}")
 
 
-def customer(id: str, name: str = "Ann Lee", **fields: Any) -> Rec:
-    return Rec(id, {"name": name, **{k: v for k, v in fields.items() if k not in ("version", "hub")}}, version=fields.get("version"), hub=fields.get("hub"))
+def _literal(value: Any) -> str:
+    if value is None:
+        return "NULL"
+    if isinstance(value, bool | int | float):
+        return str(value)
+    return "'" + str(value).replace("'", "''") + "'"
 
 
-def product(id: str, **fields: Any) -> Rec:
-    return Rec(id, {"sku": id, "name": f"Product {id}", **fields})
-
-
-def order(
-    id: str, customer_ref: str = "c1", lines: Sequence[tuple[str, str | None, int]] = (), version: str | None = None, **fields: Any
-) -> Rec:
-    """`lines`: (line id, product of the system or None, quantity)."""
-    total = fields.pop("total", 10 * sum(quantity for _, _, quantity in lines))
-    children = {
-        "order_line": [
-            {"id": line, "product_ref": ref, "sku": ref, "quantity": quantity, "line_total": 10 * quantity}
-            for line, ref, quantity in lines
-        ]
-    }
-    head = {
-        "number": fields.pop("number", id),
-        "ordered_at": START,
-        "customer_ref": customer_ref,
-        "currency": "EUR",
-        "total": total,
-        "lifecycle_status": "open",
-        **fields,
-    }
-    return Rec(id, head, children, version)
+@pytest.fixture(scope="session")
+def empty_warehouse(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A warehouse with its tables and nothing in them: copying it is quicker than making one for each test."""
+    path = tmp_path_factory.mktemp("empty") / "warehouse.duckdb"
+    con = connect(path)
+    tables.migrate(con, entities())
+    con.close()
+    return path
 
 
 @pytest.fixture
-def world(tmp_path: Path) -> World:
+def world(tmp_path: Path, empty_warehouse: Path) -> World:
+    shutil.copyfile(empty_warehouse, tmp_path / "warehouse.duckdb")
     return World(tmp_path)
