@@ -120,8 +120,6 @@ Fix: take the nearest name that the finding shows.""",
     "R104": """A value in a reconciliation is of the wrong sort.
 Example: in_flight: {hours: soon}.
 Fix: the finding says what is expected.""",
-    "R105": """There is no reconciliation of that name.
-Fix: the names are those of the files under quality/reconcile/.""",
     "R106": """One side was never synchronised, so nothing can be said about it.
 Everything would be missing there. Open breaks stay as they are.
 Fix: run a sync of that system first.""",

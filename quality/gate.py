@@ -7,8 +7,8 @@ missing, an error, or two answers that differ keep the gate closed; so does a ru
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from decimal import Decimal
 
 import duckdb
@@ -56,6 +56,7 @@ class EntityState:
 class GateReport:
     entities: tuple[EntityState, ...]
     verdicts: tuple[Verdict, ...]
+    messages: Mapping[str, str] = field(default_factory=dict)  # of the rules that found something
 
     @property
     def closed(self) -> tuple[EntityState, ...]:
@@ -78,7 +79,9 @@ class GateReport:
         """What a person reads: closed entities first, then each rule that found something."""
         shut = [f"{state.entity}: closed, {state.rows:,} rows held; {state.why}" for state in self.closed]
         found = [
-            f"{v.code} {v.rule}: {v.failed:,} of {v.checked:,} rows ({v.severity})" for v in self.verdicts if v.failed
+            f"{v.code} {v.rule}: {v.failed:,} of {v.checked:,} rows ({v.severity}); {self.messages.get(v.rule, '')}"
+            for v in self.verdicts
+            if v.failed
         ]
         return shut + found
 
@@ -164,6 +167,7 @@ def read(con: duckdb.DuckDBPyConnection) -> GateReport:
             for entity, closed, why in states
         ),
         tuple(_read_verdicts(con)),
+        dict(con.execute("SELECT rule, any_value(message) FROM gate.findings GROUP BY rule ORDER BY rule").fetchall()),
     )
 
 

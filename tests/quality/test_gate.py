@@ -78,6 +78,9 @@ def test_the_bad_rows_of_the_sandbox_are_quarantined_and_the_good_are_not(
     assert report.quarantined == 5
     assert {state.entity: (state.rows, state.quarantined) for state in report.entities}["sales_order"] == (8, 4)
     assert report.counts() == {"passed": 7, "quarantined": 5, "held": 0, "warned": 0}
+    assert (
+        "Q207 sales_order.currency_known: 1 of 8 rows (quarantine); The currency is no ISO 4217 code" in report.lines()
+    )
     heads = con.execute(
         "SELECT count(*) FROM gate.findings f JOIN mapped.sales_order m USING (_row, source_id) WHERE entity = 'sales_order'"
     ).fetchone()
