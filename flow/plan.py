@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, time
 from typing import Any, Literal
 from zoneinfo import ZoneInfo
@@ -66,7 +66,8 @@ def view(
     if not system.write:
         return View(_plan(target, created, "given", [], (_read_only(system),), {}), {}, {})
     model = _model()
-    outbounds, findings = possible(system, outbound_mappings(project, target, model), streams(project, system))
+    known = streams(project, system)
+    outbounds, findings = possible(system, outbound_mappings(project, target, model), known)
     with folded(project, ledger) as con:
         intents = as_now_called(ledger.newest(target), joined_hubs(con))
         past = {(i.operation, i.stream, i.entity, i.hub_id): i for i in intents}
@@ -75,12 +76,22 @@ def view(
         before = _before(con, target, model, decisions)
         ids = _ids(con, target, needs)
     approval: Literal["required", "given"] = "given" if ledger.is_approved(target) else "required"
-    return View(_plan(target, created, approval, decisions, tuple(findings), before), past, ids)
+    made = _plan(target, created, approval, decisions, tuple(findings), before)
+    return View(replace(made, windows=_windows(decisions, known)), past, ids)
 
 
 def _read_only(system: System) -> Finding:
     what = f"'{system.name}' is read only, nothing is planned"
     return Finding("P103", what, system.place, "write: true lets it be written", "warning")
+
+
+def _windows(decisions: Iterable[Decision], known: Mapping[str, Stream]) -> dict[str, str]:
+    """Stream → when the oldest of the records that calls would overwrite was read, where nothing else guards them."""
+    found: dict[str, datetime] = {}
+    for one in (d.candidate for d in decisions if d.verdict == "call"):
+        if one.external_id and one.seen_at and known[one.stream].conditional_write == "none":
+            found[one.stream] = min(one.seen_at, found.get(one.stream, one.seen_at))
+    return {stream: since.isoformat() for stream, since in sorted(found.items())}
 
 
 def _ids(con: Connection, target: str, needs: Collection[str]) -> dict[str, str]:

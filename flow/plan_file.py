@@ -6,7 +6,7 @@ import os
 import re
 import tempfile
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Literal
@@ -61,7 +61,8 @@ class Kept:
 class Plan:
     """`counts` are records that need no call: unchanged, unbound, before_go_live.
 
-    `approval` is required until a person has had a plan for this target applied.
+    `approval` is required until a person has had a plan for this target applied. `windows`: stream → since when (ISO)
+    an edit made in the target would be overwritten unseen, because its writes are not conditional.
     """
 
     id: str
@@ -75,6 +76,7 @@ class Plan:
     refused: tuple[Kept, ...]
     counts: Mapping[str, int]
     findings: tuple[Finding, ...] = ()
+    windows: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def unchanged(self) -> int:
@@ -86,6 +88,7 @@ class Plan:
             "created": self.created.isoformat(),
             "expires": self.expires.isoformat(),
             "counts": dict(self.counts),
+            "windows": dict(self.windows),
             "unchanged": self.unchanged,
             "findings": [str(finding) for finding in self.findings],
         }
@@ -132,4 +135,5 @@ def load(project: Project, plan_id: str) -> Plan:
         held=tuple(Kept(**one) for one in said["held"]),
         refused=tuple(Kept(**one) for one in said["refused"]),
         counts=said["counts"],
+        windows=said["windows"],
     )

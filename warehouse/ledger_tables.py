@@ -159,13 +159,12 @@ def connect(url: str, read_only: bool = False) -> Engine:
     parsed = make_url(url)
     if parsed.get_backend_name() != "sqlite":
         engine = create_engine(parsed, pool_pre_ping=True)
-        return engine.execution_options(postgresql_readonly=True) if read_only else engine
+        if read_only:
+            return engine.execution_options(postgresql_readonly=True) if _is_made(engine) else _empty()
+        return engine
     path = parsed.database
     if not path or path == ":memory:" or (read_only and not Path(path).is_file()):
-        engine = create_engine("sqlite://", poolclass=StaticPool, connect_args={"check_same_thread": False})
-        _tune(engine, "memory")
-        create(engine)
-        return engine
+        return _empty()
     if read_only:
         engine = create_engine(f"sqlite:///file:{Path(path).resolve()}?mode=ro&uri=true")
         _tune(engine, None)
@@ -173,6 +172,13 @@ def connect(url: str, read_only: bool = False) -> Engine:
     Path(path).parent.mkdir(parents=True, exist_ok=True)
     engine = create_engine(parsed, connect_args={"timeout": BUSY_SECONDS})
     _tune(engine, "wal")
+    return engine
+
+
+def _empty() -> Engine:
+    engine = create_engine("sqlite://", poolclass=StaticPool, connect_args={"check_same_thread": False})
+    _tune(engine, "memory")
+    create(engine)
     return engine
 
 
@@ -238,4 +244,12 @@ def is_dead(holder: str) -> bool:
         return True
     except PermissionError:
         return False
-    return False
+    return _is_unburied(pid)
+
+
+def _is_unburied(pid: str) -> bool:
+    """Dead, and its parent has not asked how it ended (Linux tells; elsewhere the lock's time has to run out)."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
+    except (OSError, IndexError):
+        return False
