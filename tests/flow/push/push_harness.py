@@ -1,15 +1,9 @@
-"""A small world for the tests of the push: a target with books of its own, and a snapshot that is made from them.
-
-Run as a program it plans and applies in a process of its own, which a failpoint may kill:
-`python push_harness.py ROOT ORDERS MUTANT KIND`.
-"""
+"""A small world for the tests of the push: a target with books of its own, and a snapshot that is made from them."""
 
 from __future__ import annotations
 
 import contextlib
-import json
 import sqlite3
-import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -390,7 +384,7 @@ def fill(world: World, orders: int) -> None:
 
 
 def main(root: str, count: str, mutant: str, kind: str) -> None:
-    """One automatic push in this process: publish, settle, plan, apply. `kind` of target: read_back or keyed."""
+    """One automatic push, which a failpoint may kill: publish, settle, plan, apply. `kind` of target: read_back or keyed."""
     world = World(Path(root))
     fill(world, int(count))
     if mutant:
@@ -400,10 +394,4 @@ def main(root: str, count: str, mutant: str, kind: str) -> None:
     world.publish()
     kinds = streams("key" if kind == "keyed" else "read_back")
     with patched(PUSHES, kinds):
-        report = world.push(Keyed(world.books, kinds) if kind == "keyed" else world.erp())
-    print(json.dumps(report.counts))
-
-
-if __name__ == "__main__":
-    sys.path.insert(0, str(Path(__file__).parent))
-    main(*sys.argv[1:])
+        world.push(Keyed(world.books, kinds) if kind == "keyed" else world.erp())
