@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import importlib.util
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -49,3 +50,10 @@ def vendure() -> Iterator[Any]:
     """A `Shop` (tests/peers/shop.py) on a Vendure of its own."""
     with load("servers").vendure() as url:
         yield load("shop").Shop(url)
+
+
+@pytest.fixture
+def behind() -> Callable[[str], AbstractContextManager[Any]]:
+    """`with behind(url) as proxy:` puts a `Proxy` (tests/peers/proxy.py) in front of a server."""
+    proxy: Callable[[str], AbstractContextManager[Any]] = load("proxy").proxy
+    return proxy

@@ -230,7 +230,7 @@ def _node(mode: str, file: Path, *rest: str) -> list[str]:
 
 @contextmanager
 def vendure() -> Iterator[str]:
-    """A running Vendure; gives its url (`/admin-api`, `/shop-api`). Login and password `superadmin`."""
+    """A running Vendure; gives its url (`/admin-api`, `/shop-api`). Login `superadmin`, password PASSWORD."""
     modules, shop = install_vendure()
     with tempfile.TemporaryDirectory(prefix="crossdock-vendure-") as name:
         port = free_port()

@@ -9,7 +9,7 @@ import requests
 from hub.connector import Connection
 from hub.secrets import Secret
 
-LOGIN = PASSWORD = "superadmin"
+LOGIN, PASSWORD = "superadmin", "only-for-tests"
 ADDRESS = {
     "fullName": "Jörg Müller",
     "streetLine1": "Hauptstr. 1",
@@ -108,6 +108,10 @@ class Shop:
         """Variants by SKU."""
         items = self.admin("{ productVariants { items { id sku price stockLevels { stockOnHand stockAllocated } } } }")
         return {item["sku"]: item for item in items["productVariants"]["items"]}
+
+    def stock(self, sku: str, quantity: int) -> None:
+        given = [{"id": self.variants()[sku]["id"], "stockOnHand": quantity}]
+        self.admin("mutation($i: [UpdateProductVariantInput!]!) { updateProductVariants(input: $i) { id } }", i=given)
 
     def order(self, id: str) -> dict[str, Any]:
         """The order with its notes as texts."""

@@ -18,7 +18,7 @@ const config = {
   authOptions: {
     tokenMethod: ['bearer'],
     requireVerification: false,
-    superadminCredentials: { identifier: 'superadmin', password: 'superadmin' },
+    superadminCredentials: { identifier: 'superadmin', password: 'only-for-tests' },
     cookieOptions: { secret: 'only-for-tests' },
   },
   dbConnectionOptions: {
