@@ -438,7 +438,8 @@ class _Parser:
             self.take()
             found.append(self.expression())
         if not self.is_op(")"):
-            self.fail(f"the parenthesis of '{opener.text}' is not closed", self.peek() or opener)
+            fix = "close it; within {…} YAML ends a value at a comma, so put the expression in quotes"
+            self.fail(f"the parenthesis of '{opener.text}' is not closed", self.peek() or opener, fix)
         self.take()
         return tuple(found)
 
