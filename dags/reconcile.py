@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 from airflow.sdk import DAG, task
 from airflow.timetables.trigger import CronTriggerTimetable
 
@@ -12,12 +14,13 @@ PROJECT = load_project()
 
 @task(pool="warehouse_writer")
 def compare() -> dict[str, int]:
+    """Every reconciliation of the project. What they differ in stands in recon.breaks, and here in the log."""
     from flow.reconcile import reconcile
 
     counts: dict[str, int] = {}
     for report in reconcile(PROJECT):
-        print(report.step, report.system, report.counts)
-        for line in report.detail.get("lines", []):
+        print(report.system, report.detail["summary"])
+        for line in report.or_raise().detail["lines"]:
             print(" ", line)
         counts = {name: counts.get(name, 0) + n for name, n in report.counts.items()}
     return counts
@@ -25,6 +28,7 @@ def compare() -> dict[str, int]:
 
 @task(pool="warehouse_writer")
 def publish() -> str:
+    """The snapshot that analysts, pages and plans read."""
     from flow.publish import fold_and_publish
 
     return str(fold_and_publish(PROJECT))
@@ -33,9 +37,10 @@ def publish() -> str:
 with DAG(
     dag_id="reconcile",
     description="Compares the systems' views and publishes the snapshot",
-    schedule=CronTriggerTimetable("30 * * * *", timezone="UTC"),
+    schedule=CronTriggerTimetable("30 * * * *", timezone="UTC", run_immediately=False),
     catchup=False,
     max_active_runs=1,
+    default_args={"owner": "crossdock", "retries": 1, "retry_delay": timedelta(seconds=30)},
     tags=["crossdock", "reconcile"],
 ) as dag:
     compare() >> publish()

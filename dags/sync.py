@@ -19,38 +19,37 @@ def pull(system: str) -> str:
     """The records that changed, as untouched bytes, into the lake. Returns the run's id."""
     from flow.pull import pull
 
-    run = Run.start(PROJECT, system)
-    pull(run).or_raise()
-    return run.run_id
+    started = Run.start(PROJECT, system)
+    pull(started).or_raise()
+    return started.run_id
 
 
 @task
-def prepare(run_id: str, system: str) -> str:
+def prepare(run: str, system: str) -> str:
     """Stages what was pulled in a file of this run's own and maps it to the canonical model."""
     from flow.map import map
     from flow.stage import stage
 
-    run = Run(PROJECT, system, run_id)
-    stage(run).or_raise()
-    map(run).or_raise()
-    return run_id
+    stage(Run(PROJECT, system, run)).or_raise()
+    map(Run(PROJECT, system, run)).or_raise()
+    return run
 
 
 @task
-def gate(run_id: str, system: str) -> str:
+def gate(run: str, system: str) -> str:
     """Good rows go on, bad ones are quarantined with reasons; Great Expectations has the last word."""
     from flow.gate import gate
 
-    gate(Run(PROJECT, system, run_id)).or_raise()
-    return run_id
+    gate(Run(PROJECT, system, run)).or_raise()
+    return run
 
 
 @task(pool="warehouse_writer")
-def merge(run_id: str, system: str) -> dict[str, int]:
+def merge(run: str, system: str) -> dict[str, int]:
     """What passed the gate into the warehouse, in one transaction with its position."""
     from flow.merge import merge
 
-    return merge(Run(PROJECT, system, run_id)).or_raise().counts
+    return merge(Run(PROJECT, system, run)).or_raise().counts
 
 
 @task

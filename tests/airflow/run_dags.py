@@ -1,0 +1,45 @@
+"""Run by test_dags.py in a process of its own: `dag.test()` of several DAGs, one after the other.
+
+    python run_dags.py DAGS FILE:DAG_ID …
+
+Prints a line `TASK n dag_id task_id state` a task and `EVENT n uri` an asset event, n being the run's place in the row.
+A person's approval is given by marking that task: dag.test() would wait for it for ever.
+"""
+
+from __future__ import annotations
+
+import runpy
+import sys
+from pathlib import Path
+from typing import Any
+
+
+def asset_events(session: Any) -> list[str]:
+    from airflow.models.asset import AssetEvent
+
+    return [event.asset.uri for event in session.query(AssetEvent).order_by(AssetEvent.id)]
+
+
+def main(folder: Path, wanted: list[str]) -> None:
+    from airflow.sdk import DAG
+    from airflow.utils.db import initdb
+    from airflow.utils.session import create_session
+
+    initdb()
+    seen = 0
+    for n, (file, _, dag_id) in enumerate(name.partition(":") for name in wanted):
+        dags = runpy.run_path(str(folder / f"{file}.py"))
+        dag = next(dag for dag in dags.values() if isinstance(dag, DAG) and dag.dag_id == dag_id)
+        dag.fileloc = str(folder / f"{file}.py")
+        ran = dag.test(mark_success_pattern="approve" if file == "push" else None)
+        for task in ran.get_task_instances():
+            print("TASK", n, dag_id, task.task_id, str(task.state), flush=True)
+        with create_session() as session:
+            events = asset_events(session)
+        for uri in events[seen:]:
+            print("EVENT", n, uri, flush=True)
+        seen = len(events)
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]), sys.argv[2:])
