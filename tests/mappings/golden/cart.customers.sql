@@ -1,0 +1,265 @@
+-- cart/customers: what was read and what it means
+CREATE OR REPLACE TEMP VIEW "cart/customers" AS
+WITH raw AS (
+  SELECT
+    record._seq AS _row,
+    record._segment,
+    record._line,
+    record._seq,
+    nullif(record.id, '') AS source_id,
+    nullif(record.updated_at, '') AS version,
+    false AS _excluded,
+    coalesce(nullif(record.company, ''), nullif(concat_ws(' ', nullif(trim(nullif(record.first_name, '')), ''), nullif(trim(nullif(record.last_name, '')), '')), '')) AS raw_name,
+    nullif(record.first_name, '') AS raw_given_name,
+    nullif(record.last_name, '') AS raw_family_name,
+    CASE WHEN nullif(record.company, '') IS NOT NULL THEN 'organisation' ELSE 'person' END AS raw_kind,
+    lower(nullif(trim(nullif(record.email, '')), '')) AS raw_email,
+    nullif(record.phone, '') AS raw_phone,
+    nullif(record.tax_id, '') AS raw_tax_id,
+    nullif(record.state, '') AS raw_status,
+    nullif(record.customer_group, '') AS raw_tier,
+    upper(nullif(CASE WHEN json_valid(record.default_address) THEN json_extract_string(record.default_address, '/country_code') END, '')) AS raw_country_code,
+    false AS raw_guest,
+    concat_ws(', ', 'company=' || nullif(record.company, ''), 'first_name=' || nullif(record.first_name, ''), 'last_name=' || nullif(record.last_name, '')) AS in_name,
+    'company=' || nullif(record.company, '') AS in_kind,
+    'email=' || nullif(record.email, '') AS in_email,
+    'default_address.country_code=' || nullif(CASE WHEN json_valid(record.default_address) THEN json_extract_string(record.default_address, '/country_code') END, '') AS in_country_code
+  FROM stage.customers AS record
+),
+typed AS (
+  SELECT
+    *,
+    raw_name AS name,
+    raw_given_name AS given_name,
+    raw_family_name AS family_name,
+    raw_kind AS kind,
+    raw_email AS email,
+    raw_phone AS phone,
+    raw_tax_id AS tax_id,
+    CASE raw_status WHEN 'enabled' THEN 'active' WHEN 'disabled' THEN 'blocked' END AS status,
+    CASE raw_tier WHEN 'retail' THEN 'standard' WHEN 'business' THEN 'silver' WHEN 'vip' THEN 'gold' END AS tier,
+    raw_country_code AS country_code,
+    raw_guest AS guest
+  FROM raw
+)
+SELECT
+  *,
+  (
+    (source_id IS NULL)
+    OR (name IS NULL)
+    OR (raw_status IS NOT NULL AND status IS NULL)
+    OR (raw_tier IS NOT NULL AND tier IS NULL)
+  ) AS _bad
+FROM typed;
+
+-- cart/customers customer_address: its rows
+CREATE OR REPLACE TEMP VIEW "cart/customers customer_address" AS
+WITH rows AS (
+  SELECT
+    record._seq AS _parent_row,
+    record._segment,
+    record._line,
+    record._seq,
+    nullif(record.id, '') AS parent_source_id,
+    unnest(record.addresses) AS item,
+    generate_subscripts(record.addresses, 1) AS _ordinal
+  FROM stage.customers AS record
+),
+raw AS (
+  SELECT
+    _seq * 65536 + _ordinal + 281474976710656 AS _row,
+    _parent_row,
+    _segment,
+    _line,
+    _seq,
+    parent_source_id,
+    _ordinal,
+    nullif(item.id, '') AS _key,
+    nullif(item.type, '') AS raw_purpose,
+    nullif(item.name, '') AS raw_name,
+    nullif(item.street, '') AS raw_street,
+    nullif(item.city, '') AS raw_city,
+    nullif(item.zip, '') AS raw_postal_zone,
+    nullif(item.region, '') AS raw_region,
+    upper(nullif(item.country_code, '')) AS raw_country_code,
+    'country_code=' || nullif(item.country_code, '') AS in_country_code
+  FROM rows
+),
+typed AS (
+  SELECT
+    *,
+    CASE raw_purpose WHEN 'billing' THEN 'billing' WHEN 'shipping' THEN 'shipping' END AS purpose,
+    raw_name AS name,
+    raw_street AS street,
+    raw_city AS city,
+    raw_postal_zone AS postal_zone,
+    raw_region AS region,
+    raw_country_code AS country_code
+  FROM raw
+)
+SELECT
+  *,
+  (
+    (_key IS NULL)
+    OR (_ordinal > 65535)
+    OR (raw_purpose IS NOT NULL AND purpose IS NULL)
+  ) AS _bad
+FROM typed;
+
+-- cart/customers: what is rejected
+CREATE OR REPLACE TEMP TABLE "cart/customers rejected" AS
+SELECT
+  _row,
+  source_id,
+  _segment,
+  _line,
+  [
+    CASE
+      WHEN source_id IS NULL
+        THEN {'code': 'M302', 'field': 'key', 'rule': 'required', 'message': 'key is missing', 'raw': CAST(NULL AS VARCHAR)}
+    END,
+    CASE
+      WHEN name IS NULL
+        THEN {'code': 'M302', 'field': 'name', 'rule': 'required', 'message': 'name is missing', 'raw': in_name}
+    END,
+    CASE
+      WHEN raw_status IS NOT NULL AND status IS NULL
+        THEN {'code': 'M303', 'field': 'status', 'rule': 'unmapped', 'message': 'status has a value that the value map customer_state does not know', 'raw': raw_status}
+    END,
+    CASE
+      WHEN raw_tier IS NOT NULL AND tier IS NULL
+        THEN {'code': 'M303', 'field': 'tier', 'rule': 'unmapped', 'message': 'tier has a value that the value map customer_tier does not know', 'raw': raw_tier}
+    END
+  ] AS reasons
+FROM "cart/customers"
+WHERE _bad AND NOT _excluded
+UNION ALL
+SELECT
+  _parent_row AS _row,
+  parent_source_id AS source_id,
+  _segment,
+  _line,
+  [
+    CASE
+      WHEN _key IS NULL
+        THEN {'code': 'M302', 'field': 'customer_address.key', 'rule': 'required', 'message': 'customer_address.key is missing', 'raw': CAST(NULL AS VARCHAR)}
+    END,
+    CASE
+      WHEN _ordinal > 65535
+        THEN {'code': 'M309', 'field': 'customer_address.each', 'rule': 'too_many', 'message': 'customer_address.each has more than 65,535 items', 'raw': CAST(_ordinal AS VARCHAR)}
+    END,
+    CASE
+      WHEN raw_purpose IS NOT NULL AND purpose IS NULL
+        THEN {'code': 'M303', 'field': 'customer_address.purpose', 'rule': 'unmapped', 'message': 'customer_address.purpose has a value that the value map address_type does not know', 'raw': raw_purpose}
+    END
+  ] AS reasons
+FROM "cart/customers customer_address"
+WHERE _bad
+UNION ALL
+SELECT _parent_row AS _row, any_value(parent_source_id) AS source_id, any_value(_segment) AS _segment, any_value(_line) AS _line, [{'code': 'M308', 'field': 'customer_address.key', 'rule': 'duplicate', 'message': 'two customer_address of the record have the same key', 'raw': _key}] AS reasons
+FROM (
+  SELECT _parent_row, parent_source_id, _segment, _line, _key FROM "cart/customers customer_address"
+)
+WHERE _key IS NOT NULL
+GROUP BY _parent_row, _key
+HAVING count(*) > 1;
+
+-- cart/customers: out of run.rejects
+DELETE FROM run.rejects
+WHERE mapping = 'cart/customers';
+
+-- cart/customers: out of run.counts
+DELETE FROM run.counts
+WHERE mapping = 'cart/customers';
+
+-- cart/customers: out of mapped.customer
+DELETE FROM mapped.customer
+WHERE mapping = 'cart/customers';
+
+-- cart/customers: out of mapped.customer_address
+DELETE FROM mapped.customer_address
+WHERE mapping = 'cart/customers';
+
+-- cart/customers: into mapped.customer
+INSERT INTO mapped.customer BY NAME
+SELECT
+  _row,
+  'cart' AS system,
+  'cart/customers' AS mapping,
+  source_id,
+  version,
+  _segment,
+  _line,
+  _seq,
+  name,
+  given_name,
+  family_name,
+  kind,
+  email,
+  phone,
+  tax_id,
+  status,
+  tier,
+  country_code,
+  guest,
+  hash(name, given_name, family_name, kind, email, phone, tax_id, status, tier, country_code, guest) AS row_hash
+FROM "cart/customers" AS made
+ANTI JOIN "cart/customers rejected" AS rejected ON rejected._row = made._row;
+
+-- cart/customers customer_address: into mapped.customer_address
+INSERT INTO mapped.customer_address BY NAME
+SELECT
+  _row,
+  _parent_row,
+  'cart' AS system,
+  'cart/customers' AS mapping,
+  parent_source_id || '/' || _key AS source_id,
+  parent_source_id,
+  _segment,
+  _line,
+  _seq,
+  purpose,
+  name,
+  street,
+  city,
+  postal_zone,
+  region,
+  country_code,
+  hash(purpose, name, street, city, postal_zone, region, country_code) AS row_hash
+FROM "cart/customers customer_address" AS made
+ANTI JOIN "cart/customers rejected" AS rejected ON rejected._row = made._parent_row;
+
+-- cart/customers: into run.rejects
+INSERT INTO run.rejects BY NAME
+SELECT
+  'customers' AS stream,
+  'cart/customers' AS mapping,
+  'customer' AS entity,
+  source_id,
+  _segment AS segment,
+  _line AS line,
+  reason.code,
+  reason.field,
+  reason.rule,
+  reason.message,
+  reason.raw
+FROM (
+  SELECT source_id, _segment, _line, unnest(reasons) AS reason
+  FROM "cart/customers rejected"
+)
+WHERE reason IS NOT NULL;
+
+-- cart/customers: into run.counts
+INSERT INTO run.counts BY NAME
+SELECT
+  'customers' AS stream,
+  'cart/customers' AS mapping,
+  'customer' AS entity,
+  state,
+  n
+FROM (VALUES
+  ('staged', (SELECT count(*) FROM stage.customers)),
+  ('rejected', (SELECT count(DISTINCT _row) FROM "cart/customers rejected")),
+  ('excluded', (SELECT count(*) FROM "cart/customers" WHERE _excluded)),
+  ('mapped', (SELECT count(*) FROM mapped.customer WHERE mapping = 'cart/customers'))
+) AS counted (state, n);

@@ -1,0 +1,205 @@
+-- cart/orders.customer: what was read and what it means
+CREATE OR REPLACE TEMP VIEW "cart/orders.customer" AS
+WITH raw AS (
+  SELECT
+    record._seq + 9007199254740992 AS _row,
+    record._segment,
+    record._line,
+    record._seq,
+    'order-' || nullif(record.id, '') AS source_id,
+    nullif(record.updated_at, '') AS version,
+    (nullif(record.customer.id, '') IS NULL) IS NOT TRUE AS _excluded,
+    coalesce(nullif(record.customer_name, ''), nullif(record.shipping_address.name, '')) AS raw_name,
+    'person' AS raw_kind,
+    lower(nullif(trim(nullif(record.email, '')), '')) AS raw_email,
+    'active' AS raw_status,
+    upper(nullif(record.shipping_address.country_code, '')) AS raw_country_code,
+    true AS raw_guest,
+    concat_ws(', ', 'customer_name=' || nullif(record.customer_name, ''), 'shipping_address.name=' || nullif(record.shipping_address.name, '')) AS in_name,
+    'email=' || nullif(record.email, '') AS in_email,
+    'shipping_address.country_code=' || nullif(record.shipping_address.country_code, '') AS in_country_code
+  FROM stage.orders AS record
+),
+typed AS (
+  SELECT
+    *,
+    raw_name AS name,
+    raw_kind AS kind,
+    raw_email AS email,
+    raw_status AS status,
+    raw_country_code AS country_code,
+    raw_guest AS guest
+  FROM raw
+)
+SELECT
+  *,
+  (
+    (source_id IS NULL)
+    OR (name IS NULL)
+  ) AS _bad
+FROM typed;
+
+-- cart/orders.customer customer_address: its rows
+CREATE OR REPLACE TEMP VIEW "cart/orders.customer customer_address" AS
+WITH raw AS (
+  SELECT
+    record._seq + 9288674231451648 AS _row,
+    record._seq + 9007199254740992 AS _parent_row,
+    record._segment,
+    record._line,
+    record._seq,
+    'order-' || nullif(record.id, '') AS parent_source_id,
+    'shipping' AS _key,
+    'shipping' AS raw_purpose,
+    nullif(record.shipping_address.name, '') AS raw_name,
+    nullif(record.shipping_address.street, '') AS raw_street,
+    nullif(record.shipping_address.city, '') AS raw_city,
+    nullif(record.shipping_address.zip, '') AS raw_postal_zone,
+    upper(nullif(record.shipping_address.country_code, '')) AS raw_country_code,
+    'shipping_address.country_code=' || nullif(record.shipping_address.country_code, '') AS in_country_code
+  FROM stage.orders AS record
+  WHERE (nullif(record.customer.id, '') IS NULL) AND (nullif(record.shipping_address.street, '') IS NOT NULL)
+),
+typed AS (
+  SELECT
+    *,
+    raw_purpose AS purpose,
+    raw_name AS name,
+    raw_street AS street,
+    raw_city AS city,
+    raw_postal_zone AS postal_zone,
+    raw_country_code AS country_code
+  FROM raw
+)
+SELECT
+  *,
+  (
+    false
+  ) AS _bad
+FROM typed;
+
+-- cart/orders.customer: what is rejected
+CREATE OR REPLACE TEMP TABLE "cart/orders.customer rejected" AS
+SELECT
+  _row,
+  source_id,
+  _segment,
+  _line,
+  [
+    CASE
+      WHEN source_id IS NULL
+        THEN {'code': 'M302', 'field': 'key', 'rule': 'required', 'message': 'key is missing', 'raw': CAST(NULL AS VARCHAR)}
+    END,
+    CASE
+      WHEN name IS NULL
+        THEN {'code': 'M302', 'field': 'name', 'rule': 'required', 'message': 'name is missing', 'raw': in_name}
+    END
+  ] AS reasons
+FROM "cart/orders.customer"
+WHERE _bad AND NOT _excluded
+UNION ALL
+SELECT
+  _parent_row AS _row,
+  parent_source_id AS source_id,
+  _segment,
+  _line,
+  [
+    {'code': 'M302', 'field': '', 'rule': 'required', 'message': '', 'raw': CAST(NULL AS VARCHAR)}
+  ] AS reasons
+FROM "cart/orders.customer customer_address"
+WHERE _bad;
+
+-- cart/orders.customer: out of run.rejects
+DELETE FROM run.rejects
+WHERE mapping = 'cart/orders.customer';
+
+-- cart/orders.customer: out of run.counts
+DELETE FROM run.counts
+WHERE mapping = 'cart/orders.customer';
+
+-- cart/orders.customer: out of mapped.customer
+DELETE FROM mapped.customer
+WHERE mapping = 'cart/orders.customer';
+
+-- cart/orders.customer: out of mapped.customer_address
+DELETE FROM mapped.customer_address
+WHERE mapping = 'cart/orders.customer';
+
+-- cart/orders.customer: into mapped.customer
+INSERT INTO mapped.customer BY NAME
+SELECT
+  _row,
+  'cart' AS system,
+  'cart/orders.customer' AS mapping,
+  source_id,
+  version,
+  _segment,
+  _line,
+  _seq,
+  name,
+  kind,
+  email,
+  status,
+  country_code,
+  guest,
+  hash(name, NULL, NULL, kind, email, NULL, NULL, status, NULL, country_code, guest) AS row_hash
+FROM "cart/orders.customer" AS made
+ANTI JOIN "cart/orders.customer rejected" AS rejected ON rejected._row = made._row
+WHERE NOT _excluded;
+
+-- cart/orders.customer customer_address: into mapped.customer_address
+INSERT INTO mapped.customer_address BY NAME
+SELECT
+  _row,
+  _parent_row,
+  'cart' AS system,
+  'cart/orders.customer' AS mapping,
+  parent_source_id || '/' || _key AS source_id,
+  parent_source_id,
+  _segment,
+  _line,
+  _seq,
+  purpose,
+  name,
+  street,
+  city,
+  postal_zone,
+  country_code,
+  hash(purpose, name, street, city, postal_zone, NULL, country_code) AS row_hash
+FROM "cart/orders.customer customer_address" AS made
+ANTI JOIN "cart/orders.customer rejected" AS rejected ON rejected._row = made._parent_row;
+
+-- cart/orders.customer: into run.rejects
+INSERT INTO run.rejects BY NAME
+SELECT
+  'orders' AS stream,
+  'cart/orders.customer' AS mapping,
+  'customer' AS entity,
+  source_id,
+  _segment AS segment,
+  _line AS line,
+  reason.code,
+  reason.field,
+  reason.rule,
+  reason.message,
+  reason.raw
+FROM (
+  SELECT source_id, _segment, _line, unnest(reasons) AS reason
+  FROM "cart/orders.customer rejected"
+)
+WHERE reason IS NOT NULL;
+
+-- cart/orders.customer: into run.counts
+INSERT INTO run.counts BY NAME
+SELECT
+  'orders' AS stream,
+  'cart/orders.customer' AS mapping,
+  'customer' AS entity,
+  state,
+  n
+FROM (VALUES
+  ('staged', (SELECT count(*) FROM stage.orders)),
+  ('rejected', (SELECT count(DISTINCT _row) FROM "cart/orders.customer rejected")),
+  ('excluded', (SELECT count(*) FROM "cart/orders.customer" WHERE _excluded)),
+  ('mapped', (SELECT count(*) FROM mapped.customer WHERE mapping = 'cart/orders.customer'))
+) AS counted (state, n);

@@ -1,0 +1,179 @@
+-- cart/orders.payment: what was read and what it means
+CREATE OR REPLACE TEMP VIEW "cart/orders.payment" AS
+WITH items AS (
+  SELECT
+    record._segment,
+    record._line,
+    record._seq,
+    unnest(record.payments) AS item,
+    generate_subscripts(record.payments, 1) AS _ordinal,
+    nullif(record.id, '') AS "record.id",
+    nullif(record.updated_at, '') AS "record.updated_at"
+  FROM stage.orders AS record
+),
+raw AS (
+  SELECT
+    _seq * 65536 + _ordinal + 13510798882111488 AS _row,
+    _segment,
+    _line,
+    _seq,
+    nullif(item.id, '') AS source_id,
+    "record.updated_at" AS version,
+    _ordinal,
+    false AS _excluded,
+    "record.id" AS raw_sales_order_ref,
+    nullif(item.gateway, '') AS raw_means,
+    nullif(item.currency, '') AS raw_currency,
+    nullif(item.amount, '') AS raw_amount,
+    nullif(item.processed_at, '') AS raw_paid_at,
+    nullif(item.status, '') AS raw_status,
+    nullif(item.reference, '') AS raw_reference
+  FROM items
+),
+typed AS (
+  SELECT
+    *,
+    raw_sales_order_ref AS sales_order_ref,
+    CASE raw_means WHEN 'card' THEN 'card' WHEN 'paypal' THEN 'wallet' WHEN 'invoice' THEN 'invoice' WHEN 'transfer' THEN 'transfer' END AS means,
+    raw_currency AS currency,
+    TRY_CAST(raw_amount AS DECIMAL(18,4)) AS amount,
+    TRY_CAST(raw_paid_at AS TIMESTAMP WITH TIME ZONE) AS paid_at,
+    CASE raw_status WHEN 'captured' THEN 'captured' WHEN 'authorized' THEN 'authorised' WHEN 'pending' THEN 'pending' WHEN 'failed' THEN 'failed' END AS status,
+    raw_reference AS reference
+  FROM raw
+)
+SELECT
+  *,
+  (
+    (source_id IS NULL)
+    OR (_ordinal > 65535)
+    OR (sales_order_ref IS NULL)
+    OR (raw_means IS NOT NULL AND means IS NULL)
+    OR (currency IS NULL)
+    OR (raw_amount IS NOT NULL AND amount IS NULL)
+    OR (amount IS DISTINCT FROM TRY_CAST(raw_amount AS DECIMAL(38,12)))
+    OR (amount IS NULL)
+    OR (raw_paid_at IS NOT NULL AND paid_at IS NULL)
+    OR (NOT (length(raw_paid_at) > 16 AND (suffix(raw_paid_at, 'Z') OR substr(raw_paid_at, -6, 1) IN ('+', '-') OR substr(raw_paid_at, -5, 1) IN ('+', '-') OR substr(raw_paid_at, -3, 1) IN ('+', '-'))))
+    OR (raw_status IS NOT NULL AND status IS NULL)
+  ) AS _bad
+FROM typed;
+
+-- cart/orders.payment: what is rejected
+CREATE OR REPLACE TEMP TABLE "cart/orders.payment rejected" AS
+SELECT
+  _row,
+  source_id,
+  _segment,
+  _line,
+  [
+    CASE
+      WHEN source_id IS NULL
+        THEN {'code': 'M302', 'field': 'key', 'rule': 'required', 'message': 'key is missing', 'raw': CAST(NULL AS VARCHAR)}
+    END,
+    CASE
+      WHEN _ordinal > 65535
+        THEN {'code': 'M309', 'field': 'each', 'rule': 'too_many', 'message': 'each has more than 65,535 items', 'raw': CAST(_ordinal AS VARCHAR)}
+    END,
+    CASE
+      WHEN sales_order_ref IS NULL
+        THEN {'code': 'M302', 'field': 'sales_order', 'rule': 'required', 'message': 'sales_order is missing', 'raw': raw_sales_order_ref}
+    END,
+    CASE
+      WHEN raw_means IS NOT NULL AND means IS NULL
+        THEN {'code': 'M303', 'field': 'means', 'rule': 'unmapped', 'message': 'means has a value that the value map payment_means does not know', 'raw': raw_means}
+    END,
+    CASE
+      WHEN currency IS NULL
+        THEN {'code': 'M302', 'field': 'currency', 'rule': 'required', 'message': 'currency is missing', 'raw': raw_currency}
+    END,
+    CASE
+      WHEN raw_amount IS NOT NULL AND amount IS NULL
+        THEN {'code': 'M301', 'field': 'amount', 'rule': 'cast', 'message': 'amount is not an amount of money', 'raw': raw_amount}
+      WHEN amount IS DISTINCT FROM TRY_CAST(raw_amount AS DECIMAL(38,12))
+        THEN {'code': 'M305', 'field': 'amount', 'rule': 'precision', 'message': 'amount has more than 4 decimals; round(x, n) says how to round', 'raw': raw_amount}
+      WHEN amount IS NULL
+        THEN {'code': 'M302', 'field': 'amount', 'rule': 'required', 'message': 'amount is missing', 'raw': raw_amount}
+    END,
+    CASE
+      WHEN raw_paid_at IS NOT NULL AND paid_at IS NULL
+        THEN {'code': 'M301', 'field': 'paid_at', 'rule': 'cast', 'message': 'paid_at is not an instant', 'raw': raw_paid_at}
+      WHEN NOT (length(raw_paid_at) > 16 AND (suffix(raw_paid_at, 'Z') OR substr(raw_paid_at, -6, 1) IN ('+', '-') OR substr(raw_paid_at, -5, 1) IN ('+', '-') OR substr(raw_paid_at, -3, 1) IN ('+', '-')))
+        THEN {'code': 'M307', 'field': 'paid_at', 'rule': 'zone', 'message': 'paid_at has no offset from UTC; instant(x, ''Zone/City'') says the zone', 'raw': raw_paid_at}
+    END,
+    CASE
+      WHEN raw_status IS NOT NULL AND status IS NULL
+        THEN {'code': 'M303', 'field': 'status', 'rule': 'unmapped', 'message': 'status has a value that the value map payment_state does not know', 'raw': raw_status}
+    END
+  ] AS reasons
+FROM "cart/orders.payment"
+WHERE _bad AND NOT _excluded;
+
+-- cart/orders.payment: out of run.rejects
+DELETE FROM run.rejects
+WHERE mapping = 'cart/orders.payment';
+
+-- cart/orders.payment: out of run.counts
+DELETE FROM run.counts
+WHERE mapping = 'cart/orders.payment';
+
+-- cart/orders.payment: out of mapped.payment
+DELETE FROM mapped.payment
+WHERE mapping = 'cart/orders.payment';
+
+-- cart/orders.payment: into mapped.payment
+INSERT INTO mapped.payment BY NAME
+SELECT
+  _row,
+  'cart' AS system,
+  'cart/orders.payment' AS mapping,
+  source_id,
+  version,
+  _segment,
+  _line,
+  _seq,
+  sales_order_ref,
+  means,
+  currency,
+  amount,
+  paid_at,
+  status,
+  reference,
+  hash(sales_order_ref, means, currency, amount, paid_at, status, reference) AS row_hash
+FROM "cart/orders.payment" AS made
+ANTI JOIN "cart/orders.payment rejected" AS rejected ON rejected._row = made._row;
+
+-- cart/orders.payment: into run.rejects
+INSERT INTO run.rejects BY NAME
+SELECT
+  'orders' AS stream,
+  'cart/orders.payment' AS mapping,
+  'payment' AS entity,
+  source_id,
+  _segment AS segment,
+  _line AS line,
+  reason.code,
+  reason.field,
+  reason.rule,
+  reason.message,
+  reason.raw
+FROM (
+  SELECT source_id, _segment, _line, unnest(reasons) AS reason
+  FROM "cart/orders.payment rejected"
+)
+WHERE reason IS NOT NULL;
+
+-- cart/orders.payment: into run.counts
+INSERT INTO run.counts BY NAME
+SELECT
+  'orders' AS stream,
+  'cart/orders.payment' AS mapping,
+  'payment' AS entity,
+  state,
+  n
+FROM (VALUES
+  ('staged', (SELECT coalesce(sum(len(record.payments)), 0) FROM stage.orders AS record)),
+  ('rejected', (SELECT count(DISTINCT _row) FROM "cart/orders.payment rejected")),
+  ('excluded', (SELECT count(*) FROM "cart/orders.payment" WHERE _excluded)),
+  ('mapped', (SELECT count(*) FROM mapped.payment WHERE mapping = 'cart/orders.payment'))
+) AS counted (state, n);

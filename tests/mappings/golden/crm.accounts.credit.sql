@@ -1,0 +1,149 @@
+-- crm/accounts.credit: what was read and what it means
+CREATE OR REPLACE TEMP VIEW "crm/accounts.credit" AS
+WITH raw AS (
+  SELECT
+    record._seq + 4503599627370496 AS _row,
+    record._segment,
+    record._line,
+    record._seq,
+    nullif(record."Id", '') AS source_id,
+    nullif(record."LastModified", '') AS version,
+    ((coalesce(nullif(record."IsDeleted", ''), 'false') = 'false') AND (nullif(record."CreditStatus", '') IS NOT NULL) AND (nullif(record."CurrencyIsoCode", '') IS NOT NULL)) IS NOT TRUE AS _excluded,
+    nullif(record."Id", '') AS raw_customer_ref,
+    nullif(record."CurrencyIsoCode", '') AS raw_currency,
+    nullif(record."CreditLimit", '') AS raw_credit_limit,
+    nullif(record."OverdueAmount", '') AS raw_overdue_amount,
+    nullif(record."CreditStatus", '') AS raw_hold
+  FROM stage.accounts AS record
+),
+typed AS (
+  SELECT
+    *,
+    raw_customer_ref AS customer_ref,
+    raw_currency AS currency,
+    TRY_CAST(raw_credit_limit AS DECIMAL(18,4)) AS credit_limit,
+    TRY_CAST(raw_overdue_amount AS DECIMAL(18,4)) AS overdue_amount,
+    TRY_CAST(CASE raw_hold WHEN 'OK' THEN 'false' WHEN 'Overdue' THEN 'false' WHEN 'Hold' THEN 'true' END AS BOOLEAN) AS hold
+  FROM raw
+)
+SELECT
+  *,
+  (
+    (source_id IS NULL)
+    OR (customer_ref IS NULL)
+    OR (currency IS NULL)
+    OR (raw_credit_limit IS NOT NULL AND credit_limit IS NULL)
+    OR (credit_limit IS DISTINCT FROM TRY_CAST(raw_credit_limit AS DECIMAL(38,12)))
+    OR (raw_overdue_amount IS NOT NULL AND overdue_amount IS NULL)
+    OR (overdue_amount IS DISTINCT FROM TRY_CAST(raw_overdue_amount AS DECIMAL(38,12)))
+    OR (raw_hold IS NOT NULL AND hold IS NULL)
+  ) AS _bad
+FROM typed;
+
+-- crm/accounts.credit: what is rejected
+CREATE OR REPLACE TEMP TABLE "crm/accounts.credit rejected" AS
+SELECT
+  _row,
+  source_id,
+  _segment,
+  _line,
+  [
+    CASE
+      WHEN source_id IS NULL
+        THEN {'code': 'M302', 'field': 'key', 'rule': 'required', 'message': 'key is missing', 'raw': CAST(NULL AS VARCHAR)}
+    END,
+    CASE
+      WHEN customer_ref IS NULL
+        THEN {'code': 'M302', 'field': 'customer', 'rule': 'required', 'message': 'customer is missing', 'raw': raw_customer_ref}
+    END,
+    CASE
+      WHEN currency IS NULL
+        THEN {'code': 'M302', 'field': 'currency', 'rule': 'required', 'message': 'currency is missing', 'raw': raw_currency}
+    END,
+    CASE
+      WHEN raw_credit_limit IS NOT NULL AND credit_limit IS NULL
+        THEN {'code': 'M301', 'field': 'credit_limit', 'rule': 'cast', 'message': 'credit_limit is not an amount of money', 'raw': raw_credit_limit}
+      WHEN credit_limit IS DISTINCT FROM TRY_CAST(raw_credit_limit AS DECIMAL(38,12))
+        THEN {'code': 'M305', 'field': 'credit_limit', 'rule': 'precision', 'message': 'credit_limit has more than 4 decimals; round(x, n) says how to round', 'raw': raw_credit_limit}
+    END,
+    CASE
+      WHEN raw_overdue_amount IS NOT NULL AND overdue_amount IS NULL
+        THEN {'code': 'M301', 'field': 'overdue_amount', 'rule': 'cast', 'message': 'overdue_amount is not an amount of money', 'raw': raw_overdue_amount}
+      WHEN overdue_amount IS DISTINCT FROM TRY_CAST(raw_overdue_amount AS DECIMAL(38,12))
+        THEN {'code': 'M305', 'field': 'overdue_amount', 'rule': 'precision', 'message': 'overdue_amount has more than 4 decimals; round(x, n) says how to round', 'raw': raw_overdue_amount}
+    END,
+    CASE
+      WHEN raw_hold IS NOT NULL AND hold IS NULL
+        THEN {'code': 'M303', 'field': 'hold', 'rule': 'unmapped', 'message': 'hold has a value that the value map credit_hold does not know', 'raw': raw_hold}
+    END
+  ] AS reasons
+FROM "crm/accounts.credit"
+WHERE _bad AND NOT _excluded;
+
+-- crm/accounts.credit: out of run.rejects
+DELETE FROM run.rejects
+WHERE mapping = 'crm/accounts.credit';
+
+-- crm/accounts.credit: out of run.counts
+DELETE FROM run.counts
+WHERE mapping = 'crm/accounts.credit';
+
+-- crm/accounts.credit: out of mapped.account_credit
+DELETE FROM mapped.account_credit
+WHERE mapping = 'crm/accounts.credit';
+
+-- crm/accounts.credit: into mapped.account_credit
+INSERT INTO mapped.account_credit BY NAME
+SELECT
+  _row,
+  'crm' AS system,
+  'crm/accounts.credit' AS mapping,
+  source_id,
+  version,
+  _segment,
+  _line,
+  _seq,
+  customer_ref,
+  currency,
+  credit_limit,
+  overdue_amount,
+  hold,
+  hash(customer_ref, currency, credit_limit, NULL, NULL, overdue_amount, hold, NULL, NULL) AS row_hash
+FROM "crm/accounts.credit" AS made
+ANTI JOIN "crm/accounts.credit rejected" AS rejected ON rejected._row = made._row
+WHERE NOT _excluded;
+
+-- crm/accounts.credit: into run.rejects
+INSERT INTO run.rejects BY NAME
+SELECT
+  'accounts' AS stream,
+  'crm/accounts.credit' AS mapping,
+  'account_credit' AS entity,
+  source_id,
+  _segment AS segment,
+  _line AS line,
+  reason.code,
+  reason.field,
+  reason.rule,
+  reason.message,
+  reason.raw
+FROM (
+  SELECT source_id, _segment, _line, unnest(reasons) AS reason
+  FROM "crm/accounts.credit rejected"
+)
+WHERE reason IS NOT NULL;
+
+-- crm/accounts.credit: into run.counts
+INSERT INTO run.counts BY NAME
+SELECT
+  'accounts' AS stream,
+  'crm/accounts.credit' AS mapping,
+  'account_credit' AS entity,
+  state,
+  n
+FROM (VALUES
+  ('staged', (SELECT count(*) FROM stage.accounts)),
+  ('rejected', (SELECT count(DISTINCT _row) FROM "crm/accounts.credit rejected")),
+  ('excluded', (SELECT count(*) FROM "crm/accounts.credit" WHERE _excluded)),
+  ('mapped', (SELECT count(*) FROM mapped.account_credit WHERE mapping = 'crm/accounts.credit'))
+) AS counted (state, n);

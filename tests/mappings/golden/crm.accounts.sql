@@ -1,0 +1,135 @@
+-- crm/accounts: what was read and what it means
+CREATE OR REPLACE TEMP VIEW "crm/accounts" AS
+WITH raw AS (
+  SELECT
+    record._seq AS _row,
+    record._segment,
+    record._line,
+    record._seq,
+    nullif(record."Id", '') AS source_id,
+    nullif(record."LastModified", '') AS version,
+    nullif(record."HubId", '') AS _hub,
+    (coalesce(nullif(record."IsDeleted", ''), 'false') = 'false') IS NOT TRUE AS _excluded,
+    nullif(record."Name", '') AS raw_name,
+    lower(nullif(trim(nullif(record."Email", '')), '')) AS raw_email,
+    nullif(record."Phone", '') AS raw_phone,
+    nullif(record."TaxNumber", '') AS raw_tax_id,
+    nullif(record."Tier", '') AS raw_tier,
+    upper(nullif(record."BillingCountryCode", '')) AS raw_country_code,
+    'Email=' || nullif(record."Email", '') AS in_email,
+    'BillingCountryCode=' || nullif(record."BillingCountryCode", '') AS in_country_code
+  FROM stage.accounts AS record
+),
+typed AS (
+  SELECT
+    *,
+    raw_name AS name,
+    raw_email AS email,
+    raw_phone AS phone,
+    raw_tax_id AS tax_id,
+    CASE raw_tier WHEN 'Standard' THEN 'standard' WHEN 'Silver' THEN 'silver' WHEN 'Gold' THEN 'gold' END AS tier,
+    raw_country_code AS country_code
+  FROM raw
+)
+SELECT
+  *,
+  (
+    (source_id IS NULL)
+    OR (name IS NULL)
+    OR (raw_tier IS NOT NULL AND tier IS NULL)
+  ) AS _bad
+FROM typed;
+
+-- crm/accounts: what is rejected
+CREATE OR REPLACE TEMP TABLE "crm/accounts rejected" AS
+SELECT
+  _row,
+  source_id,
+  _segment,
+  _line,
+  [
+    CASE
+      WHEN source_id IS NULL
+        THEN {'code': 'M302', 'field': 'key', 'rule': 'required', 'message': 'key is missing', 'raw': CAST(NULL AS VARCHAR)}
+    END,
+    CASE
+      WHEN name IS NULL
+        THEN {'code': 'M302', 'field': 'name', 'rule': 'required', 'message': 'name is missing', 'raw': raw_name}
+    END,
+    CASE
+      WHEN raw_tier IS NOT NULL AND tier IS NULL
+        THEN {'code': 'M303', 'field': 'tier', 'rule': 'unmapped', 'message': 'tier has a value that the value map tier does not know', 'raw': raw_tier}
+    END
+  ] AS reasons
+FROM "crm/accounts"
+WHERE _bad AND NOT _excluded;
+
+-- crm/accounts: out of run.rejects
+DELETE FROM run.rejects
+WHERE mapping = 'crm/accounts';
+
+-- crm/accounts: out of run.counts
+DELETE FROM run.counts
+WHERE mapping = 'crm/accounts';
+
+-- crm/accounts: out of mapped.customer
+DELETE FROM mapped.customer
+WHERE mapping = 'crm/accounts';
+
+-- crm/accounts: into mapped.customer
+INSERT INTO mapped.customer BY NAME
+SELECT
+  _row,
+  'crm' AS system,
+  'crm/accounts' AS mapping,
+  source_id,
+  version,
+  _segment,
+  _line,
+  _seq,
+  _hub,
+  name,
+  email,
+  phone,
+  tax_id,
+  tier,
+  country_code,
+  hash(name, NULL, NULL, NULL, email, phone, tax_id, NULL, tier, country_code, NULL) AS row_hash
+FROM "crm/accounts" AS made
+ANTI JOIN "crm/accounts rejected" AS rejected ON rejected._row = made._row
+WHERE NOT _excluded;
+
+-- crm/accounts: into run.rejects
+INSERT INTO run.rejects BY NAME
+SELECT
+  'accounts' AS stream,
+  'crm/accounts' AS mapping,
+  'customer' AS entity,
+  source_id,
+  _segment AS segment,
+  _line AS line,
+  reason.code,
+  reason.field,
+  reason.rule,
+  reason.message,
+  reason.raw
+FROM (
+  SELECT source_id, _segment, _line, unnest(reasons) AS reason
+  FROM "crm/accounts rejected"
+)
+WHERE reason IS NOT NULL;
+
+-- crm/accounts: into run.counts
+INSERT INTO run.counts BY NAME
+SELECT
+  'accounts' AS stream,
+  'crm/accounts' AS mapping,
+  'customer' AS entity,
+  state,
+  n
+FROM (VALUES
+  ('staged', (SELECT count(*) FROM stage.accounts)),
+  ('rejected', (SELECT count(DISTINCT _row) FROM "crm/accounts rejected")),
+  ('excluded', (SELECT count(*) FROM "crm/accounts" WHERE _excluded)),
+  ('mapped', (SELECT count(*) FROM mapped.customer WHERE mapping = 'crm/accounts'))
+) AS counted (state, n);
