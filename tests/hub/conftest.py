@@ -53,7 +53,11 @@ class Web:
                 answer = web.script(call)
                 if answer.reset:
                     self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+                    # While rfile is open the socket is not closed, and no reset goes out.
+                    self.rfile.close()
+                    self.wfile.close()
                     self.connection.close()
+                    self.close_connection = True
                     return
                 self.send_response(answer.status)
                 for name, value in answer.headers.items():
@@ -76,8 +80,12 @@ class Web:
             def handle(self) -> None:
                 try:
                     super().handle()
-                except OSError:
+                except (OSError, ValueError):
                     pass
+
+            def finish(self) -> None:
+                if not self.wfile.closed:
+                    super().finish()
 
         self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self.server.daemon_threads = True
