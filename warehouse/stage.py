@@ -23,7 +23,6 @@ import zstandard
 
 from hub.connector import Stream
 from hub.errors import ConfigurationError, Place
-from hub.failpoints import failpoint
 from hub.findings import Finding
 from hub.segments import Segment, read_lines
 from warehouse import odd
@@ -83,7 +82,6 @@ def stage(
             raise
     finally:
         shutil.rmtree(source.cache, ignore_errors=True)
-    failpoint("stage.after")
     report.segments = len(local)
     report.seconds = time.monotonic() - began
     return report
@@ -98,7 +96,7 @@ def _settle(
     _reject(con, source, found)
     report.duplicates = _deduplicate(con, source)
     _view(con, source, filtered=bool(found or report.duplicates))
-    _count(con, source, report, len(found))
+    _count(con, source, report)
 
 
 def _file_of(con: Connection) -> Path:
@@ -319,24 +317,31 @@ def _no_numbers(con: Connection, source: _Source, item: _Local, doubtful: Sequen
     return [row[0] for row in rows.fetchall()]
 
 
-def _place(con: Connection, source: _Source, local: Sequence[_Local], report: StageReport) -> None:
-    """run.segments: where each segment's rows stand in the raw table, and where its lines stand in the batch."""
+def _place(con: Connection, source: _Source, local: list[_Local], report: StageReport) -> None:
+    """run.segments: where each segment's rows stand in the raw table, and where its lines stand in the batch.
+
+    A segment that is not named there is not part of the run: its rows are in no view.
+    """
     rows = run(con, f"SELECT _file, count(*), min(rowid), max(rowid) FROM {source.table} GROUP BY 1").fetchall()
     places = {file: (count, first, last) for file, count, first, last in rows}
     base = 1
-    for item in local:
+    for item in list(local):
         count, first, last = places.get(str(item.read), (0, 0, -1))
         assert last - first + 1 == count, "rows of a file do not stand together"
         s = item.segment
+        if s.records > count:  # zstd does not complain of a file that ends too early
+            local.remove(item)
+            report.findings.append(_damaged(s, f"it holds {count:,} records, its header says {s.records:,}"))
+            continue
+        if 0 < s.records < count:
+            what = f"the segment holds {count:,} records, its header says {s.records:,}"
+            report.findings.append(Finding("D211", what, Place(s.path), "compare it with a backup", "warning"))
         run(
             con,
             "INSERT INTO run.segments VALUES ($1, $2, $3, $4, $5, nullif($6, '')::TIMESTAMPTZ, $7, $8, $9)",
             [s.system, s.stream, s.path, s.sequence, count, s.pulled_at, str(item.read), first, base],
         )
         base += count
-        if s.records and s.records != count:
-            what = f"the segment holds {count:,} records, its header says {s.records:,}"
-            report.findings.append(Finding("D211", what, Place(s.path), "compare it with a backup", "warning"))
 
 
 def _view(con: Connection, source: _Source, *, filtered: bool) -> None:
@@ -359,6 +364,8 @@ def _reject(con: Connection, source: _Source, found: Sequence[tuple[Segment, odd
     name = source.stream.name
     bases = dict(run(con, "SELECT segment, base FROM run.segments WHERE stream = $1", [name]).fetchall())
     for segment, it in found:
+        if segment.path not in bases:
+            continue
         run(
             con,
             "INSERT INTO run.rejects VALUES ($1, NULL, NULL, $2, $3, $4, $5, $6, $7, $8, $9)",
@@ -411,10 +418,11 @@ def duplicates_sql(stream: str, columns: Sequence[str], key: str) -> str:
         WHERE newer.r IS NOT DISTINCT FROM older.r"""
 
 
-def _count(con: Connection, source: _Source, report: StageReport, rejected: int) -> None:
-    report.read = one(con, f"SELECT count(*) FROM {source.table}")
+def _count(con: Connection, source: _Source, report: StageReport) -> None:
+    stream = [source.stream.name]
+    report.read = one(con, "SELECT coalesce(sum(records), 0)::BIGINT FROM run.segments WHERE stream = $1", stream)
+    report.rejected = one(con, "SELECT count(*) FROM run.rejects WHERE stream = $1 AND mapping IS NULL", stream)
     report.staged = report.read - report.duplicates
-    report.rejected = rejected
     for state in ("read", "duplicates", "staged", "rejected"):
         run(
             con,

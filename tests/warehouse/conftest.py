@@ -162,7 +162,9 @@ class World:
         return merge(request)
 
     @staticmethod
-    def customer(id: str, name: str = "Ann Lee", version: str | None = None, hub: str | None = None, **fields: Any) -> Rec:
+    def customer(
+        id: str, name: str = "Ann Lee", version: str | None = None, hub: str | None = None, **fields: Any
+    ) -> Rec:
         return Rec(id, {"name": name, **fields}, version=version, hub=hub)
 
     @staticmethod
@@ -210,7 +212,14 @@ class World:
     def content(self, *names: str) -> dict[str, list[str]]:
         """Every row of the tables (by default all that a merge writes), by which two states are compared."""
         layers = [f"{layer}.{quote(name)}" for layer in ("canonical", "source", "history") for name in self.model]
-        names = names or (*layers, "ops.bindings", "ops.hub_ids", "ops.segments", "quality.quarantine", "quality.findings")
+        names = names or (
+            *layers,
+            "ops.bindings",
+            "ops.hub_ids",
+            "ops.segments",
+            "quality.quarantine",
+            "quality.findings",
+        )
         con = connect(self.path)
         try:
             return {name: sorted(map(repr, con.execute(f"FROM {name}").fetchall())) for name in names}
