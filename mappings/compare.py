@@ -32,40 +32,52 @@ def known(mappings: Iterable[Mapping]) -> Known:
 
 
 class Comparison:
-    """Collects what is compared; `sql()` says it. `findings` gets a warning where a comparison makes no sense."""
+    """Collects what is compared; `queries()` says it. `findings` gets a warning where a comparison makes no sense."""
 
     def __init__(self, reach: Reach, entity: Entity, known: Known, findings: list[Finding]) -> None:
         self.reach, self.entity, self.known, self.findings = reach, entity, known, findings
-        self.rows = Rows(reach, "their", entity, "theirs", "theirs")
+        self.ours = Rows(reach, "our", entity, "ours", "ours")
+        self.theirs = Rows(reach, "their", entity, "theirs", "theirs")
         self.terms: dict[str, None] = {}
+        self.lists: dict[str, str] = {}
 
-    def joined(self) -> str:
-        return self.rows.joined()
+    def queries(self) -> dict[str, str]:
+        """`seen`: the wanted records with `same` and `seen_at`; `due`: those of them that are not the same already."""
+        joins = "\nJOIN ours ON ours.hub_id = wanted.hub_id\nLEFT JOIN theirs ON theirs.source_id = wanted.external_id"
+        shown = f"wanted.hub_id, wanted.external_id, theirs.seen_at,\n  {self._same()} AS same"
+        seen = f"SELECT\n  {shown}\nFROM wanted{joins}{self.ours.joined()}{self.theirs.joined()}"
+        return {**self.lists, "seen": seen, "due": "SELECT hub_id\nFROM seen\nWHERE same IS NOT TRUE"}
 
-    def sql(self) -> str:
+    def _same(self) -> str:
         """NULL without a view of the target, and where nothing can be compared."""
         if not any(term != _UNKNOWN for term in self.terms):
             return _UNKNOWN
-        inner = "\n      AND ".join(self.terms)
-        return f"CASE WHEN theirs.source_id IS NOT NULL THEN\n      {inner}\n    END"
+        inner = "\n    AND ".join(self.terms)
+        return f"CASE WHEN theirs.source_id IS NOT NULL THEN\n    {inner}\n  END"
 
-    def column(self, field: PushField, read: Field | None, ours: Rows) -> None:
-        """A value named after a canonical column of the record."""
-        self.terms[self._column(field, read, ours, self.rows.column(field.name), self.entity) or _UNKNOWN] = None
+    def value(self, field: PushField, read: Field | None) -> None:
+        """A value that is pushed. Whether the target's own view can be asked is found out here."""
+        if field.name in self.entity:
+            self.terms[self._column(field, read) or _UNKNOWN] = None
+        elif field.value is not None and (term := self._expression(field.value)):
+            self.terms[term] = None
 
-    def expression(self, value: Expr, ours: Rows) -> None:
-        """A value with a name of its own."""
-        here = ours.read(value, [])
+    def _expression(self, value: Expr) -> str | None:
+        """A value with a name of its own: computed from both views; None for a constant."""
+        here = self.ours.read(value, [])
         if here is None or (not here.columns and not here.unseen):
-            return
-        there = None if here.unseen or here.columns - self.known else self.rows.read(value, [])
-        if there is None:
-            self.terms[_UNKNOWN] = None
-            return
-        self.terms[_equal(here.value.sql, there.value.sql)] = None
+            return None
+        there = None if here.unseen or here.columns - self.known else self.theirs.read(value, [])
+        return _equal(here.value.sql, there.value.sql) if there else _UNKNOWN
 
-    def children(self, child: PushChild, read: Child | None, entity: Entity, alias: str) -> dict[str, str]:
-        """The queries that compare the rows of a child; only values named after columns that are read count."""
+    def _column(self, field: PushField, read: Field | None) -> str | None:
+        if (self.entity.name, field.name) not in self.known:
+            return None
+        text = self._value(field, read, self.ours, self.entity)
+        return None if text is None else _equal(text, self.theirs.column(field.name))
+
+    def children(self, child: PushChild, read: Child | None, entity: Entity, alias: str) -> None:
+        """The rows of a child; only values named after columns that are read count."""
         ours = Rows(
             self.reach,
             "our",
@@ -84,18 +96,17 @@ class Comparison:
         wheres = self._wheres(child, ours, theirs)
         if not pairs or wheres is None:
             self.terms[_UNKNOWN] = None
-            return {}
+            return
         self.terms[f"coalesce({alias}_same.same, true)"] = None
-        self.rows.joins[alias] = f"LEFT JOIN {alias}_same ON {alias}_same.hub_id = ours.hub_id"
-        here = "JOIN wanted ON wanted.hub_id = line.parent\nJOIN ours ON ours.hub_id = line.parent"
-        header = ours.header.joined() if ours.header else ""
+        self.ours.joins[alias] = f"LEFT JOIN {alias}_same ON {alias}_same.hub_id = ours.hub_id"
+        here = "JOIN wanted ON wanted.hub_id = line.parent"
+        if ours.header and (ours.header.joins or any("ours." in text for text in (*pairs.values(), *wheres))):
+            here += f"\nJOIN ours ON ours.hub_id = line.parent{ours.header.joined()}"
         names = {name: theirs.column(name) for name in pairs}
-        return {
-            f"{alias}_ours": _lines(pairs, f"FROM our_{entity.name} AS line\n{here}{header}{ours.joined()}{wheres[0]}"),
-            f"{alias}_theirs": _lines(
-                names,
-                f"FROM {there} AS line\nJOIN wanted ON wanted.external_id = line.parent_source_id{theirs.joined()}{wheres[1]}",
-            ),
+        told = "JOIN wanted ON wanted.external_id = line.parent_source_id"
+        self.lists |= {
+            f"{alias}_ours": _lines(pairs, f"FROM our_{entity.name} AS line\n{here}{ours.joined()}{wheres[0]}"),
+            f"{alias}_theirs": _lines(names, f"FROM {there} AS line\n{told}{theirs.joined()}{wheres[1]}"),
             f"{alias}_same": _paired(list(pairs), alias),
         }
 
@@ -113,12 +124,6 @@ class Comparison:
             f"\nWHERE {here.value.sql}",
             f"\nWHERE {there.value.sql}",
         )
-
-    def _column(self, field: PushField, read: Field | None, ours: Rows, theirs: str, entity: Entity) -> str | None:
-        if (entity.name, field.name) not in self.known:
-            return None
-        text = self._value(field, read, ours, entity)
-        return None if text is None else _equal(text, theirs)
 
     def _value(self, field: PushField, read: Field | None, ours: Rows, entity: Entity) -> str | None:
         """What we would say in the canonical column; None where the value is in the target's own words."""

@@ -17,7 +17,7 @@ from mappings.syntax import Child, Expr, Field, Mapping, PushChild, PushField, V
 
 @dataclass
 class Leaves:
-    """The values of one object of the payload, by place. `holds`: condition → reason; `waits`: SQL of a record or NULL."""
+    """The values of one object of the payload, by place. `holds`: condition → SQL of the reason; `waits`: SQL of a record or NULL."""
 
     json: dict[At, str] = field(default_factory=dict)
     holds: dict[str, str] = field(default_factory=dict)
@@ -115,7 +115,7 @@ class LeafMaker:
             self._wait_for(self.entity[name])
         text = reading.value.sql
         if reading.value.failed:
-            self.leaves.holds[reading.value.failed] = f"{pushed.name} cannot be computed"
+            self.leaves.holds[reading.value.failed] = sql.text(f"{pushed.name} cannot be computed")
         if pushed.values is not None:
             return self._outward(pushed, pushed.values, text)
         if reading.money:
@@ -128,7 +128,7 @@ class LeafMaker:
             what = f"several values of '{values.name}' mean {', '.join(values.ambiguous)}"
             self.wrong("M207", what, pushed.place, "write out: in the value map")
         known = [*values.outward, *([values.inward[""]] if "" in values.inward else [])]
-        self.leaves.holds[f"{text} NOT IN ({', '.join(map(sql.text, known))})"] = (
+        self.leaves.holds[f"{text} NOT IN ({', '.join(map(sql.text, known))})"] = sql.text(
             f"the target has no word for this {pushed.name}"
         )
         pairs = [(ours, theirs) for ours, theirs in values.outward.items() if theirs != ""]

@@ -9,7 +9,8 @@ It gives a row for each record that the push is about, in the order of hub_id:
     hold         VARCHAR      why it waits for a person; NULL where it does not
     waits_for    VARCHAR      'customer/12' where the payload refers to a record that the target does not know yet
     same         BOOLEAN      the target's own view equals what would be sent; NULL where that is not known of every field
-    payload      JSON         keys in alphabetical order, missing values left out, `{"$id_of": "customer/12"}` for ids to come
+    payload      JSON         keys in alphabetical order, missing values left out, `{"$id_of": "customer/12"}` for ids to come;
+                              {} where `same` is true: nothing is to be sent
     seen_at      TIMESTAMPTZ  when the target's own view was read; NULL without one
 
 `create` is about records that the target does not know, `change`, `cancel` and `fulfil` about those it knows, `upsert` about both.
@@ -32,7 +33,7 @@ from mappings.leaves import LeafMaker, Leaves, inbound_field
 from mappings.payload import Place as At
 from mappings.payload import json_object
 from mappings.reach import Reach, Reading, Rows
-from mappings.syntax import Expr, Field, Mapping, Push, PushChild, PushField
+from mappings.syntax import Expr, Mapping, Push, PushChild
 
 _KNOWN_THERE = {"create": "me.source_id IS NULL", "upsert": ""}
 _ON_BINDING = "me.entity = {entity} AND me.hub_id = ours.hub_id"
@@ -93,8 +94,9 @@ class _Compiler:
         self.reach.bound.add(entity.name)
         self.rows = Rows(self.reach, "our", entity, "ours", "ours")
         self.same = Comparison(self.reach, entity, known, findings)
+        self.views = push.operation != "create"  # the target may have a view of the record
         self.lists: dict[str, str] = {}  # CTEs of the children
-        self.holds: dict[str, str] = {}  # condition → reason
+        self.holds: dict[str, str] = {}  # condition → SQL of the reason
         self.waits: dict[str, None] = {}
         self.refers: dict[str, None] = {}
 
@@ -104,8 +106,8 @@ class _Compiler:
         since = self._since()
         for hold in self.push.hold:
             if reading := self.rows.read(hold.when, self.findings, "boolean"):
-                self.holds[_certain(reading)] = hold.reason
-        self.holds["doubtful.hub_id IS NOT NULL"] = "its newest version is in quarantine"
+                self.holds[_certain(reading)] = sql.text(hold.reason)
+        self.holds["doubtful.hub_id IS NOT NULL"] = sql.text("its newest version is in quarantine")
         payload = self._payload()
         text = self._statement(wanted, key, since, payload)
         shown = self.push.key.text if self.push.key else self._default_key().text
@@ -122,7 +124,7 @@ class _Compiler:
         if self.push.when and (reading := rows.read(self.push.when, self.findings, "boolean")):
             conditions.append(_certain(reading))
             if reading.value.failed and (again := self.rows.read(self.push.when, [], "boolean")):
-                self.holds[str(again.value.failed)] = "whether it is due cannot be computed"
+                self.holds[str(again.value.failed)] = sql.text("whether it is due cannot be computed")
         binding = _ON_BINDING.format(entity=sql.text(self.entity.name))
         lines = ["SELECT ours.hub_id, me.source_id AS external_id", "FROM ours", f"LEFT JOIN bound AS me ON {binding}"]
         if any("theirs." in condition for condition in conditions):
@@ -159,8 +161,8 @@ class _Compiler:
         maker = LeafMaker(self.mapping, self.entity, self.rows, leaves, self.findings)
         for field in self.push.fields:
             read = inbound_field(self.mapping, None, self.entity, field.name)
-            if maker.add(field, read):
-                self._compare(field, read)
+            if maker.add(field, read) and self.views:
+                self.same.value(field, read)
         for child in self.push.children:
             place = maker.place(child.each)
             if place and maker.take(place, child) and (alias := self._children(child, place)):
@@ -168,21 +170,15 @@ class _Compiler:
         self.holds |= leaves.holds
         self.waits |= leaves.waits
         self.refers |= leaves.refers
-        return f"CAST({json_object(leaves.json)} AS JSON)" if leaves.json else "CAST('{}' AS JSON)"
-
-    def _compare(self, field: PushField, read: Field | None) -> None:
-        """Tell the comparison what was pushed; it finds out whether the target's own view can be asked."""
-        if self.push.operation == "create":
-            return
-        if field.name in self.entity:
-            self.same.column(field, read, self.rows)
-        elif field.value is not None:
-            self.same.expression(field.value, self.rows)
+        made = json_object(leaves.json) if leaves.json else "'{}'"
+        if self.views:
+            made = f"CASE WHEN seen.same THEN '{{}}' ELSE {made} END"
+        return f"CAST({made} AS JSON)"
 
     # -- children
 
     def _children(self, child: PushChild, place: At) -> str | None:
-        """A query that gives the list of a child entity for each wanted header; its name, or None where it is wrong."""
+        """A query that gives the list of a child entity for each due header; its name, or None where it is wrong."""
         entity = self.model.get(child.entity)
         if entity is None or entity.parent != self.entity.name:
             there = [one.name for one in self.model.values() if one.parent == self.entity.name]
@@ -211,44 +207,44 @@ class _Compiler:
             columns.append(f"min({_first(leaves.waits)}) AS waits_for")
             self.waits[f"{alias}.waits_for"] = None
         self.refers |= leaves.refers
-        joins = "\nJOIN wanted ON wanted.hub_id = line.parent"
+        due = "due" if self.views else "wanted"
+        joins = f"\nJOIN {due} ON {due}.hub_id = line.parent"
         if header.joins or any("ours." in text for text in (*columns, where)):
             joins += f"\nJOIN ours ON ours.hub_id = line.parent{header.joined()}"
         shown = ",\n".join(sql.indent(column, 2) for column in columns)
         self.lists[alias] = f"SELECT\n{shown}\nFROM {relation} AS line{joins}{rows.joined()}{where}\nGROUP BY 1"
         self.rows.joins[alias] = f"LEFT JOIN {alias} ON {alias}.hub_id = ours.hub_id"
-        if self.push.operation != "create":
-            self.lists |= self.same.children(child, read, entity, alias)
+        if self.views:
+            self.same.children(child, read, entity, alias)
         return alias
 
     # -- the whole
 
     def _statement(self, wanted: str, key: str, since: str, payload: str) -> str:
-        same = self.same.sql()
-        view = self.push.operation != "create"
+        base = "seen" if self.views else "wanted"
         columns = {
-            "hub_id": "wanted.hub_id",
+            "hub_id": f"{base}.hub_id",
             "key": key,
-            "external_id": "wanted.external_id",
+            "external_id": f"{base}.external_id",
             "since": f"CAST({since} AS TIMESTAMP WITH TIME ZONE)",
             "hold": _case(self.holds),
             "waits_for": _first(self.waits),
-            "same": same,
+            "same": "seen.same" if self.views else "CAST(NULL AS BOOLEAN)",
             "payload": payload,
-            "seen_at": "theirs.seen_at" if view else "CAST(NULL AS TIMESTAMP WITH TIME ZONE)",
+            "seen_at": "seen.seen_at" if self.views else "CAST(NULL AS TIMESTAMP WITH TIME ZONE)",
         }
         shown = ",\n".join(sql.indent(f"{text} AS {name}", 2) for name, text in columns.items())
-        joins = "\nJOIN ours ON ours.hub_id = wanted.hub_id"
-        if view:
-            joins += "\nLEFT JOIN theirs ON theirs.source_id = wanted.external_id"
-        elif "theirs." in shown:
-            joins += "\nLEFT JOIN theirs ON false"
-        joins += "\nLEFT JOIN doubtful ON doubtful.hub_id = wanted.hub_id"
-        made = f"SELECT\n{shown}\nFROM wanted{joins}{self.rows.joined()}{self.same.joined()}"
-        bound = self._bound()
-        queries = {**bound, **self.reach.queries(), "wanted": wanted, **self.lists, "made": made}
-        if not any("theirs." in text or " theirs" in text for name, text in queries.items() if name != "theirs"):
+        joins = f"\nJOIN ours ON ours.hub_id = {base}.hub_id"
+        if "theirs." in shown:
+            joins += f"\nLEFT JOIN theirs ON theirs.source_id = {base}.external_id"
+        joins += f"\nLEFT JOIN doubtful ON doubtful.hub_id = {base}.hub_id"
+        made = f"SELECT\n{shown}\nFROM {base}{joins}{self.rows.joined()}"
+        compared = self.same.queries() if self.views else {}
+        queries = {**self._bound(), **self.reach.queries(), "wanted": wanted, **compared, **self.lists, "made": made}
+        if not any("theirs." in text for name, text in queries.items() if name != "theirs"):
             del queries["theirs"]
+        if "due" in queries and not self.lists:
+            del queries["due"]
         ctes = ",\n".join(f"{name} AS (\n{sql.indent(text, 2)}\n)" for name, text in queries.items())
         head = "hub_id, key, external_id, since, CASE WHEN same THEN NULL ELSE hold END AS hold, waits_for, same, payload, seen_at"
         return f"WITH\n{ctes}\nSELECT {head}\nFROM made\nORDER BY hub_id"
@@ -273,10 +269,11 @@ def _certain(reading: Reading) -> str:
 
 
 def _case(holds: dict[str, str]) -> str:
+    """The reason of the first condition that is true."""
     if not holds:
         return "CAST(NULL AS VARCHAR)"
-    whens = " ".join(f"WHEN {c} THEN {r if r.endswith('.hold') else sql.text(r)}" for c, r in holds.items())
-    return f"CASE {whens} END"
+    whens = [f"WHEN {condition} THEN {reason}" for condition, reason in holds.items()]
+    return f"CASE {whens[0]} END" if len(whens) == 1 else "CASE\n    " + "\n    ".join(whens) + "\n  END"
 
 
 def _first(texts: Iterable[str]) -> str:

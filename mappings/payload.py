@@ -16,7 +16,7 @@ _JSON: dict[Type, Callable[[str], str]] = {
     "boolean": lambda x: f"to_json({x})",
     "integer": lambda x: f"to_json({x})",
     "date": lambda x: f"to_json({x})",
-    "number": lambda x: f"regexp_replace(CAST(CAST({x} AS {NUMBER}) AS VARCHAR), '\\.?0+$', '')",
+    "number": lambda x: f"rtrim(rtrim(CAST(CAST({x} AS {NUMBER}) AS VARCHAR), '0'), '.')",
     "instant": lambda x: f"to_json(strftime(timezone('UTC', {x}), '%Y-%m-%dT%H:%M:%S.%fZ'))",
     "missing": lambda x: "NULL",
 }

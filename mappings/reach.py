@@ -40,7 +40,7 @@ TYPES: dict[Kind, Type] = {
     "ref": "integer",
 }
 MANY = ("total", "any", "latest", "first")
-# How many of a money column's four decimals a text does not show: ISO 4217 gives most currencies two decimals.
+# ISO 4217 gives most currencies two decimals; these have none, and these three.
 _NO_MINOR = "BIF CLP DJF GNF ISK JPY KMF KRW PYG RWF UGX UYI VND VUV XAF XOF XPF"
 _THREE = "BHD IQD JOD KWD LYD OMR TND"
 
@@ -68,6 +68,10 @@ class Many:
     rows: Rows
     link: str
     columns: dict[str, str] = field(default_factory=dict)  # SQL → name
+
+    def column(self, text: str, kind: str) -> str:
+        """The name under which a value over all records stands."""
+        return self.columns.setdefault(text, f"{kind}_{len(self.columns) + 1}")
 
     def sql(self) -> str:
         made = [f"{text} AS {name}" for text, name in self.columns.items()]
@@ -158,7 +162,9 @@ class Rows:
         """A money column (`Reading.money`) as text with as many decimals as its currency has, more where it needs them."""
         alias, relation = money
         self.reach.money.add(relation)
-        return f"regexp_replace(CAST({value} AS VARCHAR), {alias}.surplus, '')"
+        text = f"CAST({value} AS VARCHAR)"
+        needed = f"length(rtrim(rtrim({text}, '0'), '.'))"
+        return f'"left"({text}, greatest({needed}, length({text}) - {alias}.surplus))'
 
     def external(self, ref: Column) -> str:
         """The SQL of what the target calls the record that a reference means."""
@@ -309,10 +315,14 @@ class Rows:
             "latest": f"max({value.sql})",
             "first": f"first({value.sql} ORDER BY {many.rows.alias}.hub_id)",
         }[call.function]
-        column = many.columns.setdefault(made, f"{call.function}_{len(many.columns) + 1}")
         self.joins[name] = f"LEFT JOIN {name} ON {name}.hub_id = {self.alias}.hub_id"
-        text = f"{name}.{column}"
-        return Value(f"coalesce({text}, false)" if call.function == "any" else text, value.type)
+        text = f"{name}.{many.column(made, call.function)}"
+        failed = f"{name}.{many.column(f'bool_or({value.failed})', 'failed')}" if value.failed else None
+        return Value(
+            f"coalesce({text}, false)" if call.function == "any" else text,
+            value.type,
+            f"coalesce({failed}, false)" if failed else None,
+        )
 
     def _asked(self, call: Call) -> Entity:
         """The one entity whose rows the argument speaks of."""
@@ -354,8 +364,6 @@ def only_column(node: Node) -> tuple[str, ...] | None:
 
 
 def _surplus() -> str:
+    """How many of the last characters of `1234.5000` are more than the currency shows."""
     few, many = (", ".join(map(sql.text, codes.split())) for codes in (_NO_MINOR, _THREE))
-    return (
-        f"CASE\n    WHEN currency IN ({few}) THEN '\\.?0+$'\n    WHEN currency IN ({many}) THEN '0$'\n"
-        "    ELSE '0{1,2}$'\n  END"
-    )
+    return f"CASE\n    WHEN currency IN ({few}) THEN 5\n    WHEN currency IN ({many}) THEN 1\n    ELSE 2\n  END"

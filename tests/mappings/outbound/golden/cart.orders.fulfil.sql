@@ -28,27 +28,39 @@ wanted AS (
   WHERE me.source_id IS NOT NULL
     AND (ours.seller_number IS NOT NULL) AND (ours.lifecycle_status <> 'cancelled')
 ),
-made AS (
+seen AS (
   SELECT
-    wanted.hub_id AS hub_id,
-    ours.number AS key,
-    wanted.external_id AS external_id,
-    CAST(NULL AS TIMESTAMP WITH TIME ZONE) AS since,
-    CASE WHEN (theirs.fulfilment_status = 'fulfilled') AND (ours.fulfilment_status <> 'fulfilled') THEN 'the cart says delivered, the ERP does not' WHEN doubtful.hub_id IS NOT NULL THEN 'its newest version is in quarantine' WHEN ours.fulfilment_status NOT IN ('unfulfilled', 'partial', 'fulfilled', 'unfulfilled') THEN 'the target has no word for this fulfilment_status' END AS hold,
-    CAST(NULL AS VARCHAR) AS waits_for,
+    wanted.hub_id, wanted.external_id, theirs.seen_at,
     CASE WHEN theirs.source_id IS NOT NULL THEN
-          coalesce(ours.seller_number = theirs.seller_number, ours.seller_number IS NULL)
-          AND coalesce(ours.fulfilment_status = theirs.fulfilment_status, ours.fulfilment_status IS NULL)
-        END AS same,
-    CAST('{' || concat_ws(', ',
-      '"erp_order_number": ' || to_json(ours.seller_number),
-      '"fulfillment_status": ' || to_json(CASE ours.fulfilment_status WHEN 'partial' THEN 'partial' WHEN 'fulfilled' THEN 'fulfilled' END)
-    ) || '}' AS JSON) AS payload,
-    theirs.seen_at AS seen_at
+      coalesce(ours.seller_number = theirs.seller_number, ours.seller_number IS NULL)
+      AND coalesce(ours.fulfilment_status = theirs.fulfilment_status, ours.fulfilment_status IS NULL)
+    END AS same
   FROM wanted
   JOIN ours ON ours.hub_id = wanted.hub_id
   LEFT JOIN theirs ON theirs.source_id = wanted.external_id
-  LEFT JOIN doubtful ON doubtful.hub_id = wanted.hub_id
+),
+made AS (
+  SELECT
+    seen.hub_id AS hub_id,
+    ours.number AS key,
+    seen.external_id AS external_id,
+    CAST(NULL AS TIMESTAMP WITH TIME ZONE) AS since,
+    CASE
+        WHEN (theirs.fulfilment_status = 'fulfilled') AND (ours.fulfilment_status <> 'fulfilled') THEN 'the cart says delivered, the ERP does not'
+        WHEN doubtful.hub_id IS NOT NULL THEN 'its newest version is in quarantine'
+        WHEN ours.fulfilment_status NOT IN ('unfulfilled', 'partial', 'fulfilled', 'unfulfilled') THEN 'the target has no word for this fulfilment_status'
+      END AS hold,
+    CAST(NULL AS VARCHAR) AS waits_for,
+    seen.same AS same,
+    CAST(CASE WHEN seen.same THEN '{}' ELSE '{' || concat_ws(', ',
+      '"erp_order_number": ' || to_json(ours.seller_number),
+      '"fulfillment_status": ' || to_json(CASE ours.fulfilment_status WHEN 'partial' THEN 'partial' WHEN 'fulfilled' THEN 'fulfilled' END)
+    ) || '}' END AS JSON) AS payload,
+    seen.seen_at AS seen_at
+  FROM seen
+  JOIN ours ON ours.hub_id = seen.hub_id
+  LEFT JOIN theirs ON theirs.source_id = seen.external_id
+  LEFT JOIN doubtful ON doubtful.hub_id = seen.hub_id
 )
 SELECT hub_id, key, external_id, since, CASE WHEN same THEN NULL ELSE hold END AS hold, waits_for, same, payload, seen_at
 FROM made

@@ -43,25 +43,33 @@ wanted AS (
   WHERE me.source_id IS NOT NULL
     AND (theirs.status = 'active') AND (our_inventory_level_all.total_1 IS NOT NULL)
 ),
-made AS (
+seen AS (
   SELECT
-    wanted.hub_id AS hub_id,
-    ours.sku AS key,
-    wanted.external_id AS external_id,
-    CAST(NULL AS TIMESTAMP WITH TIME ZONE) AS since,
-    CASE WHEN doubtful.hub_id IS NOT NULL THEN 'its newest version is in quarantine' END AS hold,
-    CAST(NULL AS VARCHAR) AS waits_for,
+    wanted.hub_id, wanted.external_id, theirs.seen_at,
     CASE WHEN theirs.source_id IS NOT NULL THEN
-          coalesce(greatest(floor(our_inventory_level_all.total_1), 0) = theirs.offered_quantity, greatest(floor(our_inventory_level_all.total_1), 0) IS NULL)
-        END AS same,
-    CAST('{' || concat_ws(', ',
-      '"stock": ' || regexp_replace(CAST(CAST(greatest(floor(our_inventory_level_all.total_1), 0) AS DECIMAL(38,10)) AS VARCHAR), '\.?0+$', '')
-    ) || '}' AS JSON) AS payload,
-    theirs.seen_at AS seen_at
+      coalesce(greatest(floor(our_inventory_level_all.total_1), 0.0) = theirs.offered_quantity, greatest(floor(our_inventory_level_all.total_1), 0.0) IS NULL)
+    END AS same
   FROM wanted
   JOIN ours ON ours.hub_id = wanted.hub_id
   LEFT JOIN theirs ON theirs.source_id = wanted.external_id
-  LEFT JOIN doubtful ON doubtful.hub_id = wanted.hub_id
+  LEFT JOIN our_inventory_level_all ON our_inventory_level_all.hub_id = ours.hub_id
+),
+made AS (
+  SELECT
+    seen.hub_id AS hub_id,
+    ours.sku AS key,
+    seen.external_id AS external_id,
+    CAST(NULL AS TIMESTAMP WITH TIME ZONE) AS since,
+    CASE WHEN doubtful.hub_id IS NOT NULL THEN 'its newest version is in quarantine' END AS hold,
+    CAST(NULL AS VARCHAR) AS waits_for,
+    seen.same AS same,
+    CAST(CASE WHEN seen.same THEN '{}' ELSE '{' || concat_ws(', ',
+      '"stock": ' || rtrim(rtrim(CAST(CAST(greatest(floor(our_inventory_level_all.total_1), 0.0) AS DECIMAL(27,10)) AS VARCHAR), '0'), '.')
+    ) || '}' END AS JSON) AS payload,
+    seen.seen_at AS seen_at
+  FROM seen
+  JOIN ours ON ours.hub_id = seen.hub_id
+  LEFT JOIN doubtful ON doubtful.hub_id = seen.hub_id
   LEFT JOIN our_inventory_level_all ON our_inventory_level_all.hub_id = ours.hub_id
 )
 SELECT hub_id, key, external_id, since, CASE WHEN same THEN NULL ELSE hold END AS hold, waits_for, same, payload, seen_at

@@ -59,7 +59,11 @@ made AS (
     CAST(ours.hub_id AS VARCHAR) AS key,
     wanted.external_id AS external_id,
     CAST(our_sales_order_all.latest_2 AS TIMESTAMP WITH TIME ZONE) AS since,
-    CASE WHEN ours.name IS NULL THEN 'a partner without a name' WHEN doubtful.hub_id IS NOT NULL THEN 'its newest version is in quarantine' WHEN ours.kind NOT IN ('person', 'organisation') THEN 'the target has no word for this kind' END AS hold,
+    CASE
+        WHEN ours.name IS NULL THEN 'a partner without a name'
+        WHEN doubtful.hub_id IS NOT NULL THEN 'its newest version is in quarantine'
+        WHEN ours.kind NOT IN ('person', 'organisation') THEN 'the target has no word for this kind'
+      END AS hold,
     CAST(NULL AS VARCHAR) AS waits_for,
     CAST(NULL AS BOOLEAN) AS same,
     CAST('{' || concat_ws(', ',

@@ -14,9 +14,9 @@ doubtful AS (
 ours AS (
   SELECT *,
     CASE
-      WHEN currency IN ('BIF', 'CLP', 'DJF', 'GNF', 'ISK', 'JPY', 'KMF', 'KRW', 'PYG', 'RWF', 'UGX', 'UYI', 'VND', 'VUV', 'XAF', 'XOF', 'XPF') THEN '\.?0+$'
-      WHEN currency IN ('BHD', 'IQD', 'JOD', 'KWD', 'LYD', 'OMR', 'TND') THEN '0$'
-      ELSE '0{1,2}$'
+      WHEN currency IN ('BIF', 'CLP', 'DJF', 'GNF', 'ISK', 'JPY', 'KMF', 'KRW', 'PYG', 'RWF', 'UGX', 'UYI', 'VND', 'VUV', 'XAF', 'XOF', 'XPF') THEN 5
+      WHEN currency IN ('BHD', 'IQD', 'JOD', 'KWD', 'LYD', 'OMR', 'TND') THEN 1
+      ELSE 2
     END AS surplus
   FROM canonical.refund
   WHERE deleted_at IS NULL
@@ -45,7 +45,7 @@ made AS (
     CASE WHEN bound_sales_order.source_id IS NULL THEN 'sales_order/' || ours.sales_order END AS waits_for,
     CAST(NULL AS BOOLEAN) AS same,
     CAST('{' || concat_ws(', ',
-      '"amount": ' || to_json(regexp_replace(CAST(ours.amount AS VARCHAR), ours.surplus, '')),
+      '"amount": ' || to_json("left"(CAST(ours.amount AS VARCHAR), greatest(length(rtrim(rtrim(CAST(ours.amount AS VARCHAR), '0'), '.')), length(CAST(ours.amount AS VARCHAR)) - ours.surplus))),
       '"currency": ' || to_json(ours.currency),
       '"reason": ' || to_json(ours.reason),
       '"reference": ' || to_json(ours.number),

@@ -29,23 +29,34 @@ wanted AS (
   WHERE me.source_id IS NOT NULL
     AND (ours.lifecycle_status = 'cancelled') AND (theirs.lifecycle_status IN ('open', 'completed'))
 ),
-made AS (
+seen AS (
   SELECT
-    wanted.hub_id AS hub_id,
-    ours.number AS key,
-    wanted.external_id AS external_id,
-    CAST(NULL AS TIMESTAMP WITH TIME ZONE) AS since,
-    CASE WHEN theirs.fulfilment_status IN ('partial', 'fulfilled') THEN 'the order was cancelled, and the ERP has delivered it already; it needs a return' WHEN doubtful.hub_id IS NOT NULL THEN 'its newest version is in quarantine' END AS hold,
-    CAST(NULL AS VARCHAR) AS waits_for,
-    CAST(NULL AS BOOLEAN) AS same,
-    CAST('{' || concat_ws(', ',
-      '"reason": ' || to_json('cancelled in the cart')
-    ) || '}' AS JSON) AS payload,
-    theirs.seen_at AS seen_at
+    wanted.hub_id, wanted.external_id, theirs.seen_at,
+    CAST(NULL AS BOOLEAN) AS same
   FROM wanted
   JOIN ours ON ours.hub_id = wanted.hub_id
   LEFT JOIN theirs ON theirs.source_id = wanted.external_id
-  LEFT JOIN doubtful ON doubtful.hub_id = wanted.hub_id
+),
+made AS (
+  SELECT
+    seen.hub_id AS hub_id,
+    ours.number AS key,
+    seen.external_id AS external_id,
+    CAST(NULL AS TIMESTAMP WITH TIME ZONE) AS since,
+    CASE
+        WHEN theirs.fulfilment_status IN ('partial', 'fulfilled') THEN 'the order was cancelled, and the ERP has delivered it already; it needs a return'
+        WHEN doubtful.hub_id IS NOT NULL THEN 'its newest version is in quarantine'
+      END AS hold,
+    CAST(NULL AS VARCHAR) AS waits_for,
+    seen.same AS same,
+    CAST(CASE WHEN seen.same THEN '{}' ELSE '{' || concat_ws(', ',
+      '"reason": ' || to_json('cancelled in the cart')
+    ) || '}' END AS JSON) AS payload,
+    seen.seen_at AS seen_at
+  FROM seen
+  JOIN ours ON ours.hub_id = seen.hub_id
+  LEFT JOIN theirs ON theirs.source_id = seen.external_id
+  LEFT JOIN doubtful ON doubtful.hub_id = seen.hub_id
 )
 SELECT hub_id, key, external_id, since, CASE WHEN same THEN NULL ELSE hold END AS hold, waits_for, same, payload, seen_at
 FROM made

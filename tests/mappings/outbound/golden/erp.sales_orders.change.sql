@@ -14,9 +14,9 @@ doubtful AS (
 ours AS (
   SELECT *,
     CASE
-      WHEN currency IN ('BIF', 'CLP', 'DJF', 'GNF', 'ISK', 'JPY', 'KMF', 'KRW', 'PYG', 'RWF', 'UGX', 'UYI', 'VND', 'VUV', 'XAF', 'XOF', 'XPF') THEN '\.?0+$'
-      WHEN currency IN ('BHD', 'IQD', 'JOD', 'KWD', 'LYD', 'OMR', 'TND') THEN '0$'
-      ELSE '0{1,2}$'
+      WHEN currency IN ('BIF', 'CLP', 'DJF', 'GNF', 'ISK', 'JPY', 'KMF', 'KRW', 'PYG', 'RWF', 'UGX', 'UYI', 'VND', 'VUV', 'XAF', 'XOF', 'XPF') THEN 5
+      WHEN currency IN ('BHD', 'IQD', 'JOD', 'KWD', 'LYD', 'OMR', 'TND') THEN 1
+      ELSE 2
     END AS surplus
   FROM canonical.sales_order
   WHERE deleted_at IS NULL
@@ -29,9 +29,9 @@ theirs AS (
 our_order_line AS (
   SELECT *,
     CASE
-      WHEN currency IN ('BIF', 'CLP', 'DJF', 'GNF', 'ISK', 'JPY', 'KMF', 'KRW', 'PYG', 'RWF', 'UGX', 'UYI', 'VND', 'VUV', 'XAF', 'XOF', 'XPF') THEN '\.?0+$'
-      WHEN currency IN ('BHD', 'IQD', 'JOD', 'KWD', 'LYD', 'OMR', 'TND') THEN '0$'
-      ELSE '0{1,2}$'
+      WHEN currency IN ('BIF', 'CLP', 'DJF', 'GNF', 'ISK', 'JPY', 'KMF', 'KRW', 'PYG', 'RWF', 'UGX', 'UYI', 'VND', 'VUV', 'XAF', 'XOF', 'XPF') THEN 5
+      WHEN currency IN ('BHD', 'IQD', 'JOD', 'KWD', 'LYD', 'OMR', 'TND') THEN 1
+      ELSE 2
     END AS surplus
   FROM canonical.order_line
   WHERE deleted_at IS NULL
@@ -49,30 +49,12 @@ wanted AS (
   WHERE me.source_id IS NOT NULL
     AND (ours.lifecycle_status <> 'cancelled') AND (theirs.lifecycle_status IN ('open', 'completed'))
 ),
-order_line_list AS (
-  SELECT
-    line.parent AS hub_id,
-    '[' || string_agg('{' || concat_ws(', ',
-      '"discount": ' || to_json(regexp_replace(CAST(line.discount AS VARCHAR), line.surplus, '')),
-      '"material": ' || to_json(line.sku),
-      '"net_amount": ' || to_json(regexp_replace(CAST(line.line_total AS VARCHAR), line.surplus, '')),
-      '"net_price": ' || to_json(regexp_replace(CAST(line.unit_price AS VARCHAR), line.surplus, '')),
-      '"quantity": ' || regexp_replace(CAST(CAST(line.quantity AS DECIMAL(38,10)) AS VARCHAR), '\.?0+$', ''),
-      '"tax_amount": ' || to_json(regexp_replace(CAST(line.tax_amount AS VARCHAR), line.surplus, '')),
-      '"unit": ' || to_json(CASE line.unit WHEN 'C62' THEN 'ST' WHEN 'KGM' THEN 'KG' END)
-    ) || '}', ', ' ORDER BY line.hub_id) || ']' AS items,
-    min(CASE WHEN line.unit NOT IN ('C62', 'KGM') THEN 'the target has no word for this unit' END) AS hold
-  FROM our_order_line AS line
-  JOIN wanted ON wanted.hub_id = line.parent
-  GROUP BY 1
-),
 order_line_list_ours AS (
   SELECT
     wanted.hub_id, row_number() OVER (PARTITION BY wanted.hub_id ORDER BY line.sku, line.quantity, line.unit, line.unit_price, line.discount, line.line_total, line.tax_amount) AS place,
     line.sku AS sku, line.quantity AS quantity, line.unit AS unit, line.unit_price AS unit_price, line.discount AS discount, line.line_total AS line_total, line.tax_amount AS tax_amount
   FROM our_order_line AS line
   JOIN wanted ON wanted.hub_id = line.parent
-  JOIN ours ON ours.hub_id = line.parent
 ),
 order_line_list_theirs AS (
   SELECT
@@ -96,39 +78,73 @@ order_line_list_same AS (
   FULL JOIN order_line_list_theirs AS t ON t.hub_id = o.hub_id AND t.place = o.place
   GROUP BY 1
 ),
-made AS (
+seen AS (
   SELECT
-    wanted.hub_id AS hub_id,
-    ours.number AS key,
-    wanted.external_id AS external_id,
-    CAST(NULL AS TIMESTAMP WITH TIME ZONE) AS since,
-    CASE WHEN theirs.fulfilment_status IN ('partial', 'fulfilled') THEN 'the order was changed, and the ERP has delivered it already' WHEN doubtful.hub_id IS NOT NULL THEN 'its newest version is in quarantine' WHEN order_line_list.hold IS NOT NULL THEN order_line_list.hold END AS hold,
-    CAST(NULL AS VARCHAR) AS waits_for,
+    wanted.hub_id, wanted.external_id, theirs.seen_at,
     CASE WHEN theirs.source_id IS NOT NULL THEN
-          coalesce(ours.currency = theirs.currency, ours.currency IS NULL)
-          AND coalesce(ours.line_total = theirs.line_total, ours.line_total IS NULL)
-          AND coalesce(ours.discount_total = theirs.discount_total, ours.discount_total IS NULL)
-          AND coalesce(ours.charge_total = theirs.charge_total, ours.charge_total IS NULL)
-          AND coalesce(ours.tax_total = theirs.tax_total, ours.tax_total IS NULL)
-          AND coalesce(ours.total = theirs.total, ours.total IS NULL)
-          AND coalesce(order_line_list_same.same, true)
-        END AS same,
-    CAST('{' || concat_ws(', ',
-      '"currency": ' || to_json(ours.currency),
-      '"discount": ' || to_json(regexp_replace(CAST(ours.discount_total AS VARCHAR), ours.surplus, '')),
-      '"items": ' || order_line_list.items,
-      '"net_total": ' || to_json(regexp_replace(CAST(ours.line_total AS VARCHAR), ours.surplus, '')),
-      '"shipping": ' || to_json(regexp_replace(CAST(ours.charge_total AS VARCHAR), ours.surplus, '')),
-      '"tax": ' || to_json(regexp_replace(CAST(ours.tax_total AS VARCHAR), ours.surplus, '')),
-      '"total": ' || to_json(regexp_replace(CAST(ours.total AS VARCHAR), ours.surplus, ''))
-    ) || '}' AS JSON) AS payload,
-    theirs.seen_at AS seen_at
+      coalesce(ours.currency = theirs.currency, ours.currency IS NULL)
+      AND coalesce(ours.line_total = theirs.line_total, ours.line_total IS NULL)
+      AND coalesce(ours.discount_total = theirs.discount_total, ours.discount_total IS NULL)
+      AND coalesce(ours.charge_total = theirs.charge_total, ours.charge_total IS NULL)
+      AND coalesce(ours.tax_total = theirs.tax_total, ours.tax_total IS NULL)
+      AND coalesce(ours.total = theirs.total, ours.total IS NULL)
+      AND coalesce(order_line_list_same.same, true)
+    END AS same
   FROM wanted
   JOIN ours ON ours.hub_id = wanted.hub_id
   LEFT JOIN theirs ON theirs.source_id = wanted.external_id
-  LEFT JOIN doubtful ON doubtful.hub_id = wanted.hub_id
-  LEFT JOIN order_line_list ON order_line_list.hub_id = ours.hub_id
   LEFT JOIN order_line_list_same ON order_line_list_same.hub_id = ours.hub_id
+),
+due AS (
+  SELECT hub_id
+  FROM seen
+  WHERE same IS NOT TRUE
+),
+order_line_list AS (
+  SELECT
+    line.parent AS hub_id,
+    '[' || string_agg('{' || concat_ws(', ',
+      '"discount": ' || to_json("left"(CAST(line.discount AS VARCHAR), greatest(length(rtrim(rtrim(CAST(line.discount AS VARCHAR), '0'), '.')), length(CAST(line.discount AS VARCHAR)) - line.surplus))),
+      '"material": ' || to_json(line.sku),
+      '"net_amount": ' || to_json("left"(CAST(line.line_total AS VARCHAR), greatest(length(rtrim(rtrim(CAST(line.line_total AS VARCHAR), '0'), '.')), length(CAST(line.line_total AS VARCHAR)) - line.surplus))),
+      '"net_price": ' || to_json("left"(CAST(line.unit_price AS VARCHAR), greatest(length(rtrim(rtrim(CAST(line.unit_price AS VARCHAR), '0'), '.')), length(CAST(line.unit_price AS VARCHAR)) - line.surplus))),
+      '"quantity": ' || rtrim(rtrim(CAST(CAST(line.quantity AS DECIMAL(27,10)) AS VARCHAR), '0'), '.'),
+      '"tax_amount": ' || to_json("left"(CAST(line.tax_amount AS VARCHAR), greatest(length(rtrim(rtrim(CAST(line.tax_amount AS VARCHAR), '0'), '.')), length(CAST(line.tax_amount AS VARCHAR)) - line.surplus))),
+      '"unit": ' || to_json(CASE line.unit WHEN 'C62' THEN 'ST' WHEN 'KGM' THEN 'KG' END)
+    ) || '}', ', ' ORDER BY line.hub_id) || ']' AS items,
+    min(CASE WHEN line.unit NOT IN ('C62', 'KGM') THEN 'the target has no word for this unit' END) AS hold
+  FROM our_order_line AS line
+  JOIN due ON due.hub_id = line.parent
+  GROUP BY 1
+),
+made AS (
+  SELECT
+    seen.hub_id AS hub_id,
+    ours.number AS key,
+    seen.external_id AS external_id,
+    CAST(NULL AS TIMESTAMP WITH TIME ZONE) AS since,
+    CASE
+        WHEN theirs.fulfilment_status IN ('partial', 'fulfilled') THEN 'the order was changed, and the ERP has delivered it already'
+        WHEN doubtful.hub_id IS NOT NULL THEN 'its newest version is in quarantine'
+        WHEN order_line_list.hold IS NOT NULL THEN order_line_list.hold
+      END AS hold,
+    CAST(NULL AS VARCHAR) AS waits_for,
+    seen.same AS same,
+    CAST(CASE WHEN seen.same THEN '{}' ELSE '{' || concat_ws(', ',
+      '"currency": ' || to_json(ours.currency),
+      '"discount": ' || to_json("left"(CAST(ours.discount_total AS VARCHAR), greatest(length(rtrim(rtrim(CAST(ours.discount_total AS VARCHAR), '0'), '.')), length(CAST(ours.discount_total AS VARCHAR)) - ours.surplus))),
+      '"items": ' || order_line_list.items,
+      '"net_total": ' || to_json("left"(CAST(ours.line_total AS VARCHAR), greatest(length(rtrim(rtrim(CAST(ours.line_total AS VARCHAR), '0'), '.')), length(CAST(ours.line_total AS VARCHAR)) - ours.surplus))),
+      '"shipping": ' || to_json("left"(CAST(ours.charge_total AS VARCHAR), greatest(length(rtrim(rtrim(CAST(ours.charge_total AS VARCHAR), '0'), '.')), length(CAST(ours.charge_total AS VARCHAR)) - ours.surplus))),
+      '"tax": ' || to_json("left"(CAST(ours.tax_total AS VARCHAR), greatest(length(rtrim(rtrim(CAST(ours.tax_total AS VARCHAR), '0'), '.')), length(CAST(ours.tax_total AS VARCHAR)) - ours.surplus))),
+      '"total": ' || to_json("left"(CAST(ours.total AS VARCHAR), greatest(length(rtrim(rtrim(CAST(ours.total AS VARCHAR), '0'), '.')), length(CAST(ours.total AS VARCHAR)) - ours.surplus)))
+    ) || '}' END AS JSON) AS payload,
+    seen.seen_at AS seen_at
+  FROM seen
+  JOIN ours ON ours.hub_id = seen.hub_id
+  LEFT JOIN theirs ON theirs.source_id = seen.external_id
+  LEFT JOIN doubtful ON doubtful.hub_id = seen.hub_id
+  LEFT JOIN order_line_list ON order_line_list.hub_id = ours.hub_id
 )
 SELECT hub_id, key, external_id, since, CASE WHEN same THEN NULL ELSE hold END AS hold, waits_for, same, payload, seen_at
 FROM made

@@ -14,9 +14,9 @@ doubtful AS (
 ours AS (
   SELECT *,
     CASE
-      WHEN currency IN ('BIF', 'CLP', 'DJF', 'GNF', 'ISK', 'JPY', 'KMF', 'KRW', 'PYG', 'RWF', 'UGX', 'UYI', 'VND', 'VUV', 'XAF', 'XOF', 'XPF') THEN '\.?0+$'
-      WHEN currency IN ('BHD', 'IQD', 'JOD', 'KWD', 'LYD', 'OMR', 'TND') THEN '0$'
-      ELSE '0{1,2}$'
+      WHEN currency IN ('BIF', 'CLP', 'DJF', 'GNF', 'ISK', 'JPY', 'KMF', 'KRW', 'PYG', 'RWF', 'UGX', 'UYI', 'VND', 'VUV', 'XAF', 'XOF', 'XPF') THEN 5
+      WHEN currency IN ('BHD', 'IQD', 'JOD', 'KWD', 'LYD', 'OMR', 'TND') THEN 1
+      ELSE 2
     END AS surplus
   FROM canonical.sales_order
   WHERE deleted_at IS NULL
@@ -24,9 +24,9 @@ ours AS (
 our_order_line AS (
   SELECT *,
     CASE
-      WHEN currency IN ('BIF', 'CLP', 'DJF', 'GNF', 'ISK', 'JPY', 'KMF', 'KRW', 'PYG', 'RWF', 'UGX', 'UYI', 'VND', 'VUV', 'XAF', 'XOF', 'XPF') THEN '\.?0+$'
-      WHEN currency IN ('BHD', 'IQD', 'JOD', 'KWD', 'LYD', 'OMR', 'TND') THEN '0$'
-      ELSE '0{1,2}$'
+      WHEN currency IN ('BIF', 'CLP', 'DJF', 'GNF', 'ISK', 'JPY', 'KMF', 'KRW', 'PYG', 'RWF', 'UGX', 'UYI', 'VND', 'VUV', 'XAF', 'XOF', 'XPF') THEN 5
+      WHEN currency IN ('BHD', 'IQD', 'JOD', 'KWD', 'LYD', 'OMR', 'TND') THEN 1
+      ELSE 2
     END AS surplus
   FROM canonical.order_line
   WHERE deleted_at IS NULL
@@ -42,12 +42,12 @@ order_line_list AS (
   SELECT
     line.parent AS hub_id,
     '[' || string_agg('{' || concat_ws(', ',
-      '"discount": ' || to_json(regexp_replace(CAST(line.discount AS VARCHAR), line.surplus, '')),
+      '"discount": ' || to_json("left"(CAST(line.discount AS VARCHAR), greatest(length(rtrim(rtrim(CAST(line.discount AS VARCHAR), '0'), '.')), length(CAST(line.discount AS VARCHAR)) - line.surplus))),
       '"material": ' || to_json(line.sku),
-      '"net_amount": ' || to_json(regexp_replace(CAST(line.line_total AS VARCHAR), line.surplus, '')),
-      '"net_price": ' || to_json(regexp_replace(CAST(line.unit_price AS VARCHAR), line.surplus, '')),
-      '"quantity": ' || regexp_replace(CAST(CAST(line.quantity AS DECIMAL(38,10)) AS VARCHAR), '\.?0+$', ''),
-      '"tax_amount": ' || to_json(regexp_replace(CAST(line.tax_amount AS VARCHAR), line.surplus, '')),
+      '"net_amount": ' || to_json("left"(CAST(line.line_total AS VARCHAR), greatest(length(rtrim(rtrim(CAST(line.line_total AS VARCHAR), '0'), '.')), length(CAST(line.line_total AS VARCHAR)) - line.surplus))),
+      '"net_price": ' || to_json("left"(CAST(line.unit_price AS VARCHAR), greatest(length(rtrim(rtrim(CAST(line.unit_price AS VARCHAR), '0'), '.')), length(CAST(line.unit_price AS VARCHAR)) - line.surplus))),
+      '"quantity": ' || rtrim(rtrim(CAST(CAST(line.quantity AS DECIMAL(27,10)) AS VARCHAR), '0'), '.'),
+      '"tax_amount": ' || to_json("left"(CAST(line.tax_amount AS VARCHAR), greatest(length(rtrim(rtrim(CAST(line.tax_amount AS VARCHAR), '0'), '.')), length(CAST(line.tax_amount AS VARCHAR)) - line.surplus))),
       '"unit": ' || to_json(CASE line.unit WHEN 'C62' THEN 'ST' WHEN 'KGM' THEN 'KG' END)
     ) || '}', ', ' ORDER BY line.hub_id) || ']' AS items,
     min(CASE WHEN line.unit NOT IN ('C62', 'KGM') THEN 'the target has no word for this unit' END) AS hold
@@ -61,21 +61,24 @@ made AS (
     ours.number AS key,
     wanted.external_id AS external_id,
     CAST(ours.ordered_at AS TIMESTAMP WITH TIME ZONE) AS since,
-    CASE WHEN doubtful.hub_id IS NOT NULL THEN 'its newest version is in quarantine' WHEN order_line_list.hold IS NOT NULL THEN order_line_list.hold WHEN TRY((CAST(timezone('Europe/Berlin', ours.ordered_at) AS DATE)) IS NULL) IS NULL THEN 'order_date cannot be computed' END AS hold,
+    CASE
+        WHEN doubtful.hub_id IS NOT NULL THEN 'its newest version is in quarantine'
+        WHEN order_line_list.hold IS NOT NULL THEN order_line_list.hold
+      END AS hold,
     CASE WHEN bound_customer.source_id IS NULL THEN 'customer/' || ours.customer END AS waits_for,
     CAST(NULL AS BOOLEAN) AS same,
     CAST('{' || concat_ws(', ',
       '"currency": ' || to_json(ours.currency),
-      '"discount": ' || to_json(regexp_replace(CAST(ours.discount_total AS VARCHAR), ours.surplus, '')),
+      '"discount": ' || to_json("left"(CAST(ours.discount_total AS VARCHAR), greatest(length(rtrim(rtrim(CAST(ours.discount_total AS VARCHAR), '0'), '.')), length(CAST(ours.discount_total AS VARCHAR)) - ours.surplus))),
       '"items": ' || order_line_list.items,
-      '"net_total": ' || to_json(regexp_replace(CAST(ours.line_total AS VARCHAR), ours.surplus, '')),
-      '"order_date": ' || to_json(TRY(CAST(timezone('Europe/Berlin', ours.ordered_at) AS DATE))),
+      '"net_total": ' || to_json("left"(CAST(ours.line_total AS VARCHAR), greatest(length(rtrim(rtrim(CAST(ours.line_total AS VARCHAR), '0'), '.')), length(CAST(ours.line_total AS VARCHAR)) - ours.surplus))),
+      '"order_date": ' || to_json(CAST(timezone('Europe/Berlin', ours.ordered_at) AS DATE)),
       '"order_type": ' || to_json('WEB'),
       '"purchase_order": ' || to_json(ours.number),
-      '"shipping": ' || to_json(regexp_replace(CAST(ours.charge_total AS VARCHAR), ours.surplus, '')),
+      '"shipping": ' || to_json("left"(CAST(ours.charge_total AS VARCHAR), greatest(length(rtrim(rtrim(CAST(ours.charge_total AS VARCHAR), '0'), '.')), length(CAST(ours.charge_total AS VARCHAR)) - ours.surplus))),
       '"sold_to": ' || coalesce(to_json(bound_customer.source_id), '{"$id_of": "customer/' || ours.customer || '"}'),
-      '"tax": ' || to_json(regexp_replace(CAST(ours.tax_total AS VARCHAR), ours.surplus, '')),
-      '"total": ' || to_json(regexp_replace(CAST(ours.total AS VARCHAR), ours.surplus, ''))
+      '"tax": ' || to_json("left"(CAST(ours.tax_total AS VARCHAR), greatest(length(rtrim(rtrim(CAST(ours.tax_total AS VARCHAR), '0'), '.')), length(CAST(ours.tax_total AS VARCHAR)) - ours.surplus))),
+      '"total": ' || to_json("left"(CAST(ours.total AS VARCHAR), greatest(length(rtrim(rtrim(CAST(ours.total AS VARCHAR), '0'), '.')), length(CAST(ours.total AS VARCHAR)) - ours.surplus)))
     ) || '}' AS JSON) AS payload,
     CAST(NULL AS TIMESTAMP WITH TIME ZONE) AS seen_at
   FROM wanted
