@@ -72,6 +72,10 @@ Fix: read the last lines of the log that the message names.""",
     "C192": """Airflow did not come up in time.
 Example: another Airflow holds port 8080, or the machine has too little memory.
 Fix: read the last lines of the log that the message names.""",
+    "C193": """The lake could not be written.
+What was pulled is kept in the work folder and loaded by the next run; the position did not move.
+Example: the disk is full, or the object store refuses the credentials.
+Fix: look at the disk or the object store that the message names, and run again.""",
     "C201": """The WSDL cannot be read: it is not there, no XML, or not a WSDL.
 Without it no envelope can be written, so no stream of this system is pulled.
 Example: a login page came instead of the WSDL.

@@ -10,6 +10,7 @@ connector answers `Outcome("unknown")`.
 from __future__ import annotations
 
 import base64
+import logging
 import random
 import time
 from collections.abc import Callable, Iterator
@@ -37,6 +38,10 @@ from hub.errors import (
 )
 from hub.network import Addresses, PinnedAdapter, TokenBucket, allowed_origins, budget, origin
 from hub.secrets import Secret, redact
+
+_log = logging.getLogger("crossdock.http")
+# Its debug lines show whole addresses, with the e-mails and tokens in their queries; ours do not.
+logging.getLogger("urllib3").setLevel(logging.INFO)
 
 TRANSIENT_STATUS = frozenset({408, 425, 429, 500, 502, 503, 504})
 REPEATABLE = frozenset({"GET", "HEAD", "OPTIONS", "PUT", "DELETE"})
@@ -193,9 +198,14 @@ class HttpSession(requests.Session):
         self._guard(request)
         if self._budget:
             self._budget.take()
+        began = time.monotonic()
         try:
             response = super().send(request, stream=True, allow_redirects=False, **options)
             self._read(request, response)
+            size, took = len(response.content), 1000 * (time.monotonic() - began)
+            _log.debug(
+                "%s %s %d, %d bytes, %.0f ms", self.system, self._shown(request), response.status_code, size, took
+            )
             return response
         except CrossdockError:
             raise

@@ -482,6 +482,14 @@ def test_no_error_shows_a_secret(serve, answer, session):
         assert "hunter22" not in text
 
 
+def test_log_lines_show_no_query(serve, answer, session, caplog):
+    caplog.set_level("DEBUG")
+    web = serve(answer(body=b"[]"))
+    session(web.url).get(web.url + "/customers", params={"email": "ann@example.com"})
+    assert "ann@example.com" not in caplog.text
+    assert "shop GET /customers 200, 2 bytes" in caplog.text
+
+
 def test_refusals_say_what_a_person_has_to_do(serve, answer, session):
     web = serve(answer(401, b'{"errors":"bad token s3cret-token-9"}'))
     one = session(web.url)

@@ -12,7 +12,8 @@ import pytest
 from hub.connector import Stream
 from hub.errors import AuthenticationError, ConfigurationError, CrossdockError, StreamError, TransientError
 from hub.http import HttpSession
-from hub.soap import Soap, SoapFault, soap_transient, unpack
+from hub.soap import Soap, soap_transient
+from hub.soap_answer import SoapFault, unpack
 
 ENVELOPE = '<s:Envelope xmlns:s="http://schemas.xmlsoap.org/soap/envelope/"><s:Body>{}</s:Body></s:Envelope>'
 ORDER = {"status": (False, None), "items": (True, {"item": (False, None)})}
