@@ -383,7 +383,7 @@ def test_a_name_is_resolved_once_and_dialled_there(serve, answer, session, monke
             (socket.AF_INET, socket.SOCK_STREAM, 6, "", ("127.0.0.1" if len(looked_up) == 1 else "192.0.2.1", port))
         ]
 
-    one = session(f"http://localhost:{port}", attempts=1)
+    one = session(f"http://localhost:{port}")
     monkeypatch.setattr(one._addresses, "_look_up", lambda host, port: tuple(a[4][0] for a in lookup(host)))
     for _ in range(3):
         assert one.get(f"http://localhost:{port}/x", headers={"Connection": "close"}).status_code == 200
