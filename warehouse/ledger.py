@@ -8,12 +8,13 @@ by who holds the target's lock: a writer that lost it is refused (`fenced`), how
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, Self
 
-from sqlalchemy import ColumnElement, Connection, Row, and_, delete, func, insert, or_, select, update
+from sqlalchemy import ColumnElement, Connection, Row, and_, bindparam, delete, func, insert, or_, select, update
 from sqlalchemy.exc import IntegrityError
 
 from hub.errors import StreamError, TransientError
@@ -188,47 +189,24 @@ class Ledger:
     ) -> list[Intent]:
         """Write down calls before they are made, all in one commit. A repeated call is the intent that it was before."""
         now = datetime.now(UTC)
+        attempt: dict[str, Any] = {"state": "open", "attempted_at": now, "plan_id": plan_id, "run_id": run_id}
         with self._engine.begin() as connection:
             self._guard(connection, lock)
-            ids = [self._intend(connection, target, sending, plan_id, run_id, now) for sending in sendings]
-            rows = connection.execute(select(t.intents).where(t.intents.c.id.in_(ids))).all()
-        by_id = {row.id: _intent(row) for row in rows}
-        return [by_id[id] for id in ids]
-
-    def _intend(
-        self, connection: Connection, target: str, sending: Sending, plan_id: str, run_id: str | None, now: datetime
-    ) -> int:
-        i = t.intents.c
-        record = and_(
-            i.target == target, i.stream == sending.stream, i.entity == sending.entity, i.hub_id == sending.hub_id
-        )
-        applied = select(func.max(i.outcome_seq)).where(record, i.status == "applied")
-        key = idempotency_key(target, sending, connection.execute(applied).scalar() or 0)
-        attempt = {"state": "open", "attempted_at": now, "plan_id": plan_id, "run_id": run_id}
-        row = connection.execute(select(i.id, i.attempts).where(i.idempotency_key == key)).first()
-        if row is not None:
-            connection.execute(update(t.intents).where(i.id == row.id).values(attempts=row.attempts + 1, **attempt))
-            return int(row.id)
-        payload = connection.execute(insert(t.payloads).values(body=sending.payload)).inserted_primary_key
-        values = attempt | {
-            "target": target,
-            "stream": sending.stream,
-            "entity": sending.entity,
-            "hub_id": sending.hub_id,
-            "operation": sending.operation,
-            "business_key": sending.key,
-            "idempotency_key": key,
-            "payload_id": payload[0] if payload else None,
-            "payload_hash": sending.fingerprint,
-            "created_at": now,
-            "attempts": 1,
-            "external_id": sending.external_id,
-            "message": "",
-            "transient": False,
-            "found": False,
-        }
-        made = connection.execute(insert(t.intents).values(values)).inserted_primary_key
-        return int(made[0]) if made else 0
+            keys = _keys(connection, target, sendings)
+            query = select(t.intents).where(t.intents.c.idempotency_key.in_(keys))
+            known = {row.idempotency_key: _intent(row) for row in connection.execute(query)}
+            fresh = [(key, made) for key, made in zip(keys, sendings, strict=True) if key not in known]
+            if known:
+                ids = [intent.id for intent in known.values()]
+                more = (
+                    update(t.intents)
+                    .where(t.intents.c.id.in_(ids))
+                    .values(attempts=t.intents.c.attempts + 1, **attempt)
+                )
+                connection.execute(more)
+            intents = {key: replace(old, attempts=old.attempts + 1, **attempt) for key, old in known.items()}
+            intents |= _insert(connection, target, fresh, attempt | {"created_at": now}) if fresh else {}
+        return [intents[key] for key in keys]
 
     def again(self, lock: Lock, ids: Sequence[int]) -> None:
         """Note that the calls of open intents are made once more."""
@@ -244,39 +222,27 @@ class Ledger:
         """Write outcomes, all in one commit; their sequences, in order. The message is cut at 500 characters."""
         if not results:
             return []
-        now = datetime.now(UTC)
         with self._engine.begin() as connection:
             self._guard(connection, lock)
-            first = _count(connection, "outcome", len(results))
-            seqs = list(range(first, first + len(results)))
-            for seq, result in zip(seqs, results, strict=True):
-                self._conclude(connection, seq, result, now)
-        return seqs
+            return self._conclude(connection, results, datetime.now(UTC))
 
-    def _conclude(self, connection: Connection, seq: int, result: Result, now: datetime) -> None:
-        i, outcome = t.intents.c, result.outcome
-        intent = connection.execute(select(i.plan_id, i.run_id, i.external_id).where(i.id == result.intent_id)).one()
-        said: dict[str, Any] = {
-            "status": outcome.status,
-            "external_id": outcome.id or intent.external_id,
-            "message": outcome.message[:MESSAGE_CHARACTERS],
-            "transient": outcome.transient,
-            "found": result.found,
-        }
-        written = said | {
-            "seq": seq,
-            "intent_id": result.intent_id,
-            "plan_id": intent.plan_id,
-            "run_id": intent.run_id,
-            "request_id": outcome.request_id,
-            "at": now,
-            "duration": result.duration,
-        }
-        connection.execute(insert(t.outcomes).values(written))
-        state = "done" if result.close or outcome.status in FINAL else "held" if result.hold else "open"
-        connection.execute(
-            update(t.intents).where(i.id == result.intent_id).values(state=state, outcome_seq=seq, **said)
-        )
+    def _conclude(self, connection: Connection, results: Sequence[Result], now: datetime) -> list[int]:
+        first = _count(connection, "outcome", len(results))
+        ids = [result.intent_id for result in results]
+        i = t.intents.c
+        query = select(i.id, i.plan_id, i.run_id, i.external_id).where(i.id.in_(ids))
+        known = {row.id: row for row in connection.execute(query)}
+        rows = [_outcome_row(seq, result, known[result.intent_id], now) for seq, result in enumerate(results, first)]
+        connection.execute(insert(t.outcomes), rows)
+        changed = update(t.intents).where(i.id == bindparam("_id"))
+        said = ("status", "external_id", "message", "transient", "found")
+        states = [
+            {"_id": row["intent_id"], "state": _state(result), "outcome_seq": row["seq"]}
+            | {name: row[name] for name in said}
+            for row, result in zip(rows, results, strict=True)
+        ]
+        connection.execute(changed, states)
+        return [row["seq"] for row in rows]
 
     # What a plan and a trace read -------------------------------------------------------------------------------------
 
@@ -340,6 +306,75 @@ class Ledger:
         query = select(func.count()).select_from(t.approvals).where(t.approvals.c.target == target)
         with self._reading() as connection:
             return bool(connection.execute(query).scalar_one())
+
+
+def _keys(connection: Connection, target: str, sendings: Sequence[Sending]) -> list[str]:
+    """The idempotency key of each call, in order."""
+    i = t.intents.c
+    basis: dict[tuple[str, str, int], int] = {}
+    for stream, entity in {(made.stream, made.entity) for made in sendings}:
+        hubs = [made.hub_id for made in sendings if (made.stream, made.entity) == (stream, entity)]
+        mine = and_(i.target == target, i.stream == stream, i.entity == entity, i.hub_id.in_(hubs))
+        query = select(i.hub_id, func.max(i.outcome_seq)).where(mine, i.status == "applied").group_by(i.hub_id)
+        basis |= {(stream, entity, hub_id): seq for hub_id, seq in connection.execute(query)}
+    return [idempotency_key(target, one, basis.get((one.stream, one.entity, one.hub_id), 0)) for one in sendings]
+
+
+def _insert(
+    connection: Connection, target: str, fresh: Sequence[tuple[str, Sending]], attempt: Mapping[str, Any]
+) -> dict[str, Intent]:
+    """New intents with their payloads, by key."""
+    bodies = [{"body": made.payload} for _, made in fresh]
+    payloads = insert(t.payloads).returning(t.payloads.c.id, sort_by_parameter_order=True)
+    payload_ids = list(connection.execute(payloads, bodies).scalars())
+    rows = [
+        {
+            **attempt,
+            "target": target,
+            "stream": made.stream,
+            "entity": made.entity,
+            "hub_id": made.hub_id,
+            "operation": made.operation,
+            "business_key": made.key,
+            "idempotency_key": key,
+            "payload_id": payload_id,
+            "payload_hash": made.fingerprint,
+            "attempts": 1,
+            "external_id": made.external_id,
+            "message": "",
+            "transient": False,
+            "found": False,
+        }
+        for (key, made), payload_id in zip(fresh, payload_ids, strict=True)
+    ]
+    intents = insert(t.intents).returning(t.intents.c.id, sort_by_parameter_order=True)
+    ids = connection.execute(intents, rows).scalars()
+    unknown = {"status": None, "outcome_seq": None}
+    return {row["idempotency_key"]: Intent(id=id, **(row | unknown)) for id, row in zip(ids, rows, strict=True)}
+
+
+def _outcome_row(seq: int, result: Result, intent: Any, now: datetime) -> dict[str, Any]:
+    outcome = result.outcome
+    return {
+        "seq": seq,
+        "intent_id": result.intent_id,
+        "plan_id": intent.plan_id,
+        "run_id": intent.run_id,
+        "status": outcome.status,
+        "external_id": outcome.id or intent.external_id,
+        "message": outcome.message[:MESSAGE_CHARACTERS],
+        "request_id": outcome.request_id,
+        "transient": outcome.transient,
+        "found": result.found,
+        "at": now,
+        "duration": result.duration,
+    }
+
+
+def _state(result: Result) -> str:
+    if result.close or result.outcome.status in FINAL:
+        return "done"
+    return "held" if result.hold else "open"
 
 
 def _count(connection: Connection, name: str, steps: int) -> int:

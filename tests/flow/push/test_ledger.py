@@ -125,11 +125,12 @@ def _slow_writer(
     drawn, go = threading.Event(), threading.Event()
     usual = Ledger._conclude
 
-    def slow(self: Ledger, connection: Any, seq: int, result: Result, now: datetime) -> None:
+    def slow(self: Ledger, connection: Any, results: Any, now: datetime) -> list[int]:
+        seqs = usual(self, connection, results, now)
         if threading.current_thread().name == name:
             drawn.set()
             go.wait(10)
-        usual(self, connection, seq, result, now)
+        return seqs
 
     monkeypatch.setattr(Ledger, "_conclude", slow)
     lock = ledger.take("push:slow")
