@@ -132,9 +132,7 @@ def place_order(url: str, rng: random.Random) -> None:
     }
     made = requests.post(f"{url}/orders", json=body, headers=TOKEN, timeout=60)
     made.raise_for_status()
-    requests.post(
-        f"{url}/orders/{made.json()['order']['id']}/pay", json={}, headers=TOKEN, timeout=60
-    ).raise_for_status()
+    requests.post(f"{url}/orders/{made.json()['id']}/pay", json={}, headers=TOKEN, timeout=60).raise_for_status()
 
 
 def cart_orders(url: str) -> list[dict[str, Any]]:
@@ -152,7 +150,7 @@ def verdict(project: Project, world: dict[str, Any]) -> dict[str, Any]:
     import duckdb
 
     orders = {str(o["id"]): o for o in cart_orders(world["cart"])}
-    books = requests.get(world["erp"].replace("/erp", "/_control/books"), timeout=60).json()["orders"]
+    books = requests.get(world["erp"].replace("/erp", "/_control/books"), timeout=60).json()
     con = duckdb.connect(str(project.published), read_only=True)
     try:
         source = con.execute(
@@ -176,7 +174,8 @@ def verdict(project: Project, world: dict[str, Any]) -> dict[str, Any]:
     finally:
         con.close()
     seen = Counter(row[0] for row in source)
-    posted = Counter(b["purchase_order"] for b in books)
+    posted = Counter(order["purchase_order"] for order in books["orders"])
+    partners = Counter(partner["external_id"] for partner in books["business_partners"])
     merged = {row[0]: row for row in source if not row[3]}
     due = [
         o
@@ -197,7 +196,7 @@ def verdict(project: Project, world: dict[str, Any]) -> dict[str, Any]:
         "wrong_lines": [k for k in merged if lines.get(k, 0) != len(orders[k]["line_items"])][:20],
         "due_in_erp": len(due),
         "not_in_erp": sorted(o["number"] for o in due if not posted[o["number"]] and o["number"] not in held)[:20],
-        "twice_in_erp": sorted(number for number, n in posted.items() if n > 1 and number)[:20],
+        "twice_in_erp": sorted(key for key, n in (*posted.items(), *partners.items()) if n > 1 and key)[:20],
     }
 
 
@@ -239,26 +238,63 @@ def every_failpoint(project: Project, world: dict[str, Any], seed: int, visits: 
     return ended
 
 
+def position_apart() -> None:
+    """The position is committed before the data that it stands for."""
+    from warehouse import merge
+
+    usual = merge._write
+
+    def apart(work: Any, request: Any, outcomes: Any, report: Any) -> None:
+        merge._position(work, ())
+        work.do("commit", "COMMIT")
+        work.do("begin", "BEGIN")
+        usual(work, request, outcomes, report)
+
+    merge._write = apart
+
+
+def intent_after_call() -> None:
+    """The call is made first and written down afterwards (tests/flow/push/push_mutants.py)."""
+    sys.path.insert(0, str(ROOT / "tests" / "flow" / "push"))
+    import push_mutants
+
+    push_mutants.intent_after_call()
+
+
+# Planted mistakes, each with the moment at which it shows.
+MUTANTS: dict[str, tuple[Mutant, str]] = {
+    "position_apart": (position_apart, "merge.before_commit:3"),  # the third merge is the cart's
+    "intent_after_call": (intent_after_call, "push.after_call:1"),
+}
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--records", type=int, default=20_000)
     parser.add_argument("--kills", type=int, default=100)
     parser.add_argument("--seed", type=int, default=7)
+    parser.add_argument("--mutant", choices=sorted(MUTANTS), help="plant a mistake: the books must show it")
     parser.add_argument("--out", type=Path, default=ROOT / "data" / "chaos.json")
     told = parser.parse_args()
     preload()
     began = time.monotonic()
     folder = Path(tempfile.mkdtemp(prefix="crossdock-chaos-"))
     with arena(told.records, folder) as (project, world):
-        failpoints = every_failpoint(project, world, told.seed)
-        print(json.dumps(failpoints, indent=1), flush=True)
-        kills = storm(project, world, told.kills, told.seed)
+        if told.mutant:
+            mutant, moment = MUTANTS[told.mutant]
+            failpoints = {moment: attempt(project, failpoint=moment, mutant=mutant)}
+            kills = {}
+        else:
+            failpoints = every_failpoint(project, world, told.seed)
+            print(json.dumps(failpoints, indent=1), flush=True)
+            kills = storm(project, world, told.kills, told.seed)
         cycles = until_quiet(project)
         found = verdict(project, world)
     result = {
         "commit": subprocess.run(["git", "rev-parse", "HEAD"], cwd=ROOT, capture_output=True, text=True).stdout.strip(),
         "records": told.records,
         "seed": told.seed,
+        "mutant": told.mutant,
         "kills": kills,
         "failpoints": failpoints,
         "cycles_until_quiet": cycles,
