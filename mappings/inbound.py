@@ -19,7 +19,7 @@ from mappings.levels import Level
 from mappings.parse import ExpressionError, Path, Type, parse
 from mappings.shapes import Shape
 from mappings.syntax import Child, Expr, Field, Mapping
-from mappings.write import MAX_CHILDREN, Part, Statement, statements
+from mappings.write import MAX_CHILDREN, Ground, Part, Statement, statements
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,8 +79,7 @@ class _Builder:
     def __init__(self, mapping: Mapping, model: Model, stream: Stream | None) -> None:
         self.mapping, self.model, self.stream = mapping, model, stream
         self.findings: list[Finding] = []
-        self.record = Level("record", f"{mapping.system}.{mapping.stream}", Shape("object"), mapping.sample)
-        self.record.loose = frozenset(mapping.loose)
+        self.reads = Shape("object")
 
     def wrong(self, code: str, what: str, place: Place, fix: str = "") -> None:
         self.findings.append(Finding(code, what, place, fix))
@@ -112,21 +111,33 @@ class _Builder:
         if errors_in(self.findings):
             return None
         made = tuple(statements(mapping, head, parts, version, hub))
-        reads = self.record.reads
-        return Inbound(mapping.name, mapping.stream, entity.name, shapes.declared(reads), made, reads)
+        return Inbound(mapping.name, mapping.stream, entity.name, shapes.declared(self.reads), made, self.reads)
 
-    def _head(self, entity: Entity) -> Part | None:
-        mapping, level, each = self.mapping, self.record, None
+    def _ground(self) -> Ground | None:
+        """The record (or the items that the mapping goes through), with its key and condition. Each view has its own."""
+        mapping = self.mapping
+        level = Level("record", f"{mapping.system}.{mapping.stream}", self.reads, mapping.sample)
+        level.loose = frozenset(mapping.loose)
         if mapping.each is not None:
             opened = self._each(mapping.each, level)
             if opened is None:
                 return None
-            each, level = opened
+            level = opened
         assert mapping.key is not None
         key = self._expression(mapping.key, level, "text")
         when = self._expression(mapping.when, level, "boolean") if mapping.when else None
-        columns = self._fields(mapping.fields, entity, level, mapping.place)
-        return None if key is None else Part(mapping.name, entity, level, columns, key, when, each)
+        return None if key is None else Ground(level, key, when)
+
+    def _head(self, entity: Entity) -> Part | None:
+        ground = self._ground()
+        level = ground.level if ground else Level("record", "", Shape("object"), None)
+        before = len(self.findings)
+        columns = self._fields(self.mapping.fields, entity, level, self.mapping.place)
+        if ground is None:
+            # Without the list only what does not depend on it can be judged.
+            self.findings[before:] = [f for f in self.findings[before:] if f.code in ("M107", "M109", "M110")]
+            return None
+        return Part(self.mapping.name, entity, ground, level, columns, ground.key, ground.when)
 
     def _child(self, child: Child, head: Part, number: int) -> Part | None:
         entity = self.model.get(child.entity)
@@ -135,37 +146,36 @@ class _Builder:
             fix = did_you_mean(child.entity, known) or f"there are: {', '.join(known) or 'none'}"
             self.wrong("M115", f"'{child.entity}' is no child of {head.entity.name}", child.place, fix)
             return None
-        level, each = head.level, None
-        if child.each is not None:
-            opened = self._each(child.each, level)
-            if opened is None:
-                return None
-            each, level = opened
+        before = len(self.findings)
+        ground = self._ground()
+        del self.findings[before:]  # they were told of the head
+        level = ground.level if ground and child.each is None else None
+        if ground is not None and child.each is not None:
+            level = self._each(child.each, ground.level)
+        if ground is None or level is None:
+            return None
         key = self._expression(child.key, level, "text")
         when = self._expression(child.when, level, "boolean") if child.when else None
         columns = self._fields(child.fields, entity, level, child.place, f"{entity.name}.")
         same = [one for one in self.mapping.children[:number] if one.entity == child.entity]
         view = f"{self.mapping.name} {entity.name}" + (f" {len(same) + 1}" if same else "")
-        return None if key is None else Part(view, entity, level, columns, key, when, each, prefix=f"{entity.name}.")
+        return None if key is None else Part(view, entity, ground, level, columns, key, when, f"{entity.name}.")
 
     def _expression(self, expr: Expr, level: Level, want: Type) -> Value | None:
         return compile_expression(expr, level, self.findings, want)
 
-    def _each(self, expr: Expr, level: Level) -> tuple[str, Level] | None:
+    def _each(self, expr: Expr, level: Level) -> Level | None:
         compiler = Compiler(level, expr, self.findings)
+        before = len(self.findings)
         try:
             node = parse(expr.text)
             if not isinstance(node, Path):
                 raise ExpressionError("each is a path to a list", 0, "write each: line_items", "M105")
-            before = len(self.findings)
-            text, inner, raises = level.each(node, compiler)
-            if raises:
-                fix = "compare it as text, or write it as when:"
-                raise ExpressionError("the filter of each can fail, and its items would vanish", 0, fix, "M132")
+            inner = level.each(node, compiler)
         except ExpressionError as error:
             compiler.report(error)
             return None
-        return (text, inner) if len(self.findings) == before else None
+        return inner if len(self.findings) == before else None
 
     def _fields(
         self, fields: Sequence[Field], entity: Entity, level: Level, place: Place, prefix: str = ""

@@ -1,25 +1,35 @@
 """Where an inbound expression stands: at the record, or at an item of a list in it.
 
-A level knows the SQL name of its own thing (`record` or `item`), collects what is read of it, and, for `record.x` and
-`parent.x` within a list, which columns the step that opens the list has to carry along.
+A level collects what is read of its thing (`record` or `item` in SQL): each path becomes a column that is named after it
+(`"customer.id"`), made in one step of the view, so that the expressions over them stay readable. For `record.x` and `parent.x`
+within a list it also knows which columns of the level around it have to be carried along.
 """
 
 from __future__ import annotations
+
+import re
 
 from mappings import shapes, sql
 from mappings.expressions import Compiler, Value
 from mappings.parse import Call, ExpressionError, Filter, Index, Name, Path
 from mappings.shapes import Shape
 
+_TAKEN = ("record", "parent", "item", "_segment", "_line", "_seq", "_ordinal")  # names that the views use themselves
 MAX_ITEMS = 65_535  # items of one list of one record: their numbers are part of `_row`
 
 
 class Level:
-    """A scope of `expressions`. `outer` is the level whose list this one goes through, None at the record itself."""
+    """A scope of `expressions`.
+
+    `columns` (name → SQL over `base`) is what is read here, `carried` (name → name at `outer`) what comes from around it,
+    `opened` the column of `outer` whose items these are. At the record itself `outer` is None.
+    """
 
     def __init__(self, base: str, stream: str, reads: Shape, sample: Shape | None, outer: Level | None = None) -> None:
         self.base, self.stream, self.reads, self.sample, self.outer = base, stream, reads, sample, outer
-        self.carry: dict[str, str] = {}
+        self.columns: dict[str, str] = {}
+        self.carried: dict[str, str] = {}
+        self.opened = ""
         self.lambdas = 0
         self.loose: frozenset[str] = frozenset()
 
@@ -32,10 +42,9 @@ class Level:
     def path(self, path: Path, compiler: Compiler) -> Value:
         """A value of the record, as text; an empty one is missing."""
         level = self._other(path)
-        if level is not None:
-            inner = Path(path.steps[1:], path.at)
-            return self._carried(str(path), level, inner, compiler)
-        return self._leaf(path, compiler)
+        if level is None:
+            return self._column(path, compiler)
+        return self._from(level, Path(path.steps[1:], path.at), str(path), compiler)
 
     def call(self, call: Call, compiler: Compiler) -> Value | None:
         if call.function != "ordinal":
@@ -46,10 +55,8 @@ class Level:
             raise ExpressionError("ordinal() is called with nothing", call.at, "write ordinal()", "M122")
         return Value("_ordinal", "integer", inputs=(("ordinal()", "CAST(_ordinal AS VARCHAR)"),))
 
-    # -- lists
-
-    def each(self, path: Path, compiler: Compiler) -> tuple[str, Level, bool]:
-        """The SQL of a list, the level of its items, and whether its filter can fail on a row."""
+    def each(self, path: Path, compiler: Compiler) -> Level:
+        """The level of a list's items. Raises ExpressionError where it is no list of this level."""
         level = self._other(path)
         if level is not None and level is not self:
             raise ExpressionError("each goes through a list of this record or item", path.at, "", "M105")
@@ -59,46 +66,70 @@ class Level:
         if isinstance(path.steps[-1], Index):
             raise ExpressionError("each goes through the whole list", path.at, "leave the index out", "M105")
         text, here, failed = self._steps(path, compiler, keep_list=True)
+        if failed is not None:
+            fix = "compare it as text, or write it as when:"
+            raise ExpressionError("the filter of each can fail, and its items would vanish", path.at, fix, "M132")
         here.become("list", str(path))
         assert here.item is not None
         here.item.become("object", f"an item of {path}")
         inner = Level("item", self.stream, here.item, _sample_at(self.sample, path), outer=self)
-        return text, inner, failed is not None
+        inner.opened = self._named(f"{path}[]", text)
+        return inner
 
-    # -- inside
+    # -- columns
+
+    def _named(self, shown: str, text: str) -> str:
+        """A column for this SQL, named after what it reads."""
+        first = re.split(r"[.\[]", shown)[0]
+        shown = f"own {shown}" if first in _TAKEN else shown
+        name, number = shown, 1
+        while self.columns.get(name, text) != text:
+            number += 1
+            name = f"{shown} {number}"
+        self.columns[name] = text
+        return sql.name(name)
+
+    def _column(self, path: Path, compiler: Compiler) -> Value:
+        text, failed = self.inline(path, compiler)
+        made = self._named(str(path), text)
+        return Value(made, "text", failed and self._named(f"{path} failed", failed), inputs=((str(path), made),))
+
+    def _from(self, level: Level, path: Path, shown: str, compiler: Compiler) -> Value:
+        """A value of a level around this one."""
+        if level is self:
+            return self._column(path, compiler)
+        assert self.outer is not None
+        value = self.outer._from(level, path, shown, compiler)
+        self.carried[shown] = value.sql
+        failed = None
+        if value.failed is not None:
+            self.carried[f"{shown} failed"], failed = value.failed, sql.name(f"{shown} failed")
+        made = sql.name(shown)
+        return Value(made, value.type, failed, inputs=((shown, made),))
 
     def _other(self, path: Path) -> Level | None:
         """The level that `record.x` or `parent.x` means; None for a path of this one."""
         first = path.steps[0]
         if not isinstance(first, Name) or first.quoted or len(path.steps) < 2 or first.text not in ("record", "parent"):
             return None
-        if first.text == "record":
-            return self.record
-        return self.outer
+        return self.record if first.text == "record" else self.outer
 
-    def _carried(self, shown: str, level: Level, path: Path, compiler: Compiler) -> Value:
-        if level is self:
-            return self._leaf(path, compiler)
-        assert self.outer is not None
-        value = self.outer._carried(shown, level, path, compiler)
-        self.carry[shown] = value.sql
-        made = sql.name(shown)
-        return Value(made, value.type, inputs=((shown, made),))
+    # -- SQL over `base`
 
-    def _leaf(self, path: Path, compiler: Compiler) -> Value:
+    def inline(self, path: Path, compiler: Compiler) -> tuple[str, str | None]:
+        """The SQL of a path's text, and a condition for rows on which a filter in it cannot be computed."""
         shapes.check(path, self.sample, self.stream)
         first = path.steps[0]
         if isinstance(first, Name) and first.text in self.loose:
-            return self._loose_leaf(path, first)
+            return self._loose(path, first), None
         text, here, failed = self._steps(path, compiler)
         try:
             here.become("value", str(path))
         except ExpressionError as error:
             raise ExpressionError(error.what, path.at, error.fix, error.code) from None
-        made = f"nullif({text}, '')"
-        return Value(made, "text", failed, inputs=((str(path), made),))
+        return f"nullif({text}, '')", failed
 
-    def _loose_leaf(self, path: Path, first: Name) -> Value:
+    def _loose(self, path: Path, first: Name) -> str:
         """A part of a field that may be of any kind: it is read as JSON text, and a part that is not there is missing."""
         pointer = ""
         for step in path.steps[1:]:
@@ -107,17 +138,14 @@ class Level:
             part = step.text.replace("~", "~0").replace("/", "~1") if isinstance(step, Name) else str(step.number)
             pointer += f"/{part}"
         if not pointer:
-            raise ExpressionError(
-                f"'{first.text}' is loose, so its parts are read", path.at, f"{first.text}.<part>", "M105"
-            )
+            fix = f"{first.text}.<part>"
+            raise ExpressionError(f"'{first.text}' is loose, so its parts are read", path.at, fix, "M105")
         self.reads.part(first.text, "the record").become("value", first.text)
         field = f"{self.base}.{sql.name(first.text)}"
         part = f"json_extract_string({field}, {sql.text(pointer)})"
-        made = f"nullif(CASE WHEN json_valid({field}) THEN {part} END, '')"
-        return Value(made, "text", inputs=((str(path), made),))
+        return f"nullif(CASE WHEN json_valid({field}) THEN {part} END, '')"
 
     def _steps(self, path: Path, compiler: Compiler, keep_list: bool = False) -> tuple[str, Shape, str | None]:
-        """The SQL of a path, what is read there, and a condition for rows on which a filter in it cannot be computed."""
         text, here, failed = self.base, self.reads, None
         for number, step in enumerate(path.steps):
             shown, last = str(Path(path.steps[:number], path.at)) or "the record", number == len(path.steps) - 1
@@ -143,7 +171,7 @@ class Level:
     def _filter(self, text: str, item: Shape, step: Filter, path: Path, compiler: Compiler) -> tuple[str, str | None]:
         self.record.lambdas += 1
         name = f"x{self.record.lambdas}"
-        inner = _Item(name, self, item, _sample_at(self.sample, path))
+        inner = _Filtered(name, self, item, _sample_at(self.sample, path))
         inside = compiler.inside(inner)
         condition = inside.read_as(inside.value(step.condition), "boolean", step.at)
         item.become("object", f"an item of {path}")
@@ -153,18 +181,26 @@ class Level:
         return f"list_filter({text}, lambda {name}: {condition.sql})", failed
 
 
-class _Item(Level):
-    """The item within the brackets of a filter. `record.x` and `parent.x` mean what they mean around it."""
+class _Filtered(Level):
+    """The item within the brackets of a filter: all is written in place. `record.x` means what it means around it."""
 
     def __init__(self, base: str, around: Level, reads: Shape, sample: Shape | None) -> None:
         super().__init__(base, around.stream, reads, sample, around)
         self.around = around
 
     def path(self, path: Path, compiler: Compiler) -> Value:
-        if self._other(path) is not None:
-            return self.around.path(path, compiler)
-        value = self._leaf(path, compiler)
-        return Value(value.sql, value.type, value.failed)
+        level = self._other(path)
+        if level is None:
+            text, failed = self.inline(path, compiler)
+            return Value(text, "text", failed)
+        here = self.around
+        while isinstance(here, _Filtered):
+            here = here.around
+        inner = Path(path.steps[1:], path.at)
+        if level is here:
+            text, failed = here.inline(inner, compiler)
+            return Value(text, "text", failed)
+        return here._from(level, inner, str(path), compiler)
 
     def call(self, call: Call, compiler: Compiler) -> Value | None:
         return self.around.call(call, compiler)

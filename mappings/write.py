@@ -29,6 +29,7 @@ from mappings.syntax import Mapping
 
 _ITEMS = 1 << 16  # of one list of one record
 _RECORDS = 1 << 32  # of one batch of one stream
+_LINEAGE = ("_segment", "_line", "_seq")
 MAX_CHILDREN = 15  # of one mapping; with 2,048 mappings of one system the numbers fill 63 bits
 
 
@@ -40,19 +41,33 @@ class Statement:
     sql: str
 
 
+@dataclass(frozen=True, slots=True)
+class Ground:
+    """What a view stands on: the record, or the items that the whole mapping goes through; their key and condition."""
+
+    level: Level
+    key: Value
+    when: Value | None
+
+
 @dataclass(slots=True)
 class Part:
-    """What becomes one view: the entity itself (`prefix` empty), or one child. `each` is the SQL of the list it goes through."""
+    """What becomes one view: the entity itself (`prefix` empty), or one child, at the level where its expressions stand."""
 
     view: str
     entity: Entity
+    ground: Ground
     level: Level
     columns: list[Compiled]
     key: Value
     when: Value | None = None
-    each: str | None = None
     prefix: str = ""
     refusals: list[Refusal] = field(default_factory=list)
+
+    @property
+    def items(self) -> bool:
+        """Is it about the items of a list of its own?"""
+        return self.level is not self.ground.level if self.prefix else self.level.outer is not None
 
 
 def statements(
@@ -103,70 +118,58 @@ class _Writer:
         key = "_key" if prefix else "source_id"
         if part.key.constant is None:
             made.append(Refusal(f"{prefix}key", "required", f"{key} IS NULL", f"{prefix}key is missing", "NULL"))
-        if part.each is not None:
+        if part.items:
             condition, message = f"_ordinal > {MAX_ITEMS}", f"{prefix}each has more than {MAX_ITEMS:,} items"
             made.append(Refusal(f"{prefix}each", "too_many", condition, message, "CAST(_ordinal AS VARCHAR)"))
         return made
 
-    # -- where the rows come from
-
-    def _items(self) -> list[tuple[str, str]]:
-        """The list that the whole mapping goes through, where it has `each`."""
-        if self.head.each is None:
-            return []
-        rows = ["record._segment", "record._line", "record._seq", *_opened(self.head)]
-        return [("items", _select(rows, f"{self.stage} AS record"))]
-
-    @property
-    def _from(self) -> str:
-        return f"{self.stage} AS record" if self.head.each is None else "items"
-
-    @property
-    def _lineage(self) -> list[str]:
-        own = "record." if self.head.each is None else ""
-        return [f"{own}_segment", f"{own}_line", f"{own}_seq"]
-
-    def _row(self, number: int, items: Sequence[str]) -> str:
-        """`_row` of the part with this number (0: the entity itself), within these item numbers."""
-        tag = (self.mapping.ordinal * (MAX_CHILDREN + 1) + number) * _RECORDS * _ITEMS
-        seq = self._lineage[2]
-        made = f"{seq} * {_ITEMS} + {items[0]}" if items else seq
-        return f"{made} + {tag}" if tag else made
-
-    @property
-    def _head_row(self) -> str:
-        return self._row(0, ["_ordinal"] if self.head.each else [])
-
     # -- views
+
+    def _ground(self, part: Part) -> tuple[list[tuple[str, str]], str]:
+        """The steps that read the record (and open the list of the whole mapping), and the name of the last."""
+        level = part.ground.level
+        own = ["record._segment", "record._line", "record._seq"]
+        ctes = [("read", _select([*own, *_read(level.record)], f"{self.stage} AS record"))]
+        if level.outer is None:
+            return ctes, "read"
+        ctes.append(("items", _select([*_LINEAGE, *_opened(level)], "read")))
+        ctes.append(("read_items", _select([*_LINEAGE, "_ordinal", *_passed(level), *_read(level)], "items")))
+        return ctes, "read_items"
+
+    def _row(self, number: int, counted: bool) -> str:
+        """`_row` of the part with this number (0: the entity itself), with the number of the item where it is counted."""
+        tag = (self.mapping.ordinal * (MAX_CHILDREN + 1) + number) * _RECORDS * _ITEMS
+        made = f"_seq * {_ITEMS} + _ordinal" if counted else "_seq"
+        return f"{made} + {tag}" if tag else made
 
     def _head_view(self) -> str:
         part = self.head
-        raw = [f"{self._head_row} AS _row", *self._lineage, f"{part.key.sql} AS source_id", self._version_text()]
-        if part.each is not None:
+        ctes, last = self._ground(part)
+        raw = [f"{self._row(0, part.items)} AS _row", *_LINEAGE, f"{part.key.sql} AS source_id", self._version_text()]
+        if part.items:
             raw.append("_ordinal")
         if self.hub is not None:
             raw.append(f"{_certain(self.hub)} AS _hub")
-        return _view(part, [*self._items(), ("raw", _select([*raw, *_excluded(part), *_raw(part)], self._from))])
+        return _view(part, [*ctes, ("raw", _select([*raw, *_excluded(part), *_raw(part)], last))])
 
     def _child_view(self, part: Part) -> str:
-        owner = [f"{self._head_row} AS _parent_row", *self._lineage, f"{self.head.key.sql} AS parent_source_id"]
-        where = [] if self.head.when is None else [self.head.when.sql]
-        own = [f"{part.key.sql} AS _key", *_raw(part)]
+        ctes, last = self._ground(part)
+        listed = part.ground.level.outer is not None
         number = self.children.index(part) + 1
-        if part.each is None:
-            row = f"{self._row(number, ['_ordinal'] if self.head.each else [])} AS _row"
-            raw = _select([row, *owner, *own], self._from, [*where, *_condition(part)])
-            return _view(part, [*self._items(), ("raw", raw)])
-        rows = _select([*owner, *_opened(part)], self._from, where)
-        row = f"{self._child_row(number)} AS _row"
-        passed = ["_parent_row", "_segment", "_line", "_seq", "parent_source_id", "_ordinal"]
-        raw = _select([row, *passed, *own], "rows", _condition(part))
-        return _view(part, [*self._items(), ("rows", rows), ("raw", raw)])
-
-    def _child_row(self, number: int) -> str:
-        if self.head.each is not None:  # a list within a list: both numbers do not fit
-            return "row_number() OVER ()"
-        return self._row(number, ["_ordinal"]).replace("record._seq", "_seq")
+        owner = {"_parent_row": self._row(0, listed), "parent_source_id": part.ground.key.sql}
+        owned = [*(f"{text} AS {name}" for name, text in owner.items()), *_LINEAGE]
+        where = [] if part.ground.when is None else [part.ground.when.sql]
+        own = [f"{part.key.sql} AS _key", *_raw(part)]
+        if not part.items:
+            row = f"{self._row(number, listed)} AS _row"
+            raw = _select([row, *owned, *own], last, [*where, *_condition(part)])
+            return _view(part, [*ctes, ("raw", raw)])
+        # A list within a list: both numbers do not fit.
+        row = f"{'row_number() OVER ()' if listed else self._row(number, True)} AS _row"
+        passed = [*owner, *_LINEAGE, "_ordinal"]
+        ctes.append(("rows", _select([*owned, *_opened(part.level)], last, where)))
+        ctes.append(("read_rows", _select([*passed, *_passed(part.level), *_read(part.level)], "rows")))
+        return _view(part, [*ctes, ("raw", _select([row, *passed, *own], "read_rows", _condition(part)))])
 
     def _version_text(self) -> str:
         """The version as text; the warehouse orders numbers and instants by what they mean."""
@@ -223,7 +226,7 @@ class _Writer:
     def _insert_child(self, part: Part) -> str:
         source_id = "parent_source_id || '/' || _key AS source_id"
         select = ["_row", "_parent_row", *self._own(), source_id, "parent_source_id", "_segment", "_line", "_seq"]
-        if self.head.each is not None and part.each is not None:
+        if self.head.items and part.items:
             select[0] = f"(SELECT coalesce(max(_row), 0) FROM {_mapped(part)}) + _row AS _row"
         return self._insert(part, select, "_parent_row")
 
@@ -252,8 +255,9 @@ class _Writer:
         """Each state is counted by itself, so that the sum of them can be wrong. With `each` the items are counted."""
         view = sql.name(self.head.view)
         staged = f"SELECT count(*) FROM {self.stage}"
-        if self.head.each is not None:
-            staged = f"SELECT coalesce(sum(len({self.head.each})), 0) FROM {self.stage} AS record"
+        if self.head.items:
+            opened = next(text for name, text in self.head.level.record.columns.items() if name.endswith("[]"))
+            staged = f"SELECT coalesce(sum(len({opened})), 0) FROM {self.stage} AS record"
         states = {
             "staged": staged,
             "rejected": f"SELECT count(DISTINCT _row) FROM {self._rejected_name}",
@@ -281,10 +285,18 @@ def _view(part: Part, ctes: Sequence[tuple[str, str]]) -> str:
     return f"CREATE OR REPLACE TEMP VIEW {sql.name(part.view)} AS\nWITH {body}\n{made}"
 
 
-def _opened(part: Part) -> list[str]:
-    """The items of the list that the part goes through, their numbers, and what they need of the record around them."""
-    carried = [f"{text} AS {sql.name(shown)}" for shown, text in sorted(part.level.carry.items())]
-    return [f"unnest({part.each}) AS item", f"generate_subscripts({part.each}, 1) AS _ordinal", *carried]
+def _read(level: Level) -> list[str]:
+    return [f"{text} AS {sql.name(name)}" for name, text in level.columns.items()]
+
+
+def _opened(level: Level) -> list[str]:
+    """The items of the list that a level goes through, their numbers, and what they need of the level around them."""
+    carried = [f"{text} AS {sql.name(name)}" for name, text in level.carried.items()]
+    return [f"unnest({level.opened}) AS item", f"generate_subscripts({level.opened}, 1) AS _ordinal", *carried]
+
+
+def _passed(level: Level) -> list[str]:
+    return [sql.name(name) for name in level.carried]
 
 
 def _raw(part: Part) -> list[str]:
@@ -322,8 +334,8 @@ def _told_apart(parts: Sequence[Part]) -> bool:
     """Can no two rows of these parts in one record have the same key? Where each has another constant before its number."""
     if len(parts) > 1:
         constants = [part.key.constant for part in parts]
-        return None not in constants and len(set(constants)) == len(parts) and all(part.each is None for part in parts)
-    return parts[0].each is None or parts[0].key.sql in ("_ordinal", "CAST(_ordinal AS VARCHAR)")
+        return None not in constants and len(set(constants)) == len(parts) and not any(part.items for part in parts)
+    return not parts[0].items or parts[0].key.sql in ("_ordinal", "CAST(_ordinal AS VARCHAR)")
 
 
 def _hashed(part: Part) -> list[str]:

@@ -1,30 +1,48 @@
 -- cart/customers: what was read and what it means
 CREATE OR REPLACE TEMP VIEW "cart/customers" AS
-WITH raw AS (
+WITH read AS (
   SELECT
-    record._seq AS _row,
     record._segment,
     record._line,
     record._seq,
-    nullif(record.id, '') AS source_id,
-    nullif(record.updated_at, '') AS version,
-    false AS _excluded,
-    coalesce(nullif(record.company, ''), nullif(concat_ws(' ', nullif(trim(nullif(record.first_name, '')), ''), nullif(trim(nullif(record.last_name, '')), '')), '')) AS raw_name,
-    nullif(record.first_name, '') AS raw_given_name,
-    nullif(record.last_name, '') AS raw_family_name,
-    CASE WHEN nullif(record.company, '') IS NOT NULL THEN 'organisation' ELSE 'person' END AS raw_kind,
-    lower(nullif(trim(nullif(record.email, '')), '')) AS raw_email,
-    nullif(record.phone, '') AS raw_phone,
-    nullif(record.tax_id, '') AS raw_tax_id,
-    nullif(record.state, '') AS raw_status,
-    nullif(record.customer_group, '') AS raw_tier,
-    upper(nullif(CASE WHEN json_valid(record.default_address) THEN json_extract_string(record.default_address, '/country_code') END, '')) AS raw_country_code,
-    false AS raw_guest,
-    concat_ws(', ', 'company=' || nullif(record.company, ''), 'first_name=' || nullif(record.first_name, ''), 'last_name=' || nullif(record.last_name, '')) AS in_name,
-    'company=' || nullif(record.company, '') AS in_kind,
-    'email=' || nullif(record.email, '') AS in_email,
-    'default_address.country_code=' || nullif(CASE WHEN json_valid(record.default_address) THEN json_extract_string(record.default_address, '/country_code') END, '') AS in_country_code
+    nullif(record.id, '') AS id,
+    nullif(record.company, '') AS company,
+    nullif(record.first_name, '') AS first_name,
+    nullif(record.last_name, '') AS last_name,
+    nullif(record.email, '') AS email,
+    nullif(record.phone, '') AS phone,
+    nullif(record.tax_id, '') AS tax_id,
+    nullif(record.state, '') AS state,
+    nullif(record.customer_group, '') AS customer_group,
+    nullif(CASE WHEN json_valid(record.default_address) THEN json_extract_string(record.default_address, '/country_code') END, '') AS "default_address.country_code",
+    nullif(record.updated_at, '') AS updated_at
   FROM stage.customers AS record
+),
+raw AS (
+  SELECT
+    _seq AS _row,
+    _segment,
+    _line,
+    _seq,
+    id AS source_id,
+    updated_at AS version,
+    false AS _excluded,
+    coalesce(company, nullif(concat_ws(' ', nullif(trim(first_name), ''), nullif(trim(last_name), '')), '')) AS raw_name,
+    first_name AS raw_given_name,
+    last_name AS raw_family_name,
+    CASE WHEN company IS NOT NULL THEN 'organisation' ELSE 'person' END AS raw_kind,
+    lower(nullif(trim(email), '')) AS raw_email,
+    phone AS raw_phone,
+    tax_id AS raw_tax_id,
+    state AS raw_status,
+    customer_group AS raw_tier,
+    upper("default_address.country_code") AS raw_country_code,
+    false AS raw_guest,
+    concat_ws(', ', 'company=' || company, 'first_name=' || first_name, 'last_name=' || last_name) AS in_name,
+    'company=' || company AS in_kind,
+    'email=' || email AS in_email,
+    'default_address.country_code=' || "default_address.country_code" AS in_country_code
+  FROM read
 ),
 typed AS (
   SELECT
@@ -54,36 +72,63 @@ FROM typed;
 
 -- cart/customers customer_address: its rows
 CREATE OR REPLACE TEMP VIEW "cart/customers customer_address" AS
-WITH rows AS (
+WITH read AS (
   SELECT
-    record._seq AS _parent_row,
     record._segment,
     record._line,
     record._seq,
-    nullif(record.id, '') AS parent_source_id,
-    unnest(record.addresses) AS item,
-    generate_subscripts(record.addresses, 1) AS _ordinal
+    nullif(record.id, '') AS id,
+    record.addresses AS "addresses[]"
   FROM stage.customers AS record
+),
+rows AS (
+  SELECT
+    _seq AS _parent_row,
+    id AS parent_source_id,
+    _segment,
+    _line,
+    _seq,
+    unnest("addresses[]") AS item,
+    generate_subscripts("addresses[]", 1) AS _ordinal
+  FROM read
+),
+read_rows AS (
+  SELECT
+    _parent_row,
+    parent_source_id,
+    _segment,
+    _line,
+    _seq,
+    _ordinal,
+    nullif(item.id, '') AS id,
+    nullif(item.type, '') AS type,
+    nullif(item.name, '') AS name,
+    nullif(item.street, '') AS street,
+    nullif(item.city, '') AS city,
+    nullif(item.zip, '') AS zip,
+    nullif(item.region, '') AS region,
+    nullif(item.country_code, '') AS country_code
+  FROM rows
 ),
 raw AS (
   SELECT
     _seq * 65536 + _ordinal + 281474976710656 AS _row,
     _parent_row,
+    parent_source_id,
     _segment,
     _line,
     _seq,
-    parent_source_id,
     _ordinal,
-    nullif(item.id, '') AS _key,
-    nullif(item.type, '') AS raw_purpose,
-    nullif(item.name, '') AS raw_name,
-    nullif(item.street, '') AS raw_street,
-    nullif(item.city, '') AS raw_city,
-    nullif(item.zip, '') AS raw_postal_zone,
-    nullif(item.region, '') AS raw_region,
-    upper(nullif(item.country_code, '')) AS raw_country_code,
-    'country_code=' || nullif(item.country_code, '') AS in_country_code
-  FROM rows
+    id AS _key,
+    type AS raw_purpose,
+    name AS raw_name,
+    street AS raw_street,
+    city AS raw_city,
+    zip AS raw_postal_zone,
+    region AS raw_region,
+    upper(country_code) AS raw_country_code,
+    'country_code=' || country_code AS in_country_code
+  FROM read_rows
 ),
 typed AS (
   SELECT

@@ -1,24 +1,38 @@
 -- cart/orders.customer: what was read and what it means
 CREATE OR REPLACE TEMP VIEW "cart/orders.customer" AS
-WITH raw AS (
+WITH read AS (
   SELECT
-    record._seq + 9007199254740992 AS _row,
     record._segment,
     record._line,
     record._seq,
-    'order-' || nullif(record.id, '') AS source_id,
-    nullif(record.updated_at, '') AS version,
-    (nullif(record.customer.id, '') IS NULL) IS NOT TRUE AS _excluded,
-    coalesce(nullif(record.customer_name, ''), nullif(record.shipping_address.name, '')) AS raw_name,
-    'person' AS raw_kind,
-    lower(nullif(trim(nullif(record.email, '')), '')) AS raw_email,
-    'active' AS raw_status,
-    upper(nullif(record.shipping_address.country_code, '')) AS raw_country_code,
-    true AS raw_guest,
-    concat_ws(', ', 'customer_name=' || nullif(record.customer_name, ''), 'shipping_address.name=' || nullif(record.shipping_address.name, '')) AS in_name,
-    'email=' || nullif(record.email, '') AS in_email,
-    'shipping_address.country_code=' || nullif(record.shipping_address.country_code, '') AS in_country_code
+    nullif(record.id, '') AS id,
+    nullif(record.customer.id, '') AS "customer.id",
+    nullif(record.customer_name, '') AS customer_name,
+    nullif(record.shipping_address.name, '') AS "shipping_address.name",
+    nullif(record.email, '') AS email,
+    nullif(record.shipping_address.country_code, '') AS "shipping_address.country_code",
+    nullif(record.updated_at, '') AS updated_at
   FROM stage.orders AS record
+),
+raw AS (
+  SELECT
+    _seq + 9007199254740992 AS _row,
+    _segment,
+    _line,
+    _seq,
+    'order-' || id AS source_id,
+    updated_at AS version,
+    ("customer.id" IS NULL) IS NOT TRUE AS _excluded,
+    coalesce(customer_name, "shipping_address.name") AS raw_name,
+    'person' AS raw_kind,
+    lower(nullif(trim(email), '')) AS raw_email,
+    'active' AS raw_status,
+    upper("shipping_address.country_code") AS raw_country_code,
+    true AS raw_guest,
+    concat_ws(', ', 'customer_name=' || customer_name, 'shipping_address.name=' || "shipping_address.name") AS in_name,
+    'email=' || email AS in_email,
+    'shipping_address.country_code=' || "shipping_address.country_code" AS in_country_code
+  FROM read
 ),
 typed AS (
   SELECT
@@ -41,24 +55,38 @@ FROM typed;
 
 -- cart/orders.customer customer_address: its rows
 CREATE OR REPLACE TEMP VIEW "cart/orders.customer customer_address" AS
-WITH raw AS (
+WITH read AS (
   SELECT
-    record._seq + 9288674231451648 AS _row,
-    record._seq + 9007199254740992 AS _parent_row,
     record._segment,
     record._line,
     record._seq,
-    'order-' || nullif(record.id, '') AS parent_source_id,
+    nullif(record.id, '') AS id,
+    nullif(record.customer.id, '') AS "customer.id",
+    nullif(record.shipping_address.street, '') AS "shipping_address.street",
+    nullif(record.shipping_address.name, '') AS "shipping_address.name",
+    nullif(record.shipping_address.city, '') AS "shipping_address.city",
+    nullif(record.shipping_address.zip, '') AS "shipping_address.zip",
+    nullif(record.shipping_address.country_code, '') AS "shipping_address.country_code"
+  FROM stage.orders AS record
+),
+raw AS (
+  SELECT
+    _seq + 9288674231451648 AS _row,
+    _seq + 9007199254740992 AS _parent_row,
+    'order-' || id AS parent_source_id,
+    _segment,
+    _line,
+    _seq,
     'shipping' AS _key,
     'shipping' AS raw_purpose,
-    nullif(record.shipping_address.name, '') AS raw_name,
-    nullif(record.shipping_address.street, '') AS raw_street,
-    nullif(record.shipping_address.city, '') AS raw_city,
-    nullif(record.shipping_address.zip, '') AS raw_postal_zone,
-    upper(nullif(record.shipping_address.country_code, '')) AS raw_country_code,
-    'shipping_address.country_code=' || nullif(record.shipping_address.country_code, '') AS in_country_code
-  FROM stage.orders AS record
-  WHERE (nullif(record.customer.id, '') IS NULL) AND (nullif(record.shipping_address.street, '') IS NOT NULL)
+    "shipping_address.name" AS raw_name,
+    "shipping_address.street" AS raw_street,
+    "shipping_address.city" AS raw_city,
+    "shipping_address.zip" AS raw_postal_zone,
+    upper("shipping_address.country_code") AS raw_country_code,
+    'shipping_address.country_code=' || "shipping_address.country_code" AS in_country_code
+  FROM read
+  WHERE ("customer.id" IS NULL) AND ("shipping_address.street" IS NOT NULL)
 ),
 typed AS (
   SELECT

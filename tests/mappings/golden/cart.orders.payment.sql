@@ -1,15 +1,42 @@
 -- cart/orders.payment: what was read and what it means
 CREATE OR REPLACE TEMP VIEW "cart/orders.payment" AS
-WITH items AS (
+WITH read AS (
   SELECT
     record._segment,
     record._line,
     record._seq,
-    unnest(record.payments) AS item,
-    generate_subscripts(record.payments, 1) AS _ordinal,
-    nullif(record.id, '') AS "record.id",
-    nullif(record.updated_at, '') AS "record.updated_at"
+    record.payments AS "payments[]",
+    nullif(record.id, '') AS id,
+    nullif(record.updated_at, '') AS updated_at
   FROM stage.orders AS record
+),
+items AS (
+  SELECT
+    _segment,
+    _line,
+    _seq,
+    unnest("payments[]") AS item,
+    generate_subscripts("payments[]", 1) AS _ordinal,
+    id AS "record.id",
+    updated_at AS "record.updated_at"
+  FROM read
+),
+read_items AS (
+  SELECT
+    _segment,
+    _line,
+    _seq,
+    _ordinal,
+    "record.id",
+    "record.updated_at",
+    nullif(item.id, '') AS id,
+    nullif(item.gateway, '') AS gateway,
+    nullif(item.currency, '') AS currency,
+    nullif(item.amount, '') AS amount,
+    nullif(item.processed_at, '') AS processed_at,
+    nullif(item.status, '') AS status,
+    nullif(item.reference, '') AS reference
+  FROM items
 ),
 raw AS (
   SELECT
@@ -17,18 +44,18 @@ raw AS (
     _segment,
     _line,
     _seq,
-    nullif(item.id, '') AS source_id,
+    id AS source_id,
     "record.updated_at" AS version,
     _ordinal,
     false AS _excluded,
     "record.id" AS raw_sales_order_ref,
-    nullif(item.gateway, '') AS raw_means,
-    nullif(item.currency, '') AS raw_currency,
-    nullif(item.amount, '') AS raw_amount,
-    nullif(item.processed_at, '') AS raw_paid_at,
-    nullif(item.status, '') AS raw_status,
-    nullif(item.reference, '') AS raw_reference
-  FROM items
+    gateway AS raw_means,
+    currency AS raw_currency,
+    amount AS raw_amount,
+    processed_at AS raw_paid_at,
+    status AS raw_status,
+    reference AS raw_reference
+  FROM read_items
 ),
 typed AS (
   SELECT

@@ -1,16 +1,42 @@
 -- cart/orders.refund: what was read and what it means
 CREATE OR REPLACE TEMP VIEW "cart/orders.refund" AS
-WITH items AS (
+WITH read AS (
   SELECT
     record._segment,
     record._line,
     record._seq,
-    unnest(record.refunds) AS item,
-    generate_subscripts(record.refunds, 1) AS _ordinal,
-    nullif(record.currency, '') AS "record.currency",
-    nullif(record.id, '') AS "record.id",
-    nullif(record.updated_at, '') AS "record.updated_at"
+    record.refunds AS "refunds[]",
+    nullif(record.id, '') AS id,
+    nullif(record.currency, '') AS currency,
+    nullif(record.updated_at, '') AS updated_at
   FROM stage.orders AS record
+),
+items AS (
+  SELECT
+    _segment,
+    _line,
+    _seq,
+    unnest("refunds[]") AS item,
+    generate_subscripts("refunds[]", 1) AS _ordinal,
+    id AS "record.id",
+    currency AS "record.currency",
+    updated_at AS "record.updated_at"
+  FROM read
+),
+read_items AS (
+  SELECT
+    _segment,
+    _line,
+    _seq,
+    _ordinal,
+    "record.id",
+    "record.currency",
+    "record.updated_at",
+    nullif(item.id, '') AS id,
+    nullif(item.amount, '') AS amount,
+    nullif(item.created_at, '') AS created_at,
+    nullif(item.reason, '') AS reason
+  FROM items
 ),
 raw AS (
   SELECT
@@ -18,17 +44,17 @@ raw AS (
     _segment,
     _line,
     _seq,
-    nullif(item.id, '') AS source_id,
+    id AS source_id,
     "record.updated_at" AS version,
     _ordinal,
     false AS _excluded,
     "record.id" AS raw_sales_order_ref,
-    nullif(item.id, '') AS raw_number,
+    id AS raw_number,
     "record.currency" AS raw_currency,
-    nullif(item.amount, '') AS raw_amount,
-    nullif(item.created_at, '') AS raw_refunded_at,
-    nullif(item.reason, '') AS raw_reason
-  FROM items
+    amount AS raw_amount,
+    created_at AS raw_refunded_at,
+    reason AS raw_reason
+  FROM read_items
 ),
 typed AS (
   SELECT

@@ -1,41 +1,71 @@
 -- cart/orders: what was read and what it means
 CREATE OR REPLACE TEMP VIEW "cart/orders" AS
-WITH raw AS (
+WITH read AS (
   SELECT
-    record._seq + 4503599627370496 AS _row,
     record._segment,
     record._line,
     record._seq,
-    nullif(record.id, '') AS source_id,
-    nullif(record.updated_at, '') AS version,
-    false AS _excluded,
-    nullif(record.number, '') AS raw_number,
-    nullif(record.erp_order_number, '') AS raw_seller_number,
-    'web' AS raw_channel,
-    nullif(record.created_at, '') AS raw_ordered_at,
-    coalesce(nullif(record.customer.id, ''), 'order-' || nullif(record.id, '')) AS raw_customer_ref,
-    nullif(record.currency, '') AS raw_currency,
-    nullif(record.subtotal, '') AS raw_line_total,
-    nullif(record.total_discounts, '') AS raw_discount_total,
-    nullif(record.total_shipping, '') AS raw_charge_total,
-    nullif(record.total_tax, '') AS raw_tax_total,
-    nullif(record.total_price, '') AS raw_total,
-    nullif(record.total_refunded, '') AS raw_refunded_total,
-    nullif(record.taxes_included, '') AS raw_tax_included,
-    CASE WHEN nullif(record.cancelled_at, '') IS NOT NULL THEN 'cancelled' WHEN nullif(record.fulfillment_status, '') = 'fulfilled' THEN 'completed' ELSE 'open' END AS raw_lifecycle_status,
-    nullif(record.financial_status, '') AS raw_payment_status,
-    nullif(record.fulfillment_status, '') AS raw_fulfilment_status,
-    nullif(record.cancelled_at, '') AS raw_cancelled_at,
-    nullif(record.shipping_address.name, '') AS raw_ship_to_name,
-    nullif(record.shipping_address.street, '') AS raw_ship_to_street,
-    nullif(record.shipping_address.city, '') AS raw_ship_to_city,
-    nullif(record.shipping_address.zip, '') AS raw_ship_to_postal_zone,
-    upper(nullif(record.shipping_address.country_code, '')) AS raw_ship_to_country_code,
-    nullif(record.note, '') AS raw_note,
-    concat_ws(', ', 'customer.id=' || nullif(record.customer.id, ''), 'id=' || nullif(record.id, '')) AS in_customer_ref,
-    concat_ws(', ', 'cancelled_at=' || nullif(record.cancelled_at, ''), 'fulfillment_status=' || nullif(record.fulfillment_status, '')) AS in_lifecycle_status,
-    'shipping_address.country_code=' || nullif(record.shipping_address.country_code, '') AS in_ship_to_country_code
+    nullif(record.id, '') AS id,
+    nullif(record.number, '') AS number,
+    nullif(record.erp_order_number, '') AS erp_order_number,
+    nullif(record.created_at, '') AS created_at,
+    nullif(record.customer.id, '') AS "customer.id",
+    nullif(record.currency, '') AS currency,
+    nullif(record.subtotal, '') AS subtotal,
+    nullif(record.total_discounts, '') AS total_discounts,
+    nullif(record.total_shipping, '') AS total_shipping,
+    nullif(record.total_tax, '') AS total_tax,
+    nullif(record.total_price, '') AS total_price,
+    nullif(record.total_refunded, '') AS total_refunded,
+    nullif(record.taxes_included, '') AS taxes_included,
+    nullif(record.cancelled_at, '') AS cancelled_at,
+    nullif(record.fulfillment_status, '') AS fulfillment_status,
+    nullif(record.financial_status, '') AS financial_status,
+    nullif(record.shipping_address.name, '') AS "shipping_address.name",
+    nullif(record.shipping_address.street, '') AS "shipping_address.street",
+    nullif(record.shipping_address.city, '') AS "shipping_address.city",
+    nullif(record.shipping_address.zip, '') AS "shipping_address.zip",
+    nullif(record.shipping_address.country_code, '') AS "shipping_address.country_code",
+    nullif(record.note, '') AS note,
+    nullif(record.updated_at, '') AS updated_at
   FROM stage.orders AS record
+),
+raw AS (
+  SELECT
+    _seq + 4503599627370496 AS _row,
+    _segment,
+    _line,
+    _seq,
+    id AS source_id,
+    updated_at AS version,
+    false AS _excluded,
+    number AS raw_number,
+    erp_order_number AS raw_seller_number,
+    'web' AS raw_channel,
+    created_at AS raw_ordered_at,
+    coalesce("customer.id", 'order-' || id) AS raw_customer_ref,
+    currency AS raw_currency,
+    subtotal AS raw_line_total,
+    total_discounts AS raw_discount_total,
+    total_shipping AS raw_charge_total,
+    total_tax AS raw_tax_total,
+    total_price AS raw_total,
+    total_refunded AS raw_refunded_total,
+    taxes_included AS raw_tax_included,
+    CASE WHEN cancelled_at IS NOT NULL THEN 'cancelled' WHEN fulfillment_status = 'fulfilled' THEN 'completed' ELSE 'open' END AS raw_lifecycle_status,
+    financial_status AS raw_payment_status,
+    fulfillment_status AS raw_fulfilment_status,
+    cancelled_at AS raw_cancelled_at,
+    "shipping_address.name" AS raw_ship_to_name,
+    "shipping_address.street" AS raw_ship_to_street,
+    "shipping_address.city" AS raw_ship_to_city,
+    "shipping_address.zip" AS raw_ship_to_postal_zone,
+    upper("shipping_address.country_code") AS raw_ship_to_country_code,
+    note AS raw_note,
+    concat_ws(', ', 'customer.id=' || "customer.id", 'id=' || id) AS in_customer_ref,
+    concat_ws(', ', 'cancelled_at=' || cancelled_at, 'fulfillment_status=' || fulfillment_status) AS in_lifecycle_status,
+    'shipping_address.country_code=' || "shipping_address.country_code" AS in_ship_to_country_code
+  FROM read
 ),
 typed AS (
   SELECT
@@ -99,39 +129,68 @@ FROM typed;
 
 -- cart/orders order_line: its rows
 CREATE OR REPLACE TEMP VIEW "cart/orders order_line" AS
-WITH rows AS (
+WITH read AS (
   SELECT
-    record._seq + 4503599627370496 AS _parent_row,
     record._segment,
     record._line,
     record._seq,
-    nullif(record.id, '') AS parent_source_id,
-    unnest(record.line_items) AS item,
-    generate_subscripts(record.line_items, 1) AS _ordinal,
-    nullif(record.currency, '') AS "record.currency"
+    nullif(record.id, '') AS id,
+    record.line_items AS "line_items[]",
+    nullif(record.currency, '') AS currency
   FROM stage.orders AS record
+),
+rows AS (
+  SELECT
+    _seq + 4503599627370496 AS _parent_row,
+    id AS parent_source_id,
+    _segment,
+    _line,
+    _seq,
+    unnest("line_items[]") AS item,
+    generate_subscripts("line_items[]", 1) AS _ordinal,
+    currency AS "record.currency"
+  FROM read
+),
+read_rows AS (
+  SELECT
+    _parent_row,
+    parent_source_id,
+    _segment,
+    _line,
+    _seq,
+    _ordinal,
+    "record.currency",
+    nullif(item.id, '') AS id,
+    nullif(item.sku, '') AS sku,
+    nullif(item.title, '') AS title,
+    nullif(item.quantity, '') AS quantity,
+    nullif(item.price, '') AS price,
+    nullif(item.discount, '') AS discount,
+    nullif(item.total, '') AS total,
+    nullif(item.tax_amount, '') AS tax_amount
+  FROM rows
 ),
 raw AS (
   SELECT
     _seq * 65536 + _ordinal + 4785074604081152 AS _row,
     _parent_row,
+    parent_source_id,
     _segment,
     _line,
     _seq,
-    parent_source_id,
     _ordinal,
-    nullif(item.id, '') AS _key,
+    id AS _key,
     _ordinal AS raw_line_number,
-    nullif(item.sku, '') AS raw_sku,
-    nullif(item.title, '') AS raw_description,
-    nullif(item.quantity, '') AS raw_quantity,
+    sku AS raw_sku,
+    title AS raw_description,
+    quantity AS raw_quantity,
     "record.currency" AS raw_currency,
-    nullif(item.price, '') AS raw_unit_price,
-    nullif(item.discount, '') AS raw_discount,
-    nullif(item.total, '') AS raw_line_total,
-    nullif(item.tax_amount, '') AS raw_tax_amount,
+    price AS raw_unit_price,
+    discount AS raw_discount,
+    total AS raw_line_total,
+    tax_amount AS raw_tax_amount,
     'ordinal()=' || CAST(_ordinal AS VARCHAR) AS in_line_number
-  FROM rows
+  FROM read_rows
 ),
 typed AS (
   SELECT
@@ -168,35 +227,60 @@ FROM typed;
 
 -- cart/orders allowance_charge: its rows
 CREATE OR REPLACE TEMP VIEW "cart/orders allowance_charge" AS
-WITH rows AS (
+WITH read AS (
   SELECT
-    record._seq + 4503599627370496 AS _parent_row,
     record._segment,
     record._line,
     record._seq,
-    nullif(record.id, '') AS parent_source_id,
-    unnest(record.shipping_lines) AS item,
-    generate_subscripts(record.shipping_lines, 1) AS _ordinal,
-    nullif(record.currency, '') AS "record.currency"
+    nullif(record.id, '') AS id,
+    record.shipping_lines AS "shipping_lines[]",
+    nullif(record.currency, '') AS currency
   FROM stage.orders AS record
+),
+rows AS (
+  SELECT
+    _seq + 4503599627370496 AS _parent_row,
+    id AS parent_source_id,
+    _segment,
+    _line,
+    _seq,
+    unnest("shipping_lines[]") AS item,
+    generate_subscripts("shipping_lines[]", 1) AS _ordinal,
+    currency AS "record.currency"
+  FROM read
+),
+read_rows AS (
+  SELECT
+    _parent_row,
+    parent_source_id,
+    _segment,
+    _line,
+    _seq,
+    _ordinal,
+    "record.currency",
+    nullif(item.id, '') AS id,
+    nullif(item.code, '') AS code,
+    nullif(item.price, '') AS price,
+    nullif(item.tax_amount, '') AS tax_amount
+  FROM rows
 ),
 raw AS (
   SELECT
     _seq * 65536 + _ordinal + 5066549580791808 AS _row,
     _parent_row,
+    parent_source_id,
     _segment,
     _line,
     _seq,
-    parent_source_id,
     _ordinal,
-    'shipping-' || nullif(item.id, '') AS _key,
+    'shipping-' || id AS _key,
     true AS raw_charge,
     'shipping' AS raw_reason,
-    nullif(item.code, '') AS raw_code,
+    code AS raw_code,
     "record.currency" AS raw_currency,
-    nullif(item.price, '') AS raw_amount,
-    nullif(item.tax_amount, '') AS raw_tax_amount
-  FROM rows
+    price AS raw_amount,
+    tax_amount AS raw_tax_amount
+  FROM read_rows
 ),
 typed AS (
   SELECT
@@ -224,34 +308,57 @@ FROM typed;
 
 -- cart/orders allowance_charge 2: its rows
 CREATE OR REPLACE TEMP VIEW "cart/orders allowance_charge 2" AS
-WITH rows AS (
+WITH read AS (
   SELECT
-    record._seq + 4503599627370496 AS _parent_row,
     record._segment,
     record._line,
     record._seq,
-    nullif(record.id, '') AS parent_source_id,
-    unnest(record.discount_codes) AS item,
-    generate_subscripts(record.discount_codes, 1) AS _ordinal,
-    nullif(record.currency, '') AS "record.currency"
+    nullif(record.id, '') AS id,
+    record.discount_codes AS "discount_codes[]",
+    nullif(record.currency, '') AS currency
   FROM stage.orders AS record
+),
+rows AS (
+  SELECT
+    _seq + 4503599627370496 AS _parent_row,
+    id AS parent_source_id,
+    _segment,
+    _line,
+    _seq,
+    unnest("discount_codes[]") AS item,
+    generate_subscripts("discount_codes[]", 1) AS _ordinal,
+    currency AS "record.currency"
+  FROM read
+),
+read_rows AS (
+  SELECT
+    _parent_row,
+    parent_source_id,
+    _segment,
+    _line,
+    _seq,
+    _ordinal,
+    "record.currency",
+    nullif(item.code, '') AS code,
+    nullif(item.amount, '') AS amount
+  FROM rows
 ),
 raw AS (
   SELECT
     _seq * 65536 + _ordinal + 5348024557502464 AS _row,
     _parent_row,
+    parent_source_id,
     _segment,
     _line,
     _seq,
-    parent_source_id,
     _ordinal,
     'discount-' || CAST(_ordinal AS VARCHAR) AS _key,
     false AS raw_charge,
     'coupon' AS raw_reason,
-    nullif(item.code, '') AS raw_code,
+    code AS raw_code,
     "record.currency" AS raw_currency,
-    nullif(item.amount, '') AS raw_amount
-  FROM rows
+    amount AS raw_amount
+  FROM read_rows
 ),
 typed AS (
   SELECT
@@ -276,34 +383,59 @@ FROM typed;
 
 -- cart/orders tax_line: its rows
 CREATE OR REPLACE TEMP VIEW "cart/orders tax_line" AS
-WITH rows AS (
+WITH read AS (
   SELECT
-    record._seq + 4503599627370496 AS _parent_row,
     record._segment,
     record._line,
     record._seq,
-    nullif(record.id, '') AS parent_source_id,
-    unnest(record.tax_lines) AS item,
-    generate_subscripts(record.tax_lines, 1) AS _ordinal,
-    nullif(record.currency, '') AS "record.currency"
+    nullif(record.id, '') AS id,
+    record.tax_lines AS "tax_lines[]",
+    nullif(record.currency, '') AS currency
   FROM stage.orders AS record
+),
+rows AS (
+  SELECT
+    _seq + 4503599627370496 AS _parent_row,
+    id AS parent_source_id,
+    _segment,
+    _line,
+    _seq,
+    unnest("tax_lines[]") AS item,
+    generate_subscripts("tax_lines[]", 1) AS _ordinal,
+    currency AS "record.currency"
+  FROM read
+),
+read_rows AS (
+  SELECT
+    _parent_row,
+    parent_source_id,
+    _segment,
+    _line,
+    _seq,
+    _ordinal,
+    "record.currency",
+    nullif(item.title, '') AS title,
+    nullif(item.rate, '') AS rate,
+    nullif(item.taxable_amount, '') AS taxable_amount,
+    nullif(item.price, '') AS price
+  FROM rows
 ),
 raw AS (
   SELECT
     _seq * 65536 + _ordinal + 5629499534213120 AS _row,
     _parent_row,
+    parent_source_id,
     _segment,
     _line,
     _seq,
-    parent_source_id,
     _ordinal,
     CAST(_ordinal AS VARCHAR) AS _key,
-    nullif(item.title, '') AS raw_title,
-    nullif(item.rate, '') AS raw_rate,
+    title AS raw_title,
+    rate AS raw_rate,
     "record.currency" AS raw_currency,
-    nullif(item.taxable_amount, '') AS raw_taxable_amount,
-    nullif(item.price, '') AS raw_amount
-  FROM rows
+    taxable_amount AS raw_taxable_amount,
+    price AS raw_amount
+  FROM read_rows
 ),
 typed AS (
   SELECT

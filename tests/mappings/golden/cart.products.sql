@@ -1,21 +1,36 @@
 -- cart/products: what was read and what it means
 CREATE OR REPLACE TEMP VIEW "cart/products" AS
-WITH raw AS (
+WITH read AS (
   SELECT
-    record._seq + 22517998136852480 AS _row,
     record._segment,
     record._line,
     record._seq,
-    nullif(record.id, '') AS source_id,
-    nullif(record.updated_at, '') AS version,
-    false AS _excluded,
-    nullif(record.sku, '') AS raw_sku,
-    nullif(record.barcode, '') AS raw_gtin,
-    nullif(record.title, '') AS raw_name,
-    nullif(record.unit, '') AS raw_unit,
-    nullif(record.status, '') AS raw_status,
-    nullif(record.stock, '') AS raw_offered_quantity
+    nullif(record.id, '') AS id,
+    nullif(record.sku, '') AS sku,
+    nullif(record.barcode, '') AS barcode,
+    nullif(record.title, '') AS title,
+    nullif(record.unit, '') AS unit,
+    nullif(record.status, '') AS status,
+    nullif(record.stock, '') AS stock,
+    nullif(record.updated_at, '') AS updated_at
   FROM stage.products AS record
+),
+raw AS (
+  SELECT
+    _seq + 22517998136852480 AS _row,
+    _segment,
+    _line,
+    _seq,
+    id AS source_id,
+    updated_at AS version,
+    false AS _excluded,
+    sku AS raw_sku,
+    barcode AS raw_gtin,
+    title AS raw_name,
+    unit AS raw_unit,
+    status AS raw_status,
+    stock AS raw_offered_quantity
+  FROM read
 ),
 typed AS (
   SELECT

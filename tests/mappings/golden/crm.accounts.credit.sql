@@ -1,20 +1,34 @@
 -- crm/accounts.credit: what was read and what it means
 CREATE OR REPLACE TEMP VIEW "crm/accounts.credit" AS
-WITH raw AS (
+WITH read AS (
   SELECT
-    record._seq + 4503599627370496 AS _row,
     record._segment,
     record._line,
     record._seq,
-    nullif(record."Id", '') AS source_id,
-    nullif(record."LastModified", '') AS version,
-    ((coalesce(nullif(record."IsDeleted", ''), 'false') = 'false') AND (nullif(record."CreditStatus", '') IS NOT NULL) AND (nullif(record."CurrencyIsoCode", '') IS NOT NULL)) IS NOT TRUE AS _excluded,
-    nullif(record."Id", '') AS raw_customer_ref,
-    nullif(record."CurrencyIsoCode", '') AS raw_currency,
-    nullif(record."CreditLimit", '') AS raw_credit_limit,
-    nullif(record."OverdueAmount", '') AS raw_overdue_amount,
-    nullif(record."CreditStatus", '') AS raw_hold
+    nullif(record."Id", '') AS "Id",
+    nullif(record."IsDeleted", '') AS "IsDeleted",
+    nullif(record."CreditStatus", '') AS "CreditStatus",
+    nullif(record."CurrencyIsoCode", '') AS "CurrencyIsoCode",
+    nullif(record."CreditLimit", '') AS "CreditLimit",
+    nullif(record."OverdueAmount", '') AS "OverdueAmount",
+    nullif(record."LastModified", '') AS "LastModified"
   FROM stage.accounts AS record
+),
+raw AS (
+  SELECT
+    _seq + 4503599627370496 AS _row,
+    _segment,
+    _line,
+    _seq,
+    "Id" AS source_id,
+    "LastModified" AS version,
+    ((coalesce("IsDeleted", 'false') = 'false') AND ("CreditStatus" IS NOT NULL) AND ("CurrencyIsoCode" IS NOT NULL)) IS NOT TRUE AS _excluded,
+    "Id" AS raw_customer_ref,
+    "CurrencyIsoCode" AS raw_currency,
+    "CreditLimit" AS raw_credit_limit,
+    "OverdueAmount" AS raw_overdue_amount,
+    "CreditStatus" AS raw_hold
+  FROM read
 ),
 typed AS (
   SELECT

@@ -1,24 +1,41 @@
 -- crm/accounts: what was read and what it means
 CREATE OR REPLACE TEMP VIEW "crm/accounts" AS
-WITH raw AS (
+WITH read AS (
   SELECT
-    record._seq AS _row,
     record._segment,
     record._line,
     record._seq,
-    nullif(record."Id", '') AS source_id,
-    nullif(record."LastModified", '') AS version,
-    nullif(record."HubId", '') AS _hub,
-    (coalesce(nullif(record."IsDeleted", ''), 'false') = 'false') IS NOT TRUE AS _excluded,
-    nullif(record."Name", '') AS raw_name,
-    lower(nullif(trim(nullif(record."Email", '')), '')) AS raw_email,
-    nullif(record."Phone", '') AS raw_phone,
-    nullif(record."TaxNumber", '') AS raw_tax_id,
-    nullif(record."Tier", '') AS raw_tier,
-    upper(nullif(record."BillingCountryCode", '')) AS raw_country_code,
-    'Email=' || nullif(record."Email", '') AS in_email,
-    'BillingCountryCode=' || nullif(record."BillingCountryCode", '') AS in_country_code
+    nullif(record."Id", '') AS "Id",
+    nullif(record."IsDeleted", '') AS "IsDeleted",
+    nullif(record."Name", '') AS "Name",
+    nullif(record."Email", '') AS "Email",
+    nullif(record."Phone", '') AS "Phone",
+    nullif(record."TaxNumber", '') AS "TaxNumber",
+    nullif(record."Tier", '') AS "Tier",
+    nullif(record."BillingCountryCode", '') AS "BillingCountryCode",
+    nullif(record."LastModified", '') AS "LastModified",
+    nullif(record."HubId", '') AS "HubId"
   FROM stage.accounts AS record
+),
+raw AS (
+  SELECT
+    _seq AS _row,
+    _segment,
+    _line,
+    _seq,
+    "Id" AS source_id,
+    "LastModified" AS version,
+    "HubId" AS _hub,
+    (coalesce("IsDeleted", 'false') = 'false') IS NOT TRUE AS _excluded,
+    "Name" AS raw_name,
+    lower(nullif(trim("Email"), '')) AS raw_email,
+    "Phone" AS raw_phone,
+    "TaxNumber" AS raw_tax_id,
+    "Tier" AS raw_tier,
+    upper("BillingCountryCode") AS raw_country_code,
+    'Email=' || "Email" AS in_email,
+    'BillingCountryCode=' || "BillingCountryCode" AS in_country_code
+  FROM read
 ),
 typed AS (
   SELECT

@@ -1,25 +1,41 @@
 -- crm/orders: what was read and what it means
 CREATE OR REPLACE TEMP VIEW "crm/orders" AS
-WITH raw AS (
+WITH read AS (
   SELECT
-    record._seq + 9007199254740992 AS _row,
     record._segment,
     record._line,
     record._seq,
-    nullif(record."Id", '') AS source_id,
-    nullif(record."LastModified", '') AS version,
-    false AS _excluded,
-    nullif(record."OrderNumber", '') AS raw_number,
-    nullif(record."ErpOrderNumber", '') AS raw_seller_number,
-    timezone('Europe/Berlin', (CASE WHEN length(nullif(record."EffectiveDate", '')) = 10 THEN TRY_CAST(nullif(record."EffectiveDate", '') AS DATE) END) + CASE WHEN regexp_full_match('00:00', '[0-9]{2}:[0-9]{2}(:[0-9]{2}([.][0-9]+)?)?') THEN TRY_CAST('00:00' AS TIME) END) AS raw_ordered_at,
-    nullif(record."AccountId", '') AS raw_customer_ref,
-    nullif(record."CurrencyIsoCode", '') AS raw_currency,
-    nullif(record."TotalAmount", '') AS raw_total,
-    nullif(record."Status", '') AS raw_lifecycle_status,
-    nullif(record."Status", '') AS raw_fulfilment_status,
-    'EffectiveDate=' || nullif(record."EffectiveDate", '') AS in_ordered_at,
-    (nullif(record."EffectiveDate", '') IS NOT NULL AND (CASE WHEN length(nullif(record."EffectiveDate", '')) = 10 THEN TRY_CAST(nullif(record."EffectiveDate", '') AS DATE) END) IS NULL) OR ((CASE WHEN length(nullif(record."EffectiveDate", '')) = 10 THEN TRY_CAST(nullif(record."EffectiveDate", '') AS DATE) END) IS NOT NULL AND timezone('Europe/Berlin', (CASE WHEN length(nullif(record."EffectiveDate", '')) = 10 THEN TRY_CAST(nullif(record."EffectiveDate", '') AS DATE) END) + CASE WHEN regexp_full_match('00:00', '[0-9]{2}:[0-9]{2}(:[0-9]{2}([.][0-9]+)?)?') THEN TRY_CAST('00:00' AS TIME) END) IS NULL) AS failed_ordered_at
+    nullif(record."Id", '') AS "Id",
+    nullif(record."OrderNumber", '') AS "OrderNumber",
+    nullif(record."ErpOrderNumber", '') AS "ErpOrderNumber",
+    nullif(record."EffectiveDate", '') AS "EffectiveDate",
+    nullif(record."AccountId", '') AS "AccountId",
+    nullif(record."CurrencyIsoCode", '') AS "CurrencyIsoCode",
+    nullif(record."TotalAmount", '') AS "TotalAmount",
+    nullif(record."Status", '') AS "Status",
+    nullif(record."LastModified", '') AS "LastModified"
   FROM stage.orders AS record
+),
+raw AS (
+  SELECT
+    _seq + 9007199254740992 AS _row,
+    _segment,
+    _line,
+    _seq,
+    "Id" AS source_id,
+    "LastModified" AS version,
+    false AS _excluded,
+    "OrderNumber" AS raw_number,
+    "ErpOrderNumber" AS raw_seller_number,
+    timezone('Europe/Berlin', (CASE WHEN length("EffectiveDate") = 10 THEN TRY_CAST("EffectiveDate" AS DATE) END) + CASE WHEN regexp_full_match('00:00', '[0-9]{2}:[0-9]{2}(:[0-9]{2}([.][0-9]+)?)?') THEN TRY_CAST('00:00' AS TIME) END) AS raw_ordered_at,
+    "AccountId" AS raw_customer_ref,
+    "CurrencyIsoCode" AS raw_currency,
+    "TotalAmount" AS raw_total,
+    "Status" AS raw_lifecycle_status,
+    "Status" AS raw_fulfilment_status,
+    'EffectiveDate=' || "EffectiveDate" AS in_ordered_at,
+    ("EffectiveDate" IS NOT NULL AND (CASE WHEN length("EffectiveDate") = 10 THEN TRY_CAST("EffectiveDate" AS DATE) END) IS NULL) OR ((CASE WHEN length("EffectiveDate") = 10 THEN TRY_CAST("EffectiveDate" AS DATE) END) IS NOT NULL AND timezone('Europe/Berlin', (CASE WHEN length("EffectiveDate") = 10 THEN TRY_CAST("EffectiveDate" AS DATE) END) + CASE WHEN regexp_full_match('00:00', '[0-9]{2}:[0-9]{2}(:[0-9]{2}([.][0-9]+)?)?') THEN TRY_CAST('00:00' AS TIME) END) IS NULL) AS failed_ordered_at
+  FROM read
 ),
 typed AS (
   SELECT

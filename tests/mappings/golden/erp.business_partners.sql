@@ -1,26 +1,43 @@
 -- erp/business_partners: what was read and what it means
 CREATE OR REPLACE TEMP VIEW "erp/business_partners" AS
-WITH raw AS (
+WITH read AS (
   SELECT
-    record._seq AS _row,
     record._segment,
     record._line,
     record._seq,
-    nullif(record.number, '') AS source_id,
-    CAST(NULL AS VARCHAR) AS version,
-    nullif(record.external_id, '') AS _hub,
-    false AS _excluded,
-    nullif(concat_ws(' ', nullif(record.name, ''), nullif(record.name2, '')), '') AS raw_name,
-    nullif(record.category, '') AS raw_kind,
-    lower(nullif(trim(nullif(record.email, '')), '')) AS raw_email,
-    nullif(record.phone, '') AS raw_phone,
-    nullif(record.tax_number, '') AS raw_tax_id,
-    nullif(record.blocked, '') AS raw_status,
-    upper(nullif(record.country, '')) AS raw_country_code,
-    concat_ws(', ', 'name=' || nullif(record.name, ''), 'name2=' || nullif(record.name2, '')) AS in_name,
-    'email=' || nullif(record.email, '') AS in_email,
-    'country=' || nullif(record.country, '') AS in_country_code
+    nullif(record.number, '') AS number,
+    nullif(record.name, '') AS name,
+    nullif(record.name2, '') AS name2,
+    nullif(record.category, '') AS category,
+    nullif(record.email, '') AS email,
+    nullif(record.phone, '') AS phone,
+    nullif(record.tax_number, '') AS tax_number,
+    nullif(record.blocked, '') AS blocked,
+    nullif(record.country, '') AS country,
+    nullif(record.external_id, '') AS external_id
   FROM stage.business_partners AS record
+),
+raw AS (
+  SELECT
+    _seq AS _row,
+    _segment,
+    _line,
+    _seq,
+    number AS source_id,
+    CAST(NULL AS VARCHAR) AS version,
+    external_id AS _hub,
+    false AS _excluded,
+    nullif(concat_ws(' ', name, name2), '') AS raw_name,
+    category AS raw_kind,
+    lower(nullif(trim(email), '')) AS raw_email,
+    phone AS raw_phone,
+    tax_number AS raw_tax_id,
+    blocked AS raw_status,
+    upper(country) AS raw_country_code,
+    concat_ws(', ', 'name=' || name, 'name2=' || name2) AS in_name,
+    'email=' || email AS in_email,
+    'country=' || country AS in_country_code
+  FROM read
 ),
 typed AS (
   SELECT
@@ -46,25 +63,39 @@ FROM typed;
 
 -- erp/business_partners customer_address: its rows
 CREATE OR REPLACE TEMP VIEW "erp/business_partners customer_address" AS
-WITH raw AS (
+WITH read AS (
   SELECT
-    record._seq + 281474976710656 AS _row,
-    record._seq AS _parent_row,
     record._segment,
     record._line,
     record._seq,
-    nullif(record.number, '') AS parent_source_id,
+    nullif(record.number, '') AS number,
+    nullif(record.street, '') AS street,
+    nullif(record.city, '') AS city,
+    nullif(record.name, '') AS name,
+    nullif(record.name2, '') AS name2,
+    nullif(record.postal_code, '') AS postal_code,
+    nullif(record.country, '') AS country
+  FROM stage.business_partners AS record
+),
+raw AS (
+  SELECT
+    _seq + 281474976710656 AS _row,
+    _seq AS _parent_row,
+    number AS parent_source_id,
+    _segment,
+    _line,
+    _seq,
     'main' AS _key,
     'billing' AS raw_purpose,
-    nullif(concat_ws(' ', nullif(record.name, ''), nullif(record.name2, '')), '') AS raw_name,
-    nullif(record.street, '') AS raw_street,
-    nullif(record.city, '') AS raw_city,
-    nullif(record.postal_code, '') AS raw_postal_zone,
-    upper(nullif(record.country, '')) AS raw_country_code,
-    concat_ws(', ', 'name=' || nullif(record.name, ''), 'name2=' || nullif(record.name2, '')) AS in_name,
-    'country=' || nullif(record.country, '') AS in_country_code
-  FROM stage.business_partners AS record
-  WHERE (nullif(record.street, '') IS NOT NULL) OR (nullif(record.city, '') IS NOT NULL)
+    nullif(concat_ws(' ', name, name2), '') AS raw_name,
+    street AS raw_street,
+    city AS raw_city,
+    postal_code AS raw_postal_zone,
+    upper(country) AS raw_country_code,
+    concat_ws(', ', 'name=' || name, 'name2=' || name2) AS in_name,
+    'country=' || country AS in_country_code
+  FROM read
+  WHERE (street IS NOT NULL) OR (city IS NOT NULL)
 ),
 typed AS (
   SELECT

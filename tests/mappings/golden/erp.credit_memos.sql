@@ -1,21 +1,34 @@
 -- erp/credit_memos: what was read and what it means
 CREATE OR REPLACE TEMP VIEW "erp/credit_memos" AS
-WITH raw AS (
+WITH read AS (
   SELECT
-    record._seq + 4503599627370496 AS _row,
     record._segment,
     record._line,
     record._seq,
-    nullif(record.number, '') AS source_id,
+    nullif(record.number, '') AS number,
+    nullif(record.reference, '') AS reference,
+    nullif(record.sales_order, '') AS sales_order,
+    nullif(record.currency, '') AS currency,
+    nullif(record.amount, '') AS amount,
+    nullif(record.reason, '') AS reason
+  FROM stage.credit_memos AS record
+),
+raw AS (
+  SELECT
+    _seq + 4503599627370496 AS _row,
+    _segment,
+    _line,
+    _seq,
+    number AS source_id,
     CAST(NULL AS VARCHAR) AS version,
     false AS _excluded,
-    coalesce(nullif(record.reference, ''), nullif(record.number, '')) AS raw_number,
-    nullif(record.sales_order, '') AS raw_sales_order_ref,
-    nullif(record.currency, '') AS raw_currency,
-    nullif(record.amount, '') AS raw_amount,
-    nullif(record.reason, '') AS raw_reason,
-    concat_ws(', ', 'reference=' || nullif(record.reference, ''), 'number=' || nullif(record.number, '')) AS in_number
-  FROM stage.credit_memos AS record
+    coalesce(reference, number) AS raw_number,
+    sales_order AS raw_sales_order_ref,
+    currency AS raw_currency,
+    amount AS raw_amount,
+    reason AS raw_reason,
+    concat_ws(', ', 'reference=' || reference, 'number=' || number) AS in_number
+  FROM read
 ),
 typed AS (
   SELECT

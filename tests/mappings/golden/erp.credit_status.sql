@@ -1,28 +1,44 @@
 -- erp/credit_status: what was read and what it means
 CREATE OR REPLACE TEMP VIEW "erp/credit_status" AS
-WITH raw AS (
+WITH read AS (
   SELECT
-    record._seq + 9007199254740992 AS _row,
     record._segment,
     record._line,
     record._seq,
-    nullif(record.business_partner, '') AS source_id,
+    nullif(record.business_partner, '') AS business_partner,
+    nullif(record.currency, '') AS currency,
+    nullif(record.credit_limit, '') AS credit_limit,
+    nullif(record.exposure, '') AS exposure,
+    nullif(record.overdue, '') AS overdue,
+    nullif(record.blocked, '') AS blocked,
+    nullif(record.payment_terms, '') AS payment_terms,
+    nullif(record.change_date, '') AS change_date,
+    nullif(record.change_time, '') AS change_time
+  FROM stage.credit_status AS record
+),
+raw AS (
+  SELECT
+    _seq + 9007199254740992 AS _row,
+    _segment,
+    _line,
+    _seq,
+    business_partner AS source_id,
     CAST(NULL AS VARCHAR) AS version,
     false AS _excluded,
-    nullif(record.business_partner, '') AS raw_customer_ref,
-    nullif(record.currency, '') AS raw_currency,
-    nullif(record.credit_limit, '') AS raw_credit_limit,
-    nullif(record.exposure, '') AS raw_exposure,
-    TRY_CAST(nullif(record.credit_limit, '') AS DECIMAL(27,10)) - TRY_CAST(nullif(record.exposure, '') AS DECIMAL(27,10)) AS raw_available,
-    nullif(record.overdue, '') AS raw_overdue_amount,
-    nullif(record.blocked, '') AS raw_hold,
-    nullif(record.payment_terms, '') AS raw_terms,
-    timezone('Europe/Berlin', (CASE WHEN length(nullif(record.change_date, '')) = 10 THEN TRY_CAST(nullif(record.change_date, '') AS DATE) END) + CASE WHEN regexp_full_match(nullif(record.change_time, ''), '[0-9]{2}:[0-9]{2}(:[0-9]{2}([.][0-9]+)?)?') THEN TRY_CAST(nullif(record.change_time, '') AS TIME) END) AS raw_as_of,
-    concat_ws(', ', 'credit_limit=' || nullif(record.credit_limit, ''), 'exposure=' || nullif(record.exposure, '')) AS in_available,
-    concat_ws(', ', 'change_date=' || nullif(record.change_date, ''), 'change_time=' || nullif(record.change_time, '')) AS in_as_of,
-    (nullif(record.credit_limit, '') IS NOT NULL AND TRY_CAST(nullif(record.credit_limit, '') AS DECIMAL(27,10)) IS NULL) OR (nullif(record.exposure, '') IS NOT NULL AND TRY_CAST(nullif(record.exposure, '') AS DECIMAL(27,10)) IS NULL) AS failed_available,
-    (nullif(record.change_date, '') IS NOT NULL AND (CASE WHEN length(nullif(record.change_date, '')) = 10 THEN TRY_CAST(nullif(record.change_date, '') AS DATE) END) IS NULL) OR ((CASE WHEN length(nullif(record.change_date, '')) = 10 THEN TRY_CAST(nullif(record.change_date, '') AS DATE) END) IS NOT NULL AND nullif(record.change_time, '') IS NOT NULL AND timezone('Europe/Berlin', (CASE WHEN length(nullif(record.change_date, '')) = 10 THEN TRY_CAST(nullif(record.change_date, '') AS DATE) END) + CASE WHEN regexp_full_match(nullif(record.change_time, ''), '[0-9]{2}:[0-9]{2}(:[0-9]{2}([.][0-9]+)?)?') THEN TRY_CAST(nullif(record.change_time, '') AS TIME) END) IS NULL) AS failed_as_of
-  FROM stage.credit_status AS record
+    business_partner AS raw_customer_ref,
+    currency AS raw_currency,
+    credit_limit AS raw_credit_limit,
+    exposure AS raw_exposure,
+    TRY_CAST(credit_limit AS DECIMAL(27,10)) - TRY_CAST(exposure AS DECIMAL(27,10)) AS raw_available,
+    overdue AS raw_overdue_amount,
+    blocked AS raw_hold,
+    payment_terms AS raw_terms,
+    timezone('Europe/Berlin', (CASE WHEN length(change_date) = 10 THEN TRY_CAST(change_date AS DATE) END) + CASE WHEN regexp_full_match(change_time, '[0-9]{2}:[0-9]{2}(:[0-9]{2}([.][0-9]+)?)?') THEN TRY_CAST(change_time AS TIME) END) AS raw_as_of,
+    concat_ws(', ', 'credit_limit=' || credit_limit, 'exposure=' || exposure) AS in_available,
+    concat_ws(', ', 'change_date=' || change_date, 'change_time=' || change_time) AS in_as_of,
+    (credit_limit IS NOT NULL AND TRY_CAST(credit_limit AS DECIMAL(27,10)) IS NULL) OR (exposure IS NOT NULL AND TRY_CAST(exposure AS DECIMAL(27,10)) IS NULL) AS failed_available,
+    (change_date IS NOT NULL AND (CASE WHEN length(change_date) = 10 THEN TRY_CAST(change_date AS DATE) END) IS NULL) OR ((CASE WHEN length(change_date) = 10 THEN TRY_CAST(change_date AS DATE) END) IS NOT NULL AND change_time IS NOT NULL AND timezone('Europe/Berlin', (CASE WHEN length(change_date) = 10 THEN TRY_CAST(change_date AS DATE) END) + CASE WHEN regexp_full_match(change_time, '[0-9]{2}:[0-9]{2}(:[0-9]{2}([.][0-9]+)?)?') THEN TRY_CAST(change_time AS TIME) END) IS NULL) AS failed_as_of
+  FROM read
 ),
 typed AS (
   SELECT

@@ -1,25 +1,42 @@
 -- erp/invoices: what was read and what it means
 CREATE OR REPLACE TEMP VIEW "erp/invoices" AS
-WITH raw AS (
+WITH read AS (
   SELECT
-    record._seq + 13510798882111488 AS _row,
     record._segment,
     record._line,
     record._seq,
-    nullif(record.number, '') AS source_id,
+    nullif(record.number, '') AS number,
+    nullif(record.sales_order, '') AS sales_order,
+    nullif(record.payer, '') AS payer,
+    nullif(record.invoice_date, '') AS invoice_date,
+    nullif(record.due_date, '') AS due_date,
+    nullif(record.currency, '') AS currency,
+    nullif(record.tax, '') AS tax,
+    nullif(record.total, '') AS total,
+    nullif(record.open_amount, '') AS open_amount,
+    nullif(record.status, '') AS status
+  FROM stage.invoices AS record
+),
+raw AS (
+  SELECT
+    _seq + 13510798882111488 AS _row,
+    _segment,
+    _line,
+    _seq,
+    number AS source_id,
     CAST(NULL AS VARCHAR) AS version,
     false AS _excluded,
-    nullif(record.number, '') AS raw_number,
-    nullif(record.sales_order, '') AS raw_sales_order_ref,
-    nullif(record.payer, '') AS raw_customer_ref,
-    nullif(record.invoice_date, '') AS raw_issued_on,
-    nullif(record.due_date, '') AS raw_due_on,
-    nullif(record.currency, '') AS raw_currency,
-    nullif(record.tax, '') AS raw_tax_total,
-    nullif(record.total, '') AS raw_total,
-    nullif(record.open_amount, '') AS raw_open_amount,
-    nullif(record.status, '') AS raw_status
-  FROM stage.invoices AS record
+    number AS raw_number,
+    sales_order AS raw_sales_order_ref,
+    payer AS raw_customer_ref,
+    invoice_date AS raw_issued_on,
+    due_date AS raw_due_on,
+    currency AS raw_currency,
+    tax AS raw_tax_total,
+    total AS raw_total,
+    open_amount AS raw_open_amount,
+    status AS raw_status
+  FROM read
 ),
 typed AS (
   SELECT

@@ -1,14 +1,37 @@
 -- erp/materials.inventory: what was read and what it means
 CREATE OR REPLACE TEMP VIEW "erp/materials.inventory" AS
-WITH items AS (
+WITH read AS (
   SELECT
     record._segment,
     record._line,
     record._seq,
-    unnest(record.stocks) AS item,
-    generate_subscripts(record.stocks, 1) AS _ordinal,
-    nullif(record.number, '') AS "record.number"
+    record.stocks AS "stocks[]",
+    nullif(record.number, '') AS number
   FROM stage.materials AS record
+),
+items AS (
+  SELECT
+    _segment,
+    _line,
+    _seq,
+    unnest("stocks[]") AS item,
+    generate_subscripts("stocks[]", 1) AS _ordinal,
+    number AS "record.number"
+  FROM read
+),
+read_items AS (
+  SELECT
+    _segment,
+    _line,
+    _seq,
+    _ordinal,
+    "record.number",
+    nullif(item.plant, '') AS plant,
+    nullif(item.on_hand, '') AS on_hand,
+    nullif(item.reserved, '') AS reserved,
+    nullif(item.safety, '') AS safety,
+    nullif(item.incoming, '') AS incoming
+  FROM items
 ),
 raw AS (
   SELECT
@@ -16,20 +39,20 @@ raw AS (
     _segment,
     _line,
     _seq,
-    "record.number" || '/' || nullif(item.plant, '') AS source_id,
+    "record.number" || '/' || plant AS source_id,
     CAST(NULL AS VARCHAR) AS version,
     _ordinal,
     false AS _excluded,
     "record.number" AS raw_product_ref,
-    nullif(item.plant, '') AS raw_location_code,
-    nullif(item.on_hand, '') AS raw_on_hand,
-    nullif(item.reserved, '') AS raw_reserved,
-    (TRY_CAST(nullif(item.on_hand, '') AS DECIMAL(27,10)) - TRY_CAST(nullif(item.reserved, '') AS DECIMAL(27,10))) - coalesce(TRY_CAST(nullif(item.safety, '') AS DECIMAL(27,10)), 0.0) AS raw_available,
-    nullif(item.incoming, '') AS raw_incoming,
-    nullif(item.safety, '') AS raw_safety_stock,
-    concat_ws(', ', 'on_hand=' || nullif(item.on_hand, ''), 'reserved=' || nullif(item.reserved, ''), 'safety=' || nullif(item.safety, '')) AS in_available,
-    ((nullif(item.on_hand, '') IS NOT NULL AND TRY_CAST(nullif(item.on_hand, '') AS DECIMAL(27,10)) IS NULL) OR (nullif(item.reserved, '') IS NOT NULL AND TRY_CAST(nullif(item.reserved, '') AS DECIMAL(27,10)) IS NULL)) OR (nullif(item.safety, '') IS NOT NULL AND TRY_CAST(nullif(item.safety, '') AS DECIMAL(27,10)) IS NULL) AS failed_available
-  FROM items
+    plant AS raw_location_code,
+    on_hand AS raw_on_hand,
+    reserved AS raw_reserved,
+    (TRY_CAST(on_hand AS DECIMAL(27,10)) - TRY_CAST(reserved AS DECIMAL(27,10))) - coalesce(TRY_CAST(safety AS DECIMAL(27,10)), 0.0) AS raw_available,
+    incoming AS raw_incoming,
+    safety AS raw_safety_stock,
+    concat_ws(', ', 'on_hand=' || on_hand, 'reserved=' || reserved, 'safety=' || safety) AS in_available,
+    ((on_hand IS NOT NULL AND TRY_CAST(on_hand AS DECIMAL(27,10)) IS NULL) OR (reserved IS NOT NULL AND TRY_CAST(reserved AS DECIMAL(27,10)) IS NULL)) OR (safety IS NOT NULL AND TRY_CAST(safety AS DECIMAL(27,10)) IS NULL) AS failed_available
+  FROM read_items
 ),
 typed AS (
   SELECT

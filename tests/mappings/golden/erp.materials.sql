@@ -1,20 +1,32 @@
 -- erp/materials: what was read and what it means
 CREATE OR REPLACE TEMP VIEW "erp/materials" AS
-WITH raw AS (
+WITH read AS (
   SELECT
-    record._seq + 18014398509481984 AS _row,
     record._segment,
     record._line,
     record._seq,
-    nullif(record.number, '') AS source_id,
+    nullif(record.number, '') AS number,
+    nullif(record.gtin, '') AS gtin,
+    nullif(record.description, '') AS description,
+    nullif(record.base_unit, '') AS base_unit,
+    nullif(record.status, '') AS status
+  FROM stage.materials AS record
+),
+raw AS (
+  SELECT
+    _seq + 18014398509481984 AS _row,
+    _segment,
+    _line,
+    _seq,
+    number AS source_id,
     CAST(NULL AS VARCHAR) AS version,
     false AS _excluded,
-    nullif(record.number, '') AS raw_sku,
-    nullif(record.gtin, '') AS raw_gtin,
-    nullif(record.description, '') AS raw_name,
-    nullif(record.base_unit, '') AS raw_unit,
-    nullif(record.status, '') AS raw_status
-  FROM stage.materials AS record
+    number AS raw_sku,
+    gtin AS raw_gtin,
+    description AS raw_name,
+    base_unit AS raw_unit,
+    status AS raw_status
+  FROM read
 ),
 typed AS (
   SELECT

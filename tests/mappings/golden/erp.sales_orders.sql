@@ -1,31 +1,49 @@
 -- erp/sales_orders: what was read and what it means
 CREATE OR REPLACE TEMP VIEW "erp/sales_orders" AS
-WITH raw AS (
+WITH read AS (
   SELECT
-    record._seq + 27021597764222976 AS _row,
     record._segment,
     record._line,
     record._seq,
-    nullif(record.number, '') AS source_id,
+    nullif(record.number, '') AS number,
+    nullif(record.purchase_order, '') AS purchase_order,
+    nullif(record.order_date, '') AS order_date,
+    nullif(record.sold_to, '') AS sold_to,
+    nullif(record.currency, '') AS currency,
+    nullif(record.net_total, '') AS net_total,
+    nullif(record.discount, '') AS discount,
+    nullif(record.shipping, '') AS shipping,
+    nullif(record.tax, '') AS tax,
+    nullif(record.total, '') AS total,
+    nullif(record.status, '') AS status
+  FROM stage.sales_orders AS record
+),
+raw AS (
+  SELECT
+    _seq + 27021597764222976 AS _row,
+    _segment,
+    _line,
+    _seq,
+    number AS source_id,
     CAST(NULL AS VARCHAR) AS version,
     false AS _excluded,
-    coalesce(nullif(record.purchase_order, ''), nullif(record.number, '')) AS raw_number,
-    nullif(record.number, '') AS raw_seller_number,
-    timezone('Europe/Berlin', (CASE WHEN length(nullif(record.order_date, '')) = 10 THEN TRY_CAST(nullif(record.order_date, '') AS DATE) END) + CASE WHEN regexp_full_match('00:00', '[0-9]{2}:[0-9]{2}(:[0-9]{2}([.][0-9]+)?)?') THEN TRY_CAST('00:00' AS TIME) END) AS raw_ordered_at,
-    nullif(record.sold_to, '') AS raw_customer_ref,
-    nullif(record.currency, '') AS raw_currency,
-    nullif(record.net_total, '') AS raw_line_total,
-    nullif(record.discount, '') AS raw_discount_total,
-    nullif(record.shipping, '') AS raw_charge_total,
-    nullif(record.tax, '') AS raw_tax_total,
-    nullif(record.total, '') AS raw_total,
+    coalesce(purchase_order, number) AS raw_number,
+    number AS raw_seller_number,
+    timezone('Europe/Berlin', (CASE WHEN length(order_date) = 10 THEN TRY_CAST(order_date AS DATE) END) + CASE WHEN regexp_full_match('00:00', '[0-9]{2}:[0-9]{2}(:[0-9]{2}([.][0-9]+)?)?') THEN TRY_CAST('00:00' AS TIME) END) AS raw_ordered_at,
+    sold_to AS raw_customer_ref,
+    currency AS raw_currency,
+    net_total AS raw_line_total,
+    discount AS raw_discount_total,
+    shipping AS raw_charge_total,
+    tax AS raw_tax_total,
+    total AS raw_total,
     false AS raw_tax_included,
-    nullif(record.status, '') AS raw_lifecycle_status,
-    nullif(record.status, '') AS raw_fulfilment_status,
-    concat_ws(', ', 'purchase_order=' || nullif(record.purchase_order, ''), 'number=' || nullif(record.number, '')) AS in_number,
-    'order_date=' || nullif(record.order_date, '') AS in_ordered_at,
-    (nullif(record.order_date, '') IS NOT NULL AND (CASE WHEN length(nullif(record.order_date, '')) = 10 THEN TRY_CAST(nullif(record.order_date, '') AS DATE) END) IS NULL) OR ((CASE WHEN length(nullif(record.order_date, '')) = 10 THEN TRY_CAST(nullif(record.order_date, '') AS DATE) END) IS NOT NULL AND timezone('Europe/Berlin', (CASE WHEN length(nullif(record.order_date, '')) = 10 THEN TRY_CAST(nullif(record.order_date, '') AS DATE) END) + CASE WHEN regexp_full_match('00:00', '[0-9]{2}:[0-9]{2}(:[0-9]{2}([.][0-9]+)?)?') THEN TRY_CAST('00:00' AS TIME) END) IS NULL) AS failed_ordered_at
-  FROM stage.sales_orders AS record
+    status AS raw_lifecycle_status,
+    status AS raw_fulfilment_status,
+    concat_ws(', ', 'purchase_order=' || purchase_order, 'number=' || number) AS in_number,
+    'order_date=' || order_date AS in_ordered_at,
+    (order_date IS NOT NULL AND (CASE WHEN length(order_date) = 10 THEN TRY_CAST(order_date AS DATE) END) IS NULL) OR ((CASE WHEN length(order_date) = 10 THEN TRY_CAST(order_date AS DATE) END) IS NOT NULL AND timezone('Europe/Berlin', (CASE WHEN length(order_date) = 10 THEN TRY_CAST(order_date AS DATE) END) + CASE WHEN regexp_full_match('00:00', '[0-9]{2}:[0-9]{2}(:[0-9]{2}([.][0-9]+)?)?') THEN TRY_CAST('00:00' AS TIME) END) IS NULL) AS failed_ordered_at
+  FROM read
 ),
 typed AS (
   SELECT
@@ -73,42 +91,72 @@ FROM typed;
 
 -- erp/sales_orders order_line: its rows
 CREATE OR REPLACE TEMP VIEW "erp/sales_orders order_line" AS
-WITH rows AS (
+WITH read AS (
   SELECT
-    record._seq + 27021597764222976 AS _parent_row,
     record._segment,
     record._line,
     record._seq,
-    nullif(record.number, '') AS parent_source_id,
-    unnest(record.items) AS item,
-    generate_subscripts(record.items, 1) AS _ordinal,
-    nullif(record.currency, '') AS "record.currency"
+    nullif(record.number, '') AS number,
+    record.items AS "items[]",
+    nullif(record.currency, '') AS currency
   FROM stage.sales_orders AS record
+),
+rows AS (
+  SELECT
+    _seq + 27021597764222976 AS _parent_row,
+    number AS parent_source_id,
+    _segment,
+    _line,
+    _seq,
+    unnest("items[]") AS item,
+    generate_subscripts("items[]", 1) AS _ordinal,
+    currency AS "record.currency"
+  FROM read
+),
+read_rows AS (
+  SELECT
+    _parent_row,
+    parent_source_id,
+    _segment,
+    _line,
+    _seq,
+    _ordinal,
+    "record.currency",
+    nullif(item."item", '') AS "own item",
+    nullif(item.material, '') AS material,
+    nullif(item.quantity, '') AS quantity,
+    nullif(item.unit, '') AS unit,
+    nullif(item.net_price, '') AS net_price,
+    nullif(item.discount, '') AS discount,
+    nullif(item.net_amount, '') AS net_amount,
+    nullif(item.tax_amount, '') AS tax_amount,
+    nullif(item.delivered, '') AS delivered
+  FROM rows
 ),
 raw AS (
   SELECT
     _seq * 65536 + _ordinal + 27303072740933632 AS _row,
     _parent_row,
+    parent_source_id,
     _segment,
     _line,
     _seq,
-    parent_source_id,
     _ordinal,
-    nullif(item."item", '') AS _key,
-    CASE WHEN regexp_full_match(nullif("left"(nullif(item."item", ''), 5), ''), '[+-]?[0-9]+') THEN TRY_CAST(nullif("left"(nullif(item."item", ''), 5), '') AS BIGINT) END AS raw_line_number,
-    nullif(item.material, '') AS raw_product_ref,
-    nullif(item.material, '') AS raw_sku,
-    nullif(item.quantity, '') AS raw_quantity,
-    nullif(item.unit, '') AS raw_unit,
+    "own item" AS _key,
+    CASE WHEN regexp_full_match(nullif("left"("own item", 5), ''), '[+-]?[0-9]+') THEN TRY_CAST(nullif("left"("own item", 5), '') AS BIGINT) END AS raw_line_number,
+    material AS raw_product_ref,
+    material AS raw_sku,
+    quantity AS raw_quantity,
+    unit AS raw_unit,
     "record.currency" AS raw_currency,
-    nullif(item.net_price, '') AS raw_unit_price,
-    nullif(item.discount, '') AS raw_discount,
-    nullif(item.net_amount, '') AS raw_line_total,
-    nullif(item.tax_amount, '') AS raw_tax_amount,
-    nullif(item.delivered, '') AS raw_fulfilled_quantity,
-    'item=' || nullif(item."item", '') AS in_line_number,
-    nullif("left"(nullif(item."item", ''), 5), '') IS NOT NULL AND (CASE WHEN regexp_full_match(nullif("left"(nullif(item."item", ''), 5), ''), '[+-]?[0-9]+') THEN TRY_CAST(nullif("left"(nullif(item."item", ''), 5), '') AS BIGINT) END) IS NULL AS failed_line_number
-  FROM rows
+    net_price AS raw_unit_price,
+    discount AS raw_discount,
+    net_amount AS raw_line_total,
+    tax_amount AS raw_tax_amount,
+    delivered AS raw_fulfilled_quantity,
+    'item=' || "own item" AS in_line_number,
+    nullif("left"("own item", 5), '') IS NOT NULL AND (CASE WHEN regexp_full_match(nullif("left"("own item", 5), ''), '[+-]?[0-9]+') THEN TRY_CAST(nullif("left"("own item", 5), '') AS BIGINT) END) IS NULL AS failed_line_number
+  FROM read_rows
 ),
 typed AS (
   SELECT
@@ -151,22 +199,32 @@ FROM typed;
 
 -- erp/sales_orders allowance_charge: its rows
 CREATE OR REPLACE TEMP VIEW "erp/sales_orders allowance_charge" AS
-WITH raw AS (
+WITH read AS (
   SELECT
-    record._seq + 27584547717644288 AS _row,
-    record._seq + 27021597764222976 AS _parent_row,
     record._segment,
     record._line,
     record._seq,
-    nullif(record.number, '') AS parent_source_id,
+    nullif(record.number, '') AS number,
+    nullif(record.shipping, '') AS shipping,
+    nullif(record.currency, '') AS currency
+  FROM stage.sales_orders AS record
+),
+raw AS (
+  SELECT
+    _seq + 27584547717644288 AS _row,
+    _seq + 27021597764222976 AS _parent_row,
+    number AS parent_source_id,
+    _segment,
+    _line,
+    _seq,
     'shipping' AS _key,
     true AS raw_charge,
     'shipping' AS raw_reason,
-    nullif(record.currency, '') AS raw_currency,
-    nullif(record.shipping, '') AS raw_amount,
-    nullif(record.shipping, '') IS NOT NULL AND TRY_CAST(nullif(record.shipping, '') AS DECIMAL(27,10)) IS NULL AS failed_when
-  FROM stage.sales_orders AS record
-  WHERE (TRY_CAST(nullif(record.shipping, '') AS DECIMAL(27,10)) <> 0.0) OR (nullif(record.shipping, '') IS NOT NULL AND TRY_CAST(nullif(record.shipping, '') AS DECIMAL(27,10)) IS NULL)
+    currency AS raw_currency,
+    shipping AS raw_amount,
+    shipping IS NOT NULL AND TRY_CAST(shipping AS DECIMAL(27,10)) IS NULL AS failed_when
+  FROM read
+  WHERE (TRY_CAST(shipping AS DECIMAL(27,10)) <> 0.0) OR (shipping IS NOT NULL AND TRY_CAST(shipping AS DECIMAL(27,10)) IS NULL)
 ),
 typed AS (
   SELECT
@@ -189,22 +247,32 @@ FROM typed;
 
 -- erp/sales_orders allowance_charge 2: its rows
 CREATE OR REPLACE TEMP VIEW "erp/sales_orders allowance_charge 2" AS
-WITH raw AS (
+WITH read AS (
   SELECT
-    record._seq + 27866022694354944 AS _row,
-    record._seq + 27021597764222976 AS _parent_row,
     record._segment,
     record._line,
     record._seq,
-    nullif(record.number, '') AS parent_source_id,
+    nullif(record.number, '') AS number,
+    nullif(record.discount, '') AS discount,
+    nullif(record.currency, '') AS currency
+  FROM stage.sales_orders AS record
+),
+raw AS (
+  SELECT
+    _seq + 27866022694354944 AS _row,
+    _seq + 27021597764222976 AS _parent_row,
+    number AS parent_source_id,
+    _segment,
+    _line,
+    _seq,
     'discount' AS _key,
     false AS raw_charge,
     'discount' AS raw_reason,
-    nullif(record.currency, '') AS raw_currency,
-    nullif(record.discount, '') AS raw_amount,
-    nullif(record.discount, '') IS NOT NULL AND TRY_CAST(nullif(record.discount, '') AS DECIMAL(27,10)) IS NULL AS failed_when
-  FROM stage.sales_orders AS record
-  WHERE (TRY_CAST(nullif(record.discount, '') AS DECIMAL(27,10)) <> 0.0) OR (nullif(record.discount, '') IS NOT NULL AND TRY_CAST(nullif(record.discount, '') AS DECIMAL(27,10)) IS NULL)
+    currency AS raw_currency,
+    discount AS raw_amount,
+    discount IS NOT NULL AND TRY_CAST(discount AS DECIMAL(27,10)) IS NULL AS failed_when
+  FROM read
+  WHERE (TRY_CAST(discount AS DECIMAL(27,10)) <> 0.0) OR (discount IS NOT NULL AND TRY_CAST(discount AS DECIMAL(27,10)) IS NULL)
 ),
 typed AS (
   SELECT

@@ -1,18 +1,27 @@
 -- pricelist/prices.product: what was read and what it means
 CREATE OR REPLACE TEMP VIEW "pricelist/prices.product" AS
-WITH raw AS (
+WITH read AS (
   SELECT
-    record._seq + 4503599627370496 AS _row,
     record._segment,
     record._line,
     record._seq,
-    nullif(record."MATNR", '') AS source_id,
+    nullif(record."MATNR", '') AS "MATNR",
+    nullif(record."BEZEICHNUNG", '') AS "BEZEICHNUNG"
+  FROM stage.prices AS record
+),
+raw AS (
+  SELECT
+    _seq + 4503599627370496 AS _row,
+    _segment,
+    _line,
+    _seq,
+    "MATNR" AS source_id,
     CAST(NULL AS VARCHAR) AS version,
     false AS _excluded,
-    nullif(record."MATNR", '') AS raw_sku,
-    coalesce(nullif(record."BEZEICHNUNG", ''), nullif(record."MATNR", '')) AS raw_name,
-    concat_ws(', ', 'BEZEICHNUNG=' || nullif(record."BEZEICHNUNG", ''), 'MATNR=' || nullif(record."MATNR", '')) AS in_name
-  FROM stage.prices AS record
+    "MATNR" AS raw_sku,
+    coalesce("BEZEICHNUNG", "MATNR") AS raw_name,
+    concat_ws(', ', 'BEZEICHNUNG=' || "BEZEICHNUNG", 'MATNR=' || "MATNR") AS in_name
+  FROM read
 ),
 typed AS (
   SELECT

@@ -1,30 +1,44 @@
 -- pricelist/prices: what was read and what it means
 CREATE OR REPLACE TEMP VIEW "pricelist/prices" AS
-WITH raw AS (
+WITH read AS (
   SELECT
-    record._seq AS _row,
     record._segment,
     record._line,
     record._seq,
-    nullif(concat_ws('/', nullif(record."MATNR", ''), nullif(record."PREISLISTE", ''), nullif(record."WAEHRUNG", ''), nullif(record."AB_MENGE", ''), nullif(record."GUELTIG_AB", '')), '') AS source_id,
+    nullif(record."MATNR", '') AS "MATNR",
+    nullif(record."PREISLISTE", '') AS "PREISLISTE",
+    nullif(record."WAEHRUNG", '') AS "WAEHRUNG",
+    nullif(record."AB_MENGE", '') AS "AB_MENGE",
+    nullif(record."GUELTIG_AB", '') AS "GUELTIG_AB",
+    nullif(record."PREIS", '') AS "PREIS",
+    nullif(record."GUELTIG_BIS", '') AS "GUELTIG_BIS"
+  FROM stage.prices AS record
+),
+raw AS (
+  SELECT
+    _seq AS _row,
+    _segment,
+    _line,
+    _seq,
+    nullif(concat_ws('/', "MATNR", "PREISLISTE", "WAEHRUNG", "AB_MENGE", "GUELTIG_AB"), '') AS source_id,
     CAST(NULL AS VARCHAR) AS version,
     false AS _excluded,
-    nullif(record."MATNR", '') AS raw_product_ref,
-    nullif(record."PREISLISTE", '') AS raw_list_name,
-    nullif(record."WAEHRUNG", '') AS raw_currency,
-    CASE WHEN regexp_full_match(nullif(record."PREIS", ''), '[+-]?([0-9]{1,3}([.][0-9]{3})+|[0-9]+)(,[0-9]+)?') THEN TRY_CAST(replace(replace(nullif(record."PREIS", ''), '.', ''), ',', '.') AS DECIMAL(27,10)) END AS raw_amount,
-    CASE WHEN regexp_full_match(nullif(record."AB_MENGE", ''), '[+-]?([0-9]{1,3}([.][0-9]{3})+|[0-9]+)(,[0-9]+)?') THEN TRY_CAST(replace(replace(nullif(record."AB_MENGE", ''), '.', ''), ',', '.') AS DECIMAL(27,10)) END AS raw_minimum_quantity,
-    CASE WHEN regexp_full_match(nullif(record."GUELTIG_AB", ''), '[0-9]{1,2}\.[0-9]{1,2}\.[0-9]{4}') THEN CAST(try_strptime(nullif(record."GUELTIG_AB", ''), '%d.%m.%Y') AS DATE) END AS raw_valid_from_date,
-    CASE WHEN regexp_full_match(nullif(record."GUELTIG_BIS", ''), '[0-9]{1,2}\.[0-9]{1,2}\.[0-9]{4}') THEN CAST(try_strptime(nullif(record."GUELTIG_BIS", ''), '%d.%m.%Y') AS DATE) END AS raw_valid_to_date,
-    'PREIS=' || nullif(record."PREIS", '') AS in_amount,
-    'AB_MENGE=' || nullif(record."AB_MENGE", '') AS in_minimum_quantity,
-    'GUELTIG_AB=' || nullif(record."GUELTIG_AB", '') AS in_valid_from_date,
-    'GUELTIG_BIS=' || nullif(record."GUELTIG_BIS", '') AS in_valid_to_date,
-    nullif(record."PREIS", '') IS NOT NULL AND (CASE WHEN regexp_full_match(nullif(record."PREIS", ''), '[+-]?([0-9]{1,3}([.][0-9]{3})+|[0-9]+)(,[0-9]+)?') THEN TRY_CAST(replace(replace(nullif(record."PREIS", ''), '.', ''), ',', '.') AS DECIMAL(27,10)) END) IS NULL AS failed_amount,
-    nullif(record."AB_MENGE", '') IS NOT NULL AND (CASE WHEN regexp_full_match(nullif(record."AB_MENGE", ''), '[+-]?([0-9]{1,3}([.][0-9]{3})+|[0-9]+)(,[0-9]+)?') THEN TRY_CAST(replace(replace(nullif(record."AB_MENGE", ''), '.', ''), ',', '.') AS DECIMAL(27,10)) END) IS NULL AS failed_minimum_quantity,
-    nullif(record."GUELTIG_AB", '') IS NOT NULL AND (CASE WHEN regexp_full_match(nullif(record."GUELTIG_AB", ''), '[0-9]{1,2}\.[0-9]{1,2}\.[0-9]{4}') THEN CAST(try_strptime(nullif(record."GUELTIG_AB", ''), '%d.%m.%Y') AS DATE) END) IS NULL AS failed_valid_from_date,
-    nullif(record."GUELTIG_BIS", '') IS NOT NULL AND (CASE WHEN regexp_full_match(nullif(record."GUELTIG_BIS", ''), '[0-9]{1,2}\.[0-9]{1,2}\.[0-9]{4}') THEN CAST(try_strptime(nullif(record."GUELTIG_BIS", ''), '%d.%m.%Y') AS DATE) END) IS NULL AS failed_valid_to_date
-  FROM stage.prices AS record
+    "MATNR" AS raw_product_ref,
+    "PREISLISTE" AS raw_list_name,
+    "WAEHRUNG" AS raw_currency,
+    CASE WHEN regexp_full_match("PREIS", '[+-]?([0-9]{1,3}([.][0-9]{3})+|[0-9]+)(,[0-9]+)?') THEN TRY_CAST(replace(replace("PREIS", '.', ''), ',', '.') AS DECIMAL(27,10)) END AS raw_amount,
+    CASE WHEN regexp_full_match("AB_MENGE", '[+-]?([0-9]{1,3}([.][0-9]{3})+|[0-9]+)(,[0-9]+)?') THEN TRY_CAST(replace(replace("AB_MENGE", '.', ''), ',', '.') AS DECIMAL(27,10)) END AS raw_minimum_quantity,
+    CASE WHEN regexp_full_match("GUELTIG_AB", '[0-9]{1,2}\.[0-9]{1,2}\.[0-9]{4}') THEN CAST(try_strptime("GUELTIG_AB", '%d.%m.%Y') AS DATE) END AS raw_valid_from_date,
+    CASE WHEN regexp_full_match("GUELTIG_BIS", '[0-9]{1,2}\.[0-9]{1,2}\.[0-9]{4}') THEN CAST(try_strptime("GUELTIG_BIS", '%d.%m.%Y') AS DATE) END AS raw_valid_to_date,
+    'PREIS=' || "PREIS" AS in_amount,
+    'AB_MENGE=' || "AB_MENGE" AS in_minimum_quantity,
+    'GUELTIG_AB=' || "GUELTIG_AB" AS in_valid_from_date,
+    'GUELTIG_BIS=' || "GUELTIG_BIS" AS in_valid_to_date,
+    "PREIS" IS NOT NULL AND (CASE WHEN regexp_full_match("PREIS", '[+-]?([0-9]{1,3}([.][0-9]{3})+|[0-9]+)(,[0-9]+)?') THEN TRY_CAST(replace(replace("PREIS", '.', ''), ',', '.') AS DECIMAL(27,10)) END) IS NULL AS failed_amount,
+    "AB_MENGE" IS NOT NULL AND (CASE WHEN regexp_full_match("AB_MENGE", '[+-]?([0-9]{1,3}([.][0-9]{3})+|[0-9]+)(,[0-9]+)?') THEN TRY_CAST(replace(replace("AB_MENGE", '.', ''), ',', '.') AS DECIMAL(27,10)) END) IS NULL AS failed_minimum_quantity,
+    "GUELTIG_AB" IS NOT NULL AND (CASE WHEN regexp_full_match("GUELTIG_AB", '[0-9]{1,2}\.[0-9]{1,2}\.[0-9]{4}') THEN CAST(try_strptime("GUELTIG_AB", '%d.%m.%Y') AS DATE) END) IS NULL AS failed_valid_from_date,
+    "GUELTIG_BIS" IS NOT NULL AND (CASE WHEN regexp_full_match("GUELTIG_BIS", '[0-9]{1,2}\.[0-9]{1,2}\.[0-9]{4}') THEN CAST(try_strptime("GUELTIG_BIS", '%d.%m.%Y') AS DATE) END) IS NULL AS failed_valid_to_date
+  FROM read
 ),
 typed AS (
   SELECT
