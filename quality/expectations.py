@@ -8,6 +8,7 @@ predicate (a look-up a row instead of a join), so that a mistake in one of the t
 from __future__ import annotations
 
 import json
+import logging
 import os
 import re
 import warnings
@@ -36,6 +37,8 @@ _FORMAT = {"result_format": "SUMMARY", "partial_unexpected_count": 0}  # numbers
 def warm() -> None:
     """Import what `evaluate` needs. Takes about ten seconds the first time; in a thread or process beside the pull."""
     os.environ.setdefault("GX_ANALYTICS_ENABLED", "false")
+    # Its import says hundreds of things at INFO, which Airflow would show in the log of every gate.
+    logging.getLogger("great_expectations").setLevel(logging.WARNING)
     import duckdb_sqlalchemy  # noqa: F401
     import great_expectations
     import great_expectations.expectations  # noqa: F401

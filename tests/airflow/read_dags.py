@@ -1,6 +1,6 @@
 """Run by test_dags.py in a process of its own: what Airflow makes of the DAG files, as JSON on the last line.
 
-    python read_dags.py DAGS MAPPING TEXT     reads them twice, the second time with a mapping file that holds TEXT
+python read_dags.py DAGS MAPPING TEXT     reads them twice, the second time with a mapping file that holds TEXT
 """
 
 from __future__ import annotations
