@@ -45,8 +45,9 @@ A refusal for a reason in the data is not repeated until the payload changes: co
 planned anew. Where the reason lay elsewhere (the customer was blocked): crossdock plan TARGET --retry KEY.
 Do: crossdock trace ENTITY KEY shows what was sent and what the target said.""",
     "P208": """An open call could not be closed by hand.
-Only a call that waits for a person is told what became of it, and a created record needs the id that the target gave it.
-Do: crossdock plan TARGET lists what is held.""",
+Only a call that got no answer is told what became of it: it happened, and then the target's id of the record is needed, or
+it never did.
+Do: crossdock plan TARGET lists what is held, with the call's number; crossdock settle CALL --happened ID, or --never.""",
     "P301": """Another process pushes to this target.
 Two at once could send a record twice or in the wrong order, so one holds a lock while it works.
 Do: wait until it has finished. If it died on this machine the lock is taken over at once, else after ten minutes.""",
@@ -61,4 +62,20 @@ A run's id begins with the instant at which it started, as in 20261120T120000000
 Do: take it from the list of runs: crossdock query "select run_id from ops.runs".""",
     "P502": """There is no code of this name.
 Do: codes are a letter and three digits, as they stand in a finding: crossdock explain M104.""",
+    "P503": """`crossdock demo` was run in a project that has no sandbox systems.
+The demo works on the repository's own crossdock.yaml: it starts a small ERP, cart and CRM and writes to them.
+Run it in the repository, or `crossdock run` in your project.""",
+    "P504": """`crossdock init` was given a folder that holds a project already; nothing was changed there.
+Choose a new folder, or edit the crossdock.yaml that is there.""",
+    "P505": """`crossdock run --step` names a step that there is not.
+The steps are pull, stage, map, gate, merge, reconcile and push: the first five stop after themselves, the others run alone.
+Example: crossdock run cart --step map""",
+    "P506": """There is no reconciliation of that name.
+They are the files `quality/reconcile/<name>.yaml` of the project and of crossdock itself.
+Example: crossdock reconcile orders""",
+    "P507": """`crossdock lint` was given a file or folder that is not there.
+Give a mapping file, a folder, or nothing for the whole project.""",
+    "P509": """`crossdock rebuild` found no merge in the ledger's journal, so there is nothing to replay.
+Either nothing was ever merged, or crossdock.yaml names another ledger than the one that was used.
+Run `crossdock run` for a first merge, or correct `ledger:`.""",
 }

@@ -13,7 +13,7 @@ from flow.explain import codes
 
 ROOT = Path(__file__).resolve().parents[2]
 PACKAGES = ("hub", "connectors", "mappings", "quality", "warehouse", "flow", "sandbox")
-_CODE = re.compile(r"""["']([CDFMQRPW]\d{3})["']""")
+_CODE = re.compile(r"""["']([CDFMQRPW]\d{3})\b""")
 HEAVY = ("great_expectations", "airflow", "dlt", "zeep", "pandas", "pyarrow")
 
 
@@ -46,7 +46,9 @@ def test_packages_come_from_this_repository(package: str) -> None:
 
 def test_no_line_names_a_machine_or_a_registry() -> None:
     listed = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True).stdout.split()
-    wrong = re.compile(r"(/work/main|/root/|" + "pypi" + r"\.org|" + "registry" + r"\.npmjs|files\.python" + "hosted)")
+    wrong = re.compile(
+        r"(/work/" + "main|/root" + "/|" + "pypi" + r"\.org|" + "registry" + r"\.npmjs|files\.python" + "hosted)"
+    )
     offenders = []
     for name in listed:
         path = ROOT / name
