@@ -4,6 +4,10 @@ rejected, M4xx what examples say. `crossdock explain CODE` shows it.
 
 from __future__ import annotations
 
+from mappings.functions import FUNCTIONS
+
+_FUNCTIONS = "\n".join(f"  {function.signature}: {function.doc}" for function in FUNCTIONS.values())
+
 CODES: dict[str, str] = {
     "M101": """A setting holds something of another form: a list where names are wanted, an object where a path is.
 What was meant cannot be told, so nothing of it is used.
@@ -45,9 +49,10 @@ Example: operation: update   Fix: one of create, change, cancel, fulfil, upsert"
     "M120": """An expression cannot be read. The language has paths, literals, operators, case and a closed list of functions,
 and nothing else of SQL: no select, no second statement, no comment.
 Example: lower(email   Fix: lower(email)""",
-    "M121": """There is no such function, or it has no meaning here. What is not in the closed list cannot be called: files, network,
+    "M121": f"""There is no such function, or it has no meaning here. What is not in the closed list cannot be called: files, network,
 clocks and chance among it, since the same raw data has to give the same rows.
-Example: now()   Fix: a field of the record. The list with examples stands in mappings/functions.py""",
+Example: now()   Fix: a field of the record. There are:
+{_FUNCTIONS}""",
     "M122": """A function is called with too few or too many values.
 Example: split_part(name, ' ')   Fix: split_part(name, ' ', 1)""",
     "M123": """An argument that has to be written out is computed, or is not what the function takes: a zone, a pattern, a width.
