@@ -186,12 +186,18 @@ def examples(
 
 
 @app.command()
-def plan(target: str, as_json: AsJson = False) -> None:
+def plan(
+    target: str,
+    as_json: AsJson = False,
+    retry: Annotated[
+        list[str] | None, typer.Option("--retry", help="Plan this key again although it was refused.")
+    ] = None,
+) -> None:
     """Show exactly which calls a push to TARGET would make. Nothing is sent, no store is touched."""
     from flow import show
     from flow.plan import plan as make_plan
 
-    made = make_plan(_project(), target)
+    made = make_plan(_project(), target, retry=retry or ())
     _print_json(made.as_dict()) if as_json else show.plan(made)
 
 
@@ -211,6 +217,23 @@ def apply(plan_id: Annotated[str, typer.Argument(metavar="PLAN")], as_json: AsJs
     step_report = report.as_step()
     _print_json(report.as_dict()) if as_json else show.step(step_report)
     raise typer.Exit(exit_code([step_report]))
+
+
+@app.command()
+def settle(
+    call: Annotated[int, typer.Argument(help="Its number, as crossdock plan shows it.")],
+    happened: Annotated[str | None, typer.Option("--happened", metavar="ID", help="It did; the target's id.")] = None,
+    never: Annotated[bool, typer.Option("--never", help="It did not, and may be planned again.")] = False,
+) -> None:
+    """Say what became of a call that got no answer and that nothing else can find out."""
+    import getpass
+
+    from flow.settle import say
+    from hub.errors import UsageError
+
+    if never == bool(happened):
+        raise UsageError("P208", "say one of the two", fix="--happened ID, or --never")
+    say(_project(), call, happened=not never, external_id=happened, by=getpass.getuser())
 
 
 @app.command()

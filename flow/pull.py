@@ -18,8 +18,9 @@ from typing import Any
 
 from flow.report import StepReport
 from flow.run import Run
+from hub.boundary import blame
 from hub.connector import Page, Stream
-from hub.errors import CrossdockError, StreamError, UnavailableError
+from hub.errors import CrossdockError, UnavailableError
 from hub.failpoints import failpoint
 from hub.findings import Finding
 from hub.segments import TARGET_BYTES, SegmentWriter
@@ -172,12 +173,10 @@ def _fill(run: Run, reader: _Reader, writer: SegmentWriter, cursor: Any) -> Any:
     assert reader.pages is not None
     while True:
         try:
-            page = next(reader.pages, None)
+            with blame(run.connector.name, f"{run.system}.{reader.stream.name}"):
+                page = next(reader.pages, None)
         except CrossdockError as error:
             reader.failure, reader.done = error, True
-            return cursor
-        except Exception as error:
-            reader.failure, reader.done = _blame(run, reader.stream, error), True
             return cursor
         if page is None:
             reader.done = True
@@ -195,24 +194,6 @@ def _fill(run: Run, reader: _Reader, writer: SegmentWriter, cursor: Any) -> Any:
         full = writer.plain_bytes >= TARGET_BYTES or writer.records >= limit
         if page.complete and (full or time.monotonic() - began > CHECKPOINT_SECONDS):
             return cursor
-
-
-def _blame(run: Run, stream: Stream, error: Exception) -> StreamError:
-    """A connector that raised something of its own: say whose fault it is, without the text that may hold data."""
-    return StreamError(
-        "C190",
-        f"the connector '{run.connector.name}' failed with {type(error).__name__}",
-        place=f"{run.system}.{stream.name}",
-        fix="this is a defect of the connector; the other streams went on",
-        detail=f"{type(error).__name__} at {_where(error)}",
-    )
-
-
-def _where(error: Exception) -> str:
-    trace = error.__traceback__
-    while trace and trace.tb_next:
-        trace = trace.tb_next
-    return f"{Path(trace.tb_frame.f_code.co_filename).name}:{trace.tb_lineno}" if trace else "?"
 
 
 def _keep_body(run: Run, stream: str, page: Page) -> None:

@@ -137,21 +137,30 @@ def sleep_until(since: datetime, patience: float, sleep: Callable[[float], None]
 
 
 def say(project: Project, intent_id: int, *, happened: bool, external_id: str | None, by: str) -> None:
-    """A person says what became of a call that nothing else could find out. Raises UsageError P208."""
+    """A person says what became of a call that nothing else could find out. `external_id` is the id that the target gave
+    the record, where it happened. Raises UsageError P208.
+    """
     with Ledger(project.ledger) as ledger:
-        intent = next((i for target in project.systems for i in ledger.open_intents(target) if i.id == intent_id), None)
-        if intent is None:
-            raise UsageError(
-                "P208", f"there is no open call {intent_id}", fix="crossdock plan TARGET shows what is held"
+        target = next((name for name in project.systems if _open(ledger, name, intent_id)), None)
+        if target is None:
+            raise _no_open_call(intent_id)
+        with ledger.lock(lock_name(target)) as lock:
+            if not _open(ledger, target, intent_id):
+                raise _no_open_call(intent_id)
+            outcome = (
+                Outcome("applied", external_id, f"said by {by}")
+                if happened
+                else Outcome("rejected", message=f"{NEVER_ARRIVED}, said by {by}", transient=True)
             )
-        if happened and intent.operation == "create" and not external_id:
-            raise UsageError("P208", "a created record needs the id that the target gave it", fix="name the id")
-        status, message = ("applied", f"said by {by}") if happened else ("rejected", f"{NEVER_ARRIVED}, said by {by}")
-        with ledger.lock(lock_name(intent.target)) as lock:
-            outcome = Outcome(
-                "applied" if status == "applied" else "rejected", external_id, message, transient=not happened
-            )
-            ledger.conclude(lock, [Result(intent.id, outcome, found=True)])
+            ledger.conclude(lock, [Result(intent_id, outcome, found=True)])
+
+
+def _open(ledger: Ledger, target: str, intent_id: int) -> bool:
+    return any(intent.id == intent_id for intent in ledger.open_intents(target))
+
+
+def _no_open_call(intent_id: int) -> UsageError:
+    return UsageError("P208", f"there is no open call {intent_id}", fix="crossdock plan TARGET shows what is held")
 
 
 def lock_name(target: str) -> str:
