@@ -303,7 +303,8 @@ def test_several_records_with_the_key_wait_for_a_person(world: World) -> None:
     assert report.counts == {"applied": 4, "unknown": 1}
     world.publish()
     (held,) = world.plan().held
-    assert (held.key, held.reason) == ("1001", "2 records in erp.orders carry the key 1001: O000001, O000002")
+    assert held.key == "1001"
+    assert held.reason.startswith("2 records in erp.orders carry the key 1001: O000001, O000002 (call ")
     assert world.push().counts == {}
     world.books.db.execute("DELETE FROM documents WHERE number = 2")
     world.push()
