@@ -17,6 +17,7 @@ from typing import Any
 from flow.plan_file import Call
 from flow.settle import NEVER_ARRIVED, NO_ANSWER, Known, look_up, sleep_until
 from hub import canonical
+from hub.boundary import where
 from hub.connector import Change, Connector, Outcome, Stream
 from hub.errors import ConfigurationError, CrossdockError, StreamError, TransientError
 from hub.failpoints import failpoint
@@ -148,7 +149,7 @@ class Sender:
         except CrossdockError:
             raise
         except Exception as error:
-            raise self._broken(stream, f"raised {type(error).__name__}", _origin(error)) from error
+            raise self._broken(stream, f"raised {type(error).__name__}", where(error)) from error
         if len(outcomes) != len(calls):
             raise self._broken(stream, f"gave {len(outcomes)} outcomes for {len(calls)} changes", "")
         duration = time.monotonic() - started
@@ -266,11 +267,3 @@ def _sent(call: Call, outcome: Outcome) -> Sent:
 
 def _joined(first: str, second: str) -> str:
     return f"{first} ({second})" if second else first
-
-
-def _origin(error: BaseException) -> str:
-    """Where in the connector it happened; the error's own text may hold personal values."""
-    frame = error.__traceback__
-    while frame and frame.tb_next:
-        frame = frame.tb_next
-    return f"{frame.tb_frame.f_code.co_filename.rsplit('/', 1)[-1]}:{frame.tb_lineno}" if frame else ""
