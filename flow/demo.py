@@ -51,7 +51,7 @@ def forget(project: Project) -> None:
         *project.data.glob("ledger.sqlite*"),
         *project.data.glob("*.lock"),
     ]:
-        file.unlink()
+        file.unlink(missing_ok=True)
 
 
 @contextmanager

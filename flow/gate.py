@@ -10,10 +10,11 @@ from flow.run import Run
 from hub.failpoints import failpoint
 
 
-def gate(run: Run, *, replay: bool = False) -> StepReport:
+def gate(run: Run, *, expectations: bool = True) -> StepReport:
     """Marks rows by predicate, has Great Expectations judge the closed run file, and writes the verdict.
 
-    With `replay` the marks decide alone: a rebuild goes through runs that Great Expectations has judged before.
+    Without `expectations` the marks decide alone: in a rebuild, whose runs Great Expectations has judged before, and
+    when what was just sent is read back (docs/adr/0004).
     """
     from quality import gate as keeper
     from quality import rules as rulebook
@@ -29,13 +30,13 @@ def gate(run: Run, *, replay: bool = False) -> StepReport:
     finally:
         con.close()
     results = None
-    if not replay:
-        from quality import expectations
+    if expectations:
+        from quality.expectations import evaluate
 
-        results = expectations.evaluate(run.file, rules)
+        results = evaluate(run.file, rules)
     con = runfile.open(run.file)
     try:
-        decided = keeper.decide_by_marks(con) if replay else keeper.decide(con, results)
+        decided = keeper.decide(con, results) if expectations else keeper.decide_by_marks(con)
     finally:
         con.close()
     failpoint("gate.after")

@@ -54,7 +54,7 @@ def replay(project: Project, beside: Project) -> int:
             run = Run(beside, entry.system, entry.run_id)
             stage(run, entry.segments)
             map(run)
-            gate(run, replay=True)
+            gate(run, expectations=False)
             merge_run(
                 MergeRequest(
                     warehouse=beside.warehouse,

@@ -163,6 +163,7 @@ def environment(project: Project, home: Path, port: int) -> dict[str, str]:
         "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_USERS": f"{USER}:admin",
         "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_PASSWORDS_FILE": str(home / "passwords.json"),
         "AIRFLOW__DAG_PROCESSOR__REFRESH_INTERVAL": "10",
+        "AIRFLOW__WORKERS__EXECUTION_API_TIMEOUT": "30",
         "AIRFLOW__USAGE_DATA_COLLECTION__ENABLED": "False",
         "CROSSDOCK_PROJECT": str(project.root),
         "PATH": os.pathsep.join((str(_shim(home)), str(_BIN), os.environ.get("PATH", os.defpath))),
@@ -205,6 +206,8 @@ def _wait_until_healthy(server: Airflow, home: Path) -> None:
         try:
             health = requests.get(f"{server.url}/api/v2/monitor/health", timeout=5).json()
             if all(health[part]["status"] == "healthy" for part in ("metadatabase", "scheduler", "dag_processor")):
+                # What the tasks talk to is built on the first call, which takes longer than a task would wait.
+                requests.get(f"{server.url}/execution/health", timeout=60)
                 return
         except (requests.RequestException, ValueError, KeyError):
             pass
