@@ -13,8 +13,6 @@ import os
 import re
 import warnings
 from collections.abc import Callable, Collection, Sequence
-from concurrent.futures import ProcessPoolExecutor
-from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +23,7 @@ from quality.results import RuleOutcome, SuiteResult
 from quality.rules import Rule, Rules
 from quality.sql import is_text, name, stored
 
-# The rollback on close would empty results that are read late, and the writer's file must not be locked: FACTS, both.
+# The rollback on close would empty results that are read late, and the writer's file must not be locked.
 _ENGINE = {
     "isolation_level": "AUTOCOMMIT",
     "skip_autocommit_rollback": True,
@@ -61,32 +59,6 @@ def evaluate(run_file: Path, rules: Rules) -> list[SuiteResult]:
     except Exception as error:
         asked = [SuiteResult(suite, False, error=_said(error)) for suite in wanted if tables[suite]]
     return asked + [_empty(suite, rules) for suite in wanted if not tables[suite]]
-
-
-class Worker:
-    """Evaluates in a process of its own, which starts warming when it is made: nothing of it slows the pull down.
-
-    `evaluate` gives what the function gives; a worker that died, or does not answer in time, gives suites with an error.
-    """
-
-    def __init__(self) -> None:
-        self._pool = ProcessPoolExecutor(max_workers=1, mp_context=get_context("spawn"))
-        self.warming = self._pool.submit(warm)
-
-    def evaluate(self, run_file: Path, rules: Rules, timeout: float = 300.0) -> list[SuiteResult]:
-        try:
-            return self._pool.submit(evaluate, run_file, rules).result(timeout)
-        except Exception as error:
-            return [SuiteResult(suite, False, error=_said(error)) for suite in sorted({rule.entity for rule in rules})]
-
-    def close(self) -> None:
-        self._pool.shutdown(wait=False, cancel_futures=True)
-
-    def __enter__(self) -> Worker:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
 
 
 def _tables(run_file: Path) -> dict[str, int]:

@@ -231,21 +231,6 @@ def test_a_suite_that_could_not_run_says_so(
     assert all(suite.error for suite in expectations.evaluate(tmp_path / "nothing.duckdb", shipped))
 
 
-def test_a_worker_evaluates_beside_and_its_death_closes_the_gate(
-    run_file: Callable[..., Path], shipped: Rules, model: Model, order: Make
-) -> None:
-    path = run_file({"sales_order": [order()]})
-    ours = marked(path, shipped, model)
-    with expectations.Worker() as worker:
-        assert counted(worker.evaluate(path, shipped)) == ours
-        (process,) = worker._pool._processes.values()
-        process.kill()
-        process.join()
-        results = worker.evaluate(path, shipped)
-    assert results
-    assert all(suite.error for suite in results)
-
-
 def test_the_gate_does_not_import_great_expectations() -> None:
     program = (
         "import sys, quality.gate, quality.rules, quality.expectations; sys.exit('great_expectations' in sys.modules)"
