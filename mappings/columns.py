@@ -150,7 +150,7 @@ class _Maker:
         if self._is_path or not self.value.inputs:
             return None
         shown = [f"{sql.text(name + '=')} || {text}" for name, text in self.value.inputs]
-        return shown[0] if len(shown) == 1 else f"concat_ws(', ', {', '.join(shown)})"
+        return shown[0] if len(shown) == 1 else f"nullif(concat_ws(', ', {', '.join(shown)}), '')"
 
     def _named(self, prefix: str) -> str:
         return sql.name(f"{prefix}_{self.name.strip(chr(34))}")

@@ -11,7 +11,7 @@ A file, all of it (only `stream` and `entity` are always needed; `key` and `fiel
     stream: orders                # of the system whose folder this is
     entity: sales_order
     each: refunds                 # optional: one record becomes several rows; paths then mean the item, `record.x` the record
-    key: id                       # expression → the system's id of the row, as text
+    key: id                       # expression → the system's id of the row, as text; references from elsewhere quote it
     version: updated_at           # optional: orders versions of a row; default: the stream's own version field if trusted
     hub: external_id              # optional: where the record quotes the hub's own id, which then says whose it is
     loose: [default_address]      # optional: fields that are sometimes no object (PHP writes [] for an empty one): then missing
@@ -55,7 +55,15 @@ Value maps (`values.yaml`): the system's value on the left. Two that mean the sa
     product_status: {"": active, X: discontinued}            # the key "" stands for a missing value
     order_status: {in: {open: open, new: open}, out: {open: open}}
 
-Rules of reading: null, an absent field and an empty text are the same, a missing value. Indexes count from 0.
+Rules of reading
+* null, an absent field and an empty text are the same: a missing value. Indexes count from 0, `ordinal()` from 1.
+* `addresses[type = 'billing'].city` is of the first item for which the condition is true. A name that is no plain word is quoted:
+  `"E-Mail"`. Within `each`, `record.x` is of the whole record and `parent.x` of what holds the list; `"record".x` is a field.
+* Raw values are text, and are read as what they meet: the column's type, a number in `quantity > 5`. What cannot be read rejects the
+  record, with field, rule and raw value; a child that cannot be read rejects its whole record.
+* Money keeps 4 decimals, quantities and rates 6; more are rejected (beyond the 12th they are the noise of floating point).
+* An instant needs its offset from UTC, or `instant(x, 'Europe/Berlin')`. A day is YYYY-MM-DD, or `parse_date(x, 'DD.MM.YYYY')`.
+* `crossdock explain M121` lists the functions, `crossdock compile cart/orders` shows the SQL.
 """
 
 from __future__ import annotations

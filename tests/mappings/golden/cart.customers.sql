@@ -38,7 +38,7 @@ raw AS (
     customer_group AS raw_tier,
     upper("default_address.country_code") AS raw_country_code,
     false AS raw_guest,
-    concat_ws(', ', 'company=' || company, 'first_name=' || first_name, 'last_name=' || last_name) AS in_name,
+    nullif(concat_ws(', ', 'company=' || company, 'first_name=' || first_name, 'last_name=' || last_name), '') AS in_name,
     'company=' || company AS in_kind,
     'email=' || email AS in_email,
     'default_address.country_code=' || "default_address.country_code" AS in_country_code

@@ -29,7 +29,7 @@ raw AS (
     'active' AS raw_status,
     upper("shipping_address.country_code") AS raw_country_code,
     true AS raw_guest,
-    concat_ws(', ', 'customer_name=' || customer_name, 'shipping_address.name=' || "shipping_address.name") AS in_name,
+    nullif(concat_ws(', ', 'customer_name=' || customer_name, 'shipping_address.name=' || "shipping_address.name"), '') AS in_name,
     'email=' || email AS in_email,
     'shipping_address.country_code=' || "shipping_address.country_code" AS in_country_code
   FROM read

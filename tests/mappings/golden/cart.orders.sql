@@ -62,8 +62,8 @@ raw AS (
     "shipping_address.zip" AS raw_ship_to_postal_zone,
     upper("shipping_address.country_code") AS raw_ship_to_country_code,
     note AS raw_note,
-    concat_ws(', ', 'customer.id=' || "customer.id", 'id=' || id) AS in_customer_ref,
-    concat_ws(', ', 'cancelled_at=' || cancelled_at, 'fulfillment_status=' || fulfillment_status) AS in_lifecycle_status,
+    nullif(concat_ws(', ', 'customer.id=' || "customer.id", 'id=' || id), '') AS in_customer_ref,
+    nullif(concat_ws(', ', 'cancelled_at=' || cancelled_at, 'fulfillment_status=' || fulfillment_status), '') AS in_lifecycle_status,
     'shipping_address.country_code=' || "shipping_address.country_code" AS in_ship_to_country_code
   FROM read
 ),

@@ -34,7 +34,7 @@ raw AS (
     tax_number AS raw_tax_id,
     blocked AS raw_status,
     upper(country) AS raw_country_code,
-    concat_ws(', ', 'name=' || name, 'name2=' || name2) AS in_name,
+    nullif(concat_ws(', ', 'name=' || name, 'name2=' || name2), '') AS in_name,
     'email=' || email AS in_email,
     'country=' || country AS in_country_code
   FROM read
@@ -92,7 +92,7 @@ raw AS (
     city AS raw_city,
     postal_code AS raw_postal_zone,
     upper(country) AS raw_country_code,
-    concat_ws(', ', 'name=' || name, 'name2=' || name2) AS in_name,
+    nullif(concat_ws(', ', 'name=' || name, 'name2=' || name2), '') AS in_name,
     'country=' || country AS in_country_code
   FROM read
   WHERE (street IS NOT NULL) OR (city IS NOT NULL)

@@ -27,7 +27,7 @@ raw AS (
     currency AS raw_currency,
     amount AS raw_amount,
     reason AS raw_reason,
-    concat_ws(', ', 'reference=' || reference, 'number=' || number) AS in_number
+    nullif(concat_ws(', ', 'reference=' || reference, 'number=' || number), '') AS in_number
   FROM read
 ),
 typed AS (

@@ -34,8 +34,8 @@ raw AS (
     blocked AS raw_hold,
     payment_terms AS raw_terms,
     timezone('Europe/Berlin', (CASE WHEN length(change_date) = 10 THEN TRY_CAST(change_date AS DATE) END) + CASE WHEN regexp_full_match(change_time, '[0-9]{2}:[0-9]{2}(:[0-9]{2}([.][0-9]+)?)?') THEN TRY_CAST(change_time AS TIME) END) AS raw_as_of,
-    concat_ws(', ', 'credit_limit=' || credit_limit, 'exposure=' || exposure) AS in_available,
-    concat_ws(', ', 'change_date=' || change_date, 'change_time=' || change_time) AS in_as_of,
+    nullif(concat_ws(', ', 'credit_limit=' || credit_limit, 'exposure=' || exposure), '') AS in_available,
+    nullif(concat_ws(', ', 'change_date=' || change_date, 'change_time=' || change_time), '') AS in_as_of,
     (credit_limit IS NOT NULL AND TRY_CAST(credit_limit AS DECIMAL(27,10)) IS NULL) OR (exposure IS NOT NULL AND TRY_CAST(exposure AS DECIMAL(27,10)) IS NULL) AS failed_available,
     (change_date IS NOT NULL AND (CASE WHEN length(change_date) = 10 THEN TRY_CAST(change_date AS DATE) END) IS NULL) OR ((CASE WHEN length(change_date) = 10 THEN TRY_CAST(change_date AS DATE) END) IS NOT NULL AND change_time IS NOT NULL AND timezone('Europe/Berlin', (CASE WHEN length(change_date) = 10 THEN TRY_CAST(change_date AS DATE) END) + CASE WHEN regexp_full_match(change_time, '[0-9]{2}:[0-9]{2}(:[0-9]{2}([.][0-9]+)?)?') THEN TRY_CAST(change_time AS TIME) END) IS NULL) AS failed_as_of
   FROM read

@@ -50,7 +50,7 @@ raw AS (
     (TRY_CAST(on_hand AS DECIMAL(27,10)) - TRY_CAST(reserved AS DECIMAL(27,10))) - coalesce(TRY_CAST(safety AS DECIMAL(27,10)), 0.0) AS raw_available,
     incoming AS raw_incoming,
     safety AS raw_safety_stock,
-    concat_ws(', ', 'on_hand=' || on_hand, 'reserved=' || reserved, 'safety=' || safety) AS in_available,
+    nullif(concat_ws(', ', 'on_hand=' || on_hand, 'reserved=' || reserved, 'safety=' || safety), '') AS in_available,
     ((on_hand IS NOT NULL AND TRY_CAST(on_hand AS DECIMAL(27,10)) IS NULL) OR (reserved IS NOT NULL AND TRY_CAST(reserved AS DECIMAL(27,10)) IS NULL)) OR (safety IS NOT NULL AND TRY_CAST(safety AS DECIMAL(27,10)) IS NULL) AS failed_available
   FROM read_items
 ),

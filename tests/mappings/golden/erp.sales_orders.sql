@@ -40,7 +40,7 @@ raw AS (
     false AS raw_tax_included,
     status AS raw_lifecycle_status,
     status AS raw_fulfilment_status,
-    concat_ws(', ', 'purchase_order=' || purchase_order, 'number=' || number) AS in_number,
+    nullif(concat_ws(', ', 'purchase_order=' || purchase_order, 'number=' || number), '') AS in_number,
     'order_date=' || order_date AS in_ordered_at,
     (order_date IS NOT NULL AND (CASE WHEN length(order_date) = 10 THEN TRY_CAST(order_date AS DATE) END) IS NULL) OR ((CASE WHEN length(order_date) = 10 THEN TRY_CAST(order_date AS DATE) END) IS NOT NULL AND timezone('Europe/Berlin', (CASE WHEN length(order_date) = 10 THEN TRY_CAST(order_date AS DATE) END) + CASE WHEN regexp_full_match('00:00', '[0-9]{2}:[0-9]{2}(:[0-9]{2}([.][0-9]+)?)?') THEN TRY_CAST('00:00' AS TIME) END) IS NULL) AS failed_ordered_at
   FROM read

@@ -20,7 +20,7 @@ raw AS (
     false AS _excluded,
     "MATNR" AS raw_sku,
     coalesce("BEZEICHNUNG", "MATNR") AS raw_name,
-    concat_ws(', ', 'BEZEICHNUNG=' || "BEZEICHNUNG", 'MATNR=' || "MATNR") AS in_name
+    nullif(concat_ws(', ', 'BEZEICHNUNG=' || "BEZEICHNUNG", 'MATNR=' || "MATNR"), '') AS in_name
   FROM read
 ),
 typed AS (
