@@ -6,6 +6,8 @@ not, so that a repeated run changes nothing. quality.findings holds the warnings
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from hub.entity import Entity
 from warehouse import columns as c
 from warehouse.duck import literal
@@ -13,12 +15,33 @@ from warehouse.incoming import newer_sql
 from warehouse.work import RUN, Work, mapped, source
 
 
-def gather(work: Work, system: str) -> None:
-    """Begin _cases with what could not be read or mapped: one row a reason. And _passed, empty."""
-    work.do("main entities", MAIN)
-    work.do("cases", rejected_sql(system))
-    work.do("passed", PASSED)
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What there is to account for: with nothing refused, nothing open and nothing warned of, there is nothing to do."""
 
+    rejects: int
+    findings: int
+    open_cases: int
+    warnings: int
+
+    @property
+    def cases(self) -> bool:
+        return bool(self.rejects or self.findings or self.open_cases)
+
+
+def gather(work: Work, system: str) -> Facts:
+    """Begin _cases with what could not be read or mapped: one row a reason. And _passed, empty."""
+    facts = Facts(*work.rows("facts", FACTS)[0])
+    if facts.cases:
+        work.do("main entities", MAIN)
+        work.do("cases", rejected_sql(system))
+        work.do("passed", PASSED)
+    return facts
+
+
+FACTS = f"""
+    SELECT (SELECT count(*) FROM {RUN}.run.rejects), (SELECT count(*) FROM {RUN}.gate.findings),
+           (SELECT count(*) FROM quality.quarantine WHERE closed_at IS NULL), (SELECT count(*) FROM quality.findings)"""
 
 # A record that could not be read belongs to no mapping: what it would have become is said by the one named as the stream.
 MAIN = f"""
@@ -43,17 +66,20 @@ def rejected_sql(system: str) -> str:
         LEFT JOIN _main m ON m.stream = r.stream"""
 
 
-def mark(work: Work, entity: Entity) -> None:
+def mark(work: Work, entity: Entity, facts: Facts) -> None:
     """Add what the gate marked of one entity to _cases."""
-    work.do(f"quarantined {entity.name}", marked_sql(entity))
+    if facts.findings:
+        work.do(f"quarantined {entity.name}", marked_sql(entity))
 
 
-def note(work: Work, entity: Entity) -> None:
+def note(work: Work, entity: Entity, facts: Facts) -> None:
     """Note what passed, and write the warnings on it. After `incoming.take`."""
-    work.do(f"passed {entity.name}", passed_sql(entity))
-    work.do(f"warned {entity.name}", f"CREATE OR REPLACE TEMP TABLE _warned AS {warned_sql(entity)}")
-    work.do(f"warnings gone {entity.name}", warnings_gone_sql(entity))
-    work.do(f"warnings {entity.name}", new_warnings_sql(work))
+    if facts.cases:
+        work.do(f"passed {entity.name}", passed_sql(entity))
+    if facts.findings or facts.warnings:
+        work.do(f"warned {entity.name}", f"CREATE OR REPLACE TEMP TABLE _warned AS {warned_sql(entity)}")
+        work.do(f"warnings gone {entity.name}", warnings_gone_sql(entity))
+        work.do(f"warnings {entity.name}", new_warnings_sql(work))
 
 
 def marked_sql(entity: Entity) -> str:
@@ -115,8 +141,10 @@ def new_warnings_sql(work: Work) -> str:
         WHERE NOT EXISTS (SELECT 1 FROM quality.findings q WHERE {_SAME})"""
 
 
-def settle(work: Work) -> None:
+def settle(work: Work, facts: Facts) -> None:
     """Open and count the cases of this run, then close those whose record passed in a later version."""
+    if not facts.cases:
+        return
     for (name,) in work.rows("entities of cases", "SELECT DISTINCT entity FROM _cases ORDER BY ALL"):
         if name in work.model:
             work.do(f"outdated cases {name}", outdated_sql(work.model[name]))

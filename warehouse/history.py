@@ -11,27 +11,29 @@ from warehouse import columns as c
 from warehouse.work import Work, canonical, history
 
 
-def replace(work: Work, entity: Entity, won: str, scope: str) -> None:
-    """Make canonical.<entity> equal `won` for the hubs in _others; `scope` is the column that holds those hub ids."""
-    work.do(f"differences {entity.name}", difference_sql(entity, won, scope))
-    closing = work.number("closing", "SELECT count(old_row) FROM _differing")
+def replace(work: Work, entity: Entity, scope: str) -> None:
+    """Make canonical.<entity> equal _won for the hubs in _others; `scope` is the column that holds those hub ids."""
+    if not work.do(f"differences {entity.name}", difference_sql(entity, scope)):
+        return
+    closing, putting = work.rows("closing", "SELECT count(old_row), count(*) FILTER (put) FROM _differing")[0]
     if closing:
         work.do(f"history.{entity.name}", closed_sql(work, entity))
         old = "SELECT old_row FROM _differing WHERE old_row IS NOT NULL"
         work.do(f"replace {entity.name}", f"DELETE FROM {canonical(entity)} WHERE rowid IN ({old})")
-    work.do(f"canonical.{entity.name}", put_sql(work, entity, won))
+    if putting:
+        work.do(f"canonical.{entity.name}", put_sql(work, entity))
 
 
-def difference_sql(entity: Entity, won: str, scope: str) -> str:
-    """_differing(hub_id, old_row, old_from): what is new, gone or another one."""
+def difference_sql(entity: Entity, scope: str) -> str:
+    """_differing(hub_id, old_row, old_from, put): what is new, gone or another one."""
     return f"""
         CREATE OR REPLACE TEMP TABLE _differing AS
         WITH old AS (
             SELECT rowid AS old_row, hub_id, row_hash, valid_from AS old_from FROM {canonical(entity)}
             WHERE {scope} IN (SELECT hub_id FROM _others)
         )
-        SELECT coalesce(w.hub_id, o.hub_id) AS hub_id, o.old_row, o.old_from
-        FROM {won} w FULL JOIN old o ON o.hub_id = w.hub_id
+        SELECT coalesce(w.hub_id, o.hub_id) AS hub_id, o.old_row, o.old_from, w.hub_id IS NOT NULL AS put
+        FROM _won w FULL JOIN old o ON o.hub_id = w.hub_id
         WHERE w.row_hash IS DISTINCT FROM o.row_hash"""
 
 
@@ -43,11 +45,11 @@ def closed_sql(work: Work, entity: Entity) -> str:
         WHERE rowid IN (SELECT old_row FROM _differing) AND run_id <> {work.run}"""
 
 
-def put_sql(work: Work, entity: Entity, won: str) -> str:
+def put_sql(work: Work, entity: Entity) -> str:
     head = ["hub_id", "parent"] if entity.parent else ["hub_id"]
     names = c.listed([*head, *(name for name, _ in c.canonical_columns(entity)), "row_hash"], "w")
     return f"""
         INSERT INTO {canonical(entity)} BY NAME
         SELECT {names}, greatest(d.old_from, {work.at}) AS valid_from, {work.run} AS run_id
-        FROM {won} w JOIN _differing d ON d.hub_id = w.hub_id
+        FROM _won w JOIN _differing d ON d.hub_id = w.hub_id
         ORDER BY w.hub_id"""

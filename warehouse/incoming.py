@@ -126,6 +126,9 @@ def decided_sql(entity: Entity, *, again_too: bool) -> str:
         SELECT {_DECIDED}, _hub, state FROM _incoming WHERE state IN ('new', 'changed') {more}"""
 
 
+DECIDED_COUNTS = "SELECT (SELECT count(*) FROM _incoming WHERE state = 'seen'), (SELECT count(*) FROM _decided)"
+
+
 def rows_sql(entity: Entity, *, from_run: bool, again_too: bool) -> str:
     """The wide rows behind _decided, as a FROM item."""
     names = [name for name, _ in c.mapped_columns(entity)]

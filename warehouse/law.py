@@ -17,7 +17,6 @@ from warehouse.work import RUN, Work, mapped, source
 
 def begin(work: Work, system: str) -> None:
     """What staging, mapping and superseding counted."""
-    work.do("counts", f"DELETE FROM ops.counts WHERE run_id = {work.run}")
     work.do(
         "counts",
         f"""INSERT INTO ops.counts
@@ -34,10 +33,11 @@ def count_held(work: Work, system: str, entity: Entity) -> None:
     )
 
 
-def count_taken(work: Work, system: str, entity: Entity) -> None:
-    """An entity whose gate is open, after its rows were written."""
-    marked = "SELECT mapping, stream, 'quarantined' AS state"
-    work.do(f"counts {entity.name}", _counted_sql(work, system, entity, marked, "SEMI"))
+def count_taken(work: Work, system: str, entity: Entity, *, marked: bool) -> None:
+    """An entity whose gate is open, after its rows were written. `marked`: the gate found something."""
+    if marked:
+        quarantined = "SELECT mapping, stream, 'quarantined' AS state"
+        work.do(f"counts {entity.name}", _counted_sql(work, system, entity, quarantined, "SEMI"))
     work.do(
         f"counts {entity.name}",
         f"""INSERT INTO ops.counts

@@ -223,14 +223,14 @@ def _write(work: Work, request: MergeRequest, outcomes: Sequence[AppliedOutcome]
     _create_touched(work)
     report.folded = fold.fold(work, outcomes)
     law.begin(work, request.system)
-    cases.gather(work, request.system)
+    facts = cases.gather(work, request.system)
     closed = _closed(work)
     for entity in in_dependency_order(work.model):
         if load := loads.get(entity.name):
-            _take_in(work, request.system, entity, load, entity.name in closed, report)
+            _take_in(work, entity, load, facts, report, held=entity.name in closed)
     if _cyclic(work.model):
         _take_in_again(work, report)
-    cases.settle(work)
+    cases.settle(work, facts)
     report.touched = _settle(work)
     law.enforce(work)
     report.counts = law.totals(work)
@@ -259,26 +259,28 @@ def _closed(work: Work) -> list[str]:
     return [name for (name,) in fed if states.get(name, True)]
 
 
-def _take_in(work: Work, system: str, entity: Entity, load: Load, held: bool, report: MergeReport) -> None:
+def _take_in(work: Work, entity: Entity, load: Load, facts: cases.Facts, report: MergeReport, *, held: bool) -> None:
     if load.mapped:
-        cases.mark(work, entity)
+        cases.mark(work, entity, facts)
     if held:
-        law.count_held(work, system, entity)
+        law.count_held(work, report.system, entity)
         load = Load(0, load.waiting)
     if not (load.mapped or load.waiting):
         return
     incoming.take(work, entity, load)
     if load.mapped:
-        cases.note(work, entity)
+        cases.note(work, entity, facts)
     report.arrived += _bring(work, entity, load)
     if load.mapped:
-        work.do(f"seen {entity.name}", incoming.seen_again_sql(entity))
-        law.count_taken(work, system, entity)
+        law.count_taken(work, report.system, entity, marked=bool(facts.findings))
 
 
 def _bring(work: Work, entity: Entity, load: Load) -> int:
     """Resolve, bind and write what was decided; how many rows that waited have arrived."""
-    if not work.number("decided", "SELECT count(*) FROM _decided"):
+    seen, decided = work.rows("decided", incoming.DECIDED_COUNTS)[0]
+    if seen:
+        work.do(f"seen {entity.name}", incoming.seen_again_sql(entity))
+    if not decided:
         return 0
     again = bool(load.waiting)
     rows = {

@@ -17,18 +17,26 @@ from warehouse.work import Work, previous, source
 
 def write(work: Work, entity: Entity, rows: dict[str, str]) -> None:
     """Write the rows of _final and their children, and note whose canonical row is to be computed again."""
-    if not work.number("rows to write", "SELECT count(*) FROM _final"):
+    written, replaced, moved, settled = work.rows("rows to write", FINAL_COUNTS)[0]
+    if not written:
         return
-    replaced = work.number("replaced", "SELECT count(old_row) FROM _final")
-    if replaced:
-        _keep_previous(work, entity)
+    if moved:
+        _to_previous(work, entity)
+    if settled:
+        _from_previous(work, entity)
     for child in work.children(entity):
-        _write_children(work, entity, child, rows[child.name], replaced=bool(replaced))
+        _write_children(work, child, rows[child.name], replaced=bool(replaced))
     if replaced:
         gone = "SELECT old_row FROM _final WHERE old_row IS NOT NULL"
         work.do(f"replace {entity.name}", f"DELETE FROM {source(entity)} WHERE rowid IN ({gone})")
     work.do(f"source.{entity.name}", insert_sql(work, entity, rows[entity.name]))
     work.do("touched", touched_sql(entity))
+
+
+_MOVED = "waiting IS NOT NULL AND old_row IS NOT NULL AND old_waiting IS NULL"
+_SETTLED = "waiting IS NULL AND old_waiting IS NOT NULL"
+FINAL_COUNTS = f"""
+    SELECT count(*), count(old_row), count(*) FILTER ({_MOVED}), count(*) FILTER ({_SETTLED}) FROM _final"""
 
 
 def touched_sql(entity: Entity) -> str:
@@ -55,17 +63,19 @@ def insert_sql(work: Work, entity: Entity, rows: str) -> str:
         FROM x"""
 
 
-def _write_children(work: Work, entity: Entity, child: Entity, rows: str, *, replaced: bool) -> None:
-    kept = ""
+def _write_children(work: Work, child: Entity, rows: str, *, replaced: bool) -> None:
+    kept, old = "", 0
     if replaced:
-        work.do(f"old {child.name}", old_children_sql(child))
-        kept = "LEFT JOIN _old o ON o.parent_key = f.source_key AND o.source_id = m.source_id"
+        old = work.do(f"old {child.name}", old_children_sql(child))
+        kept = "LEFT JOIN _old o ON o.parent_key = f.source_key AND o.source_id = m.source_id" if old else ""
+    if not old and not work.number(f"rows of {child.name}", f"SELECT count(*) FROM {rows}"):
+        return
     work.do(f"ids of {child.name}", child_ids_sql(rows, kept))
     new = work.number(f"new {child.name}", "SELECT count(*) FROM _ids WHERE hub_id IS NULL AND parent IS NOT NULL")
     if new:
         last = allocate(work, child.name, new)
         work.do(f"new ids of {child.name}", new_child_ids_sql(last))
-    if replaced:
+    if old:
         work.do(f"replace {child.name}", f"DELETE FROM {source(child)} WHERE rowid IN (SELECT row FROM _old)")
     work.do(f"source.{child.name}", insert_children_sql(work, child, rows))
 
@@ -106,19 +116,22 @@ def insert_children_sql(work: Work, child: Entity, rows: str) -> str:
         {joins_sql(child.refs)}"""
 
 
-def _keep_previous(work: Work, entity: Entity) -> None:
-    """Complete rows whose new version waits move to `previous`; what is complete again leaves it."""
-    moved = "waiting IS NOT NULL AND old_row IS NOT NULL AND old_waiting IS NULL"
-    settled = "waiting IS NULL AND old_waiting IS NOT NULL"
+def _to_previous(work: Work, entity: Entity) -> None:
+    """Complete rows whose new version waits, with their children."""
     for one in work.family(entity):
         key = "parent_key" if one.parent else "source_key"
         work.do(
             f"previous {one.name}",
             f"INSERT INTO {previous(one)} SELECT * FROM {source(one)}"
-            f" WHERE {key} IN (SELECT source_key FROM _final WHERE {moved})",
+            f" WHERE {key} IN (SELECT source_key FROM _final WHERE {_MOVED})",
         )
-        if work.number("settled", f"SELECT count(*) FROM _final WHERE {settled}"):
-            work.do(
-                f"settled {one.name}",
-                f"DELETE FROM {previous(one)} WHERE {key} IN (SELECT source_key FROM _final WHERE {settled})",
-            )
+
+
+def _from_previous(work: Work, entity: Entity) -> None:
+    """What is complete again speaks for itself."""
+    for one in work.family(entity):
+        key = "parent_key" if one.parent else "source_key"
+        work.do(
+            f"settled {one.name}",
+            f"DELETE FROM {previous(one)} WHERE {key} IN (SELECT source_key FROM _final WHERE {_SETTLED})",
+        )

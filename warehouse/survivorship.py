@@ -21,26 +21,56 @@ from warehouse.work import Survivorship, Work, canonical, previous, source
 
 def settle(work: Work, entity: Entity) -> None:
     """Bring the canonical rows of the touched hubs, and their children, up to date."""
-    name = literal(entity.name)
-    fresh, others = work.rows(
-        "touched",
-        f"""SELECT count(*) FILTER (fresh), count(*) FILTER (NOT fresh)
-            FROM (SELECT hub_id, bool_and(fresh) AS fresh FROM _touched WHERE entity = {name} GROUP BY hub_id)""",
-    )[0]
-    for table, wanted in (("_new", "fresh"), ("_others", "NOT fresh")):
-        work.do(
-            table,
-            f"""CREATE OR REPLACE TEMP TABLE {table} AS SELECT hub_id FROM _touched WHERE entity = {name}
-                GROUP BY hub_id HAVING bool_and(fresh) = ({wanted == "fresh"})""",
+    if work.do("_new", touched_sql(entity, fresh=True)):
+        for one in work.family(entity):
+            work.do(f"canonical.{one.name}", copied_sql(work, one))
+    if work.do("_others", touched_sql(entity, fresh=False)):
+        several = work.number("several sources", several_sql(entity))
+        work.do(f"won {entity.name}", won_sql(work, entity) if several else only_sql(entity))
+        replace(work, entity, "hub_id")
+        for child, there in zip(work.children(entity), _children_there(work, entity), strict=True):
+            if there:
+                work.do(f"won {child.name}", won_children_sql(work, entity, child) if several else only_sql(child))
+                replace(work, child, "parent")
+
+
+def touched_sql(entity: Entity, *, fresh: bool) -> str:
+    """_new: hubs that this merge made of one source row each. _others: all that existed, or have several."""
+    return f"""
+        CREATE OR REPLACE TEMP TABLE {"_new" if fresh else "_others"} AS
+        SELECT hub_id FROM _touched WHERE entity = {literal(entity.name)}
+        GROUP BY hub_id HAVING bool_and(fresh) = {fresh}"""
+
+
+def several_sql(entity: Entity) -> str:
+    """Do several source rows speak for one of the hubs, or does an earlier version of a row that waits?"""
+    hubs = "SELECT hub_id FROM _others"
+    return f"""
+        SELECT (SELECT count(*) FROM {previous(entity)} WHERE hub_id IN ({hubs}))
+             + (SELECT count(*) - count(DISTINCT hub_id) FROM {source(entity)} WHERE hub_id IN ({hubs}))"""
+
+
+def _children_there(work: Work, entity: Entity) -> list[bool]:
+    """For each child entity: has one of the hubs such children, now or before?"""
+    tests = [
+        f"EXISTS (SELECT 1 FROM {source(child)} WHERE parent_hub_id IN (SELECT hub_id FROM _others))"
+        f" OR EXISTS (SELECT 1 FROM {canonical(child)} WHERE parent IN (SELECT hub_id FROM _others))"
+        for child in work.children(entity)
+    ]
+    return list(work.rows("children", f"SELECT {', '.join(tests)}")[0]) if tests else []
+
+
+def only_sql(entity: Entity) -> str:
+    """_won where each hub has one source row: nothing to be won, the row is what holds."""
+    hub = "parent_hub_id" if entity.parent else "hub_id"
+    parent = "parent_hub_id AS parent, " if entity.parent else ""
+    return f"""
+        CREATE OR REPLACE TEMP TABLE _won AS
+        WITH x AS (
+            SELECT hub_id, {parent}{c.listed(name for name, _ in c.canonical_columns(entity))} FROM {source(entity)}
+            WHERE {hub} IN (SELECT hub_id FROM _others) AND waiting IS NULL
         )
-    for one in work.family(entity) if fresh else ():
-        work.do(f"canonical.{one.name}", copied_sql(work, one))
-    if others:
-        work.do(f"won {entity.name}", won_sql(work, entity))
-        replace(work, entity, "_won", "hub_id")
-        for child in work.children(entity):
-            work.do(f"won {child.name}", won_children_sql(work, entity, child))
-            replace(work, child, "_won", "parent")
+        SELECT *, {c.canonical_hash_sql(entity)} AS row_hash FROM x"""
 
 
 def copied_sql(work: Work, entity: Entity) -> str:
