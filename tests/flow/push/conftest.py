@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -58,7 +59,7 @@ def postgres() -> Iterator[str]:
         _await(url)
         yield url
     finally:
-        process.terminate()
+        process.send_signal(signal.SIGINT)  # fast: TERM would wait for every open connection
         process.wait(30)
         shutil.rmtree(folder, ignore_errors=True)
 
