@@ -54,14 +54,12 @@ class Sales:
         found = self._by_reference(str(payload["reference"]))
         if len(found) > 1:
             raise RecordError("C402", f"{len(found)} sales carry the reference {payload['reference']}")
-        if found:
-            id, fresh = found[0], False
-        else:
-            id, fresh = self._draft(payload), True
+        id, fresh = (found[0], False) if found else (self._draft(payload), True)
+        state = "draft" if fresh else self._state(id)
         try:
-            if self._state(id) == "draft":
+            if state == "draft":
                 self._judge(id, payload)
-            self._forward(id)
+            self._forward(id, state)
         except RecordError:
             if fresh:
                 self._withdraw(id)
@@ -84,7 +82,7 @@ class Sales:
         values = {name: given[name] for name in names if given.get(name) is not None}
         values |= {"party": party["id"], "company": company, "reference": reference or str(payload["reference"])}
         if payload.get("currency"):
-            values["currency"] = self._currency(payload["currency"])
+            values["currency"] = self.books.currency(payload["currency"])
         if payload.get("comment"):
             values["comment"] = payload["comment"]
         values["shipment_address"] = self._address(party, payload.get("shipment_address")) or given.get(
@@ -98,12 +96,6 @@ class Sales:
             values["sale_date"] = day(payload["sale_date"])
         (id,) = self.books.rpc("sale.sale.create", [values], writes=True)
         return int(id)
-
-    def _currency(self, code: str) -> int:
-        found = self.books.rpc("currency.currency.search", [["code", "=", code]], 0, 1, None)
-        if not found:
-            raise RecordError("C402", f"Tryton does not know the currency {code}")
-        return int(found[0])
 
     def _address(self, party: dict[str, Any], wanted: dict[str, Any] | None) -> int | None:
         """The party's address that equals the wanted one; added to the party where there is none."""
@@ -194,14 +186,16 @@ class Sales:
             if self._state(id) not in done:
                 raise
 
-    def _forward(self, id: int) -> None:
-        """From wherever it stands to processing; a cancelled one stays cancelled."""
+    def _forward(self, id: int, state: str) -> None:
+        """From `state` to processing; a cancelled one stays cancelled."""
         goes_on = ("processing", "done")
-        if self._state(id) == "draft":
+        if state == "draft":
             self._press(id, "quote", ("quotation", "confirmed", *goes_on))
-        if self._state(id) == "quotation":
+            state = "quotation"
+        if state == "quotation":
             self._press(id, "confirm", ("confirmed", *goes_on))
-        if self._state(id) == "confirmed" and not self._waits():
+            state = self._state(id)
+        if state == "confirmed" and not self._waits():
             self._press(id, "process", goes_on)
 
     def _waits(self) -> bool:
@@ -244,14 +238,14 @@ class Sales:
         if payload.get("comment") and payload["comment"] != sale.get("comment"):
             self.books.rpc("sale.sale.write", [id], {"comment": payload["comment"]}, writes=True)
         if self._same(sale, wanted, payload):
-            self._forward(id)
+            self._forward(id, sale["state"])
         elif sale["state"] in _OPEN:
             wanted = self._priced(payload, sale, wanted)
             if sale["state"] != "draft":
                 self._press(id, "draft", ("draft",))
             values = {"lines": [["delete", [line["id"] for line in sale["lines"]]], ["create", wanted]]}
             self.books.rpc("sale.sale.write", [id], values, writes=True)
-            self._forward(id)
+            self._forward(id, "draft")
         else:
             self._amend(sale, lambda: self._priced(payload, sale, wanted), f"changed: {change.key}")
         return self._outcome(id)
@@ -340,7 +334,7 @@ class Sales:
         domain = [["reference", "=", reference], ["origin", "=", f"sale.sale,{payload['sale']}"]]
         found = self.books.rpc("sale.sale.search", domain, 0, 2, None)
         if found:
-            self._forward(found[0])
+            self._forward(found[0], self._state(found[0]))
             return self._outcome(found[0])
         sale = self.books.read("sales", int(payload["sale"]))
         if sale["state"] not in ("processing", "done"):
@@ -360,7 +354,7 @@ class Sales:
         }
         (id,) = self.books.rpc("sale.sale.create", [values], writes=True)
         try:
-            self._forward(id)
+            self._forward(id, "draft")
         except RecordError:
             self._withdraw(id)
             raise

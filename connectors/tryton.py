@@ -372,17 +372,22 @@ class Tryton(JsonRpc):
         return {**values, "party_name": given.get("name") or None, "country": self.country(given.get("country"))}
 
     def country(self, code: str | None) -> int | None:
-        if not code:
-            return None
-        if code not in self._countries:
-            found = self.rpc("country.country.search", [["code", "=", code]], 0, 1, None)
+        return self._coded("country.country", "country", code) if code else None
+
+    def currency(self, code: str) -> int:
+        return self._coded("currency.currency", "currency", code)
+
+    def _coded(self, model: str, what: str, code: str) -> int:
+        """The id of what has this code. Raises RecordError where Tryton does not know it."""
+        if (model, code) not in self._ids:
+            found = self.rpc(f"{model}.search", [["code", "=", code]], 0, 1, None)
             if not found:
-                raise RecordError("C402", f"Tryton does not know the country {code}")
-            self._countries[code] = found[0]
-        return self._countries[code]
+                raise RecordError("C402", f"Tryton does not know the {what} {code}")
+            self._ids[model, code] = int(found[0])
+        return self._ids[model, code]
 
     @cached_property
-    def _countries(self) -> dict[str, int]:
+    def _ids(self) -> dict[tuple[str, str], int]:
         return {}
 
     @cached_property

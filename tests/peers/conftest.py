@@ -1,6 +1,7 @@
 """Fixtures `tryton` and `vendure`: the two real servers, each with what a test needs to talk to it.
 
-Sessions are shared: a test uses its own numbers and addresses. They are loaded by path, because tests are no packages.
+They are shared by the session, so a test uses numbers and addresses of its own; `own_tryton` and `own_vendure` are fresh for a
+module. The modules beside this file are loaded by path, because tests are no packages.
 """
 
 from __future__ import annotations
@@ -8,7 +9,7 @@ from __future__ import annotations
 import importlib.util
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -38,21 +39,47 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.timeout(900))
 
 
-@pytest.fixture(scope="session")
-def tryton() -> Iterator[Any]:
-    """A `Books` (tests/peers/books.py) on a Tryton of its own."""
+@contextmanager
+def books() -> Iterator[Any]:
     with load("servers").tryton() as url:
         yield load("books").Books(url, "admin", load("servers").PASSWORD)
 
 
-@pytest.fixture(scope="session")
-def vendure() -> Iterator[Any]:
-    """A `Shop` (tests/peers/shop.py) on a Vendure of its own."""
+@contextmanager
+def shop() -> Iterator[Any]:
     with load("servers").vendure() as url:
         yield load("shop").Shop(url)
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
+def tryton() -> Iterator[Any]:
+    """A `Books` (tests/peers/books.py) on a Tryton that the whole session shares."""
+    with books() as made:
+        yield made
+
+
+@pytest.fixture(scope="session")
+def vendure() -> Iterator[Any]:
+    """A `Shop` (tests/peers/shop.py) on a Vendure that the whole session shares."""
+    with shop() as made:
+        yield made
+
+
+@pytest.fixture(scope="module")
+def own_tryton() -> Iterator[Any]:
+    """A `Books` on a Tryton of this module's own."""
+    with books() as made:
+        yield made
+
+
+@pytest.fixture(scope="module")
+def own_vendure() -> Iterator[Any]:
+    """A `Shop` on a Vendure of this module's own."""
+    with shop() as made:
+        yield made
+
+
+@pytest.fixture(scope="session")
 def behind() -> Callable[[str], AbstractContextManager[Any]]:
     """`with behind(url) as proxy:` puts a `Proxy` (tests/peers/proxy.py) in front of a server."""
     proxy: Callable[[str], AbstractContextManager[Any]] = load("proxy").proxy
