@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from hub.entity import Model
 from warehouse.duck import Connection, connect, quote, run
 
+# What of a row may be shown: never its content.
+_KEYS = ("hub_id", "entity", "system", "source_id", "segment", "valid_from")
+
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """A table in which the two differ: rows that only one of them has, and the first few of their keys."""
+    """A table in which the two differ: how many rows only one of them has, and the keys of the first few."""
 
     table: str
     only_in_first: int
@@ -34,21 +38,28 @@ def compare(first: Path, second: Path, model: Model, *, history: bool = True) ->
 
 def _entity_tables(model: Model, history: bool) -> list[str]:
     layers = ["canonical", "source", *(["history"] if history else [])]
-    return [f"{layer}.{quote(entity.name)}" for layer in layers for entity in model.values()]
+    return [f"{layer}.{entity.name}" for layer in layers for entity in model.values()]
 
 
 def _difference(con: Connection, table: str) -> Difference | None:
-    rows = run(con, difference_sql(table), name=f"compare {table}").fetchone()
-    if rows is None or not (rows[0] or rows[1]):
+    schema, name = table.split(".")
+    columns = run(
+        con,
+        "SELECT column_name FROM duckdb_columns() WHERE database_name = 'a' AND schema_name = $1 AND table_name = $2",
+        [schema, name],
+    ).fetchall()
+    keys = [key for key in _KEYS if (key,) in columns]
+    row = run(con, difference_sql(f"{schema}.{quote(name)}", keys), name=f"compare {table}").fetchone()
+    if row is None or not (row[0] or row[1]):
         return None
-    return Difference(table, rows[0], rows[1], tuple(rows[2] or ()))
+    return Difference(table, row[0], row[1], tuple(row[2] or ()))
 
 
-def difference_sql(table: str) -> str:
+def difference_sql(table: str, keys: Sequence[str]) -> str:
     """Rows of the one that the other has not, as bags: the order of the rows does not matter."""
+    shown = " || ' ' || ".join(f"coalesce({key}::VARCHAR, '-')" for key in keys) or "''"
     return f"""
         WITH first AS (FROM a.{table} EXCEPT ALL FROM b.{table}), second AS (FROM b.{table} EXCEPT ALL FROM a.{table}),
-             shown AS (
-                 SELECT to_json(f)::VARCHAR AS row FROM first f UNION ALL SELECT to_json(s)::VARCHAR FROM second s)
+             shown AS (SELECT {shown} AS row FROM first UNION ALL SELECT {shown} FROM second)
         SELECT (SELECT count(*) FROM first), (SELECT count(*) FROM second),
                (SELECT list(row ORDER BY row)[1:5] FROM shown)"""

@@ -208,8 +208,8 @@ def rejected_examples(con: Connection, limit: int = 10) -> list[str]:
     """The most frequent reasons for which records were rejected, in words without values: a log may show them."""
     rows = run(
         con,
-        """SELECT coalesce(mapping, stream), code, field, message, count(*) AS n, arg_min(segment || ':' || line, line)
-           FROM run.rejects GROUP BY ALL ORDER BY n DESC, ALL LIMIT $1""",
+        """SELECT coalesce(mapping, stream), code, field, message, count(*), arg_min(segment || ':' || line, line)
+           FROM run.rejects GROUP BY ALL ORDER BY 5 DESC, 1, 2, 3, 4 LIMIT $1""",
         [limit],
         name="rejects",
     ).fetchall()
