@@ -27,6 +27,10 @@ Do: crossdock plan TARGET computes one and prints its id; plans are kept for a w
     "P108": """The plan's file was changed after it was made.
 A plan's id is the digest of its calls: what was looked at is what is sent, and nothing else.
 Do: crossdock plan TARGET makes a new one.""",
+    "P109": """The target was never read.
+A plan compares what the target should know with what it has. Before its own records were merged once, every record would
+look as if the target lacked it, and a plan would create what is there already. So nothing is planned for it.
+Do: crossdock run TARGET; in Airflow the push is planned anew when sync_TARGET has merged.""",
     "P201": """The plan has expired.
 A plan holds for 24 hours: what it shows was true when it was made.
 Do: crossdock plan TARGET.""",

@@ -69,6 +69,8 @@ def view(
     known = streams(project, system)
     outbounds, findings = possible(system, outbound_mappings(project, target, model), known)
     with folded(project, ledger) as con:
+        if not _was_read(con, target):
+            return View(_plan(target, created, "given", [], (*findings, _not_read(system)), {}), {}, {})
         intents = as_now_called(ledger.newest(target), joined_hubs(con))
         past = {(i.operation, i.stream, i.entity, i.hub_id): i for i in intents}
         rows = [candidate for outbound in outbounds for candidate in candidates(con, outbound, target)]
@@ -83,6 +85,16 @@ def view(
 def _read_only(system: System) -> Finding:
     what = f"'{system.name}' is read only, nothing is planned"
     return Finding("P103", what, system.place, "write: true lets it be written", "warning")
+
+
+def _was_read(con: Connection, target: str) -> bool:
+    """Whether the target's own records were ever merged: until then everything would look as if it lacked it."""
+    return con.execute("SELECT 1 FROM ops.runs WHERE system = ? LIMIT 1", [target]).fetchone() is not None
+
+
+def _not_read(system: System) -> Finding:
+    what = f"nothing of '{system.name}' was merged yet, so that what it lacks is not known"
+    return Finding("P109", what, system.place, f"crossdock run {system.name}, then plan again", "warning")
 
 
 def _windows(decisions: Iterable[Decision], known: Mapping[str, Stream]) -> dict[str, str]:

@@ -259,6 +259,7 @@ class World:
         self.orders: dict[int, dict[str, Any]] = {}
         self.refunds: dict[int, dict[str, Any]] = {}
         self.seen: list[tuple[dict[str, Any], datetime]] = []
+        self.read = ["erp"]  # systems whose own records were merged
         self.joined: list[tuple[str, int, int]] = []  # entity, hub_id, the hub_id it is known by now
         self.bound: list[tuple[str, str, int]] = []  # entity, source_id, hub_id: found by matching
 
@@ -291,6 +292,9 @@ class World:
         con.execute("CREATE TABLE ops.merged_hubs(entity TEXT, hub_id BIGINT, into_hub_id BIGINT)")
         for entity, hub_id, into in self.joined:
             con.execute("INSERT INTO ops.merged_hubs VALUES (?, ?, ?)", [entity, hub_id, into])
+        con.execute("CREATE TABLE ops.runs(run_id TEXT, system TEXT)")
+        for system in self.read:
+            con.execute("INSERT INTO ops.runs VALUES ('run', ?)", [system])
         con.execute("CREATE TABLE ops.positions(name TEXT, value TEXT)")
         con.execute("CREATE TABLE canonical.customer(hub_id BIGINT, name TEXT)")
         con.execute(

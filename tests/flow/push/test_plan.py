@@ -126,6 +126,18 @@ def test_a_system_is_read_only_until_somebody_says_otherwise(world: World) -> No
     assert [f.code for f in plan.findings] == ["P103"]
 
 
+def test_a_target_whose_own_records_were_never_merged_gets_no_plan(world: World) -> None:
+    """Else all that it has would be created a second time."""
+    world.read = ["cart"]
+    world.publish()
+    plan = world.plan()
+    assert plan.calls == ()
+    assert [f.code for f in plan.findings] == ["P109"]
+    world.read = ["cart", "erp"]
+    world.publish()
+    assert world.plan().calls
+
+
 def test_nothing_published_is_said_with_a_way_out(world: World) -> None:
     world.project.published.unlink()
     with pytest.raises(ConfigurationError, match=r"P101.*crossdock publish"):
