@@ -15,8 +15,12 @@ PROJECT = load_project()
 @task(pool="warehouse_writer")
 def compare() -> dict[str, int]:
     """Every reconciliation of the project. What they differ in stands in recon.breaks, and here in the log."""
+    from airflow.sdk.exceptions import AirflowSkipException
+
     from flow.reconcile import reconcile
 
+    if not PROJECT.warehouse.exists():
+        raise AirflowSkipException("nothing was merged yet")
     counts: dict[str, int] = {}
     for report in reconcile(PROJECT):
         print(report.system, report.detail["summary"])

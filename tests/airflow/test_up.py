@@ -18,7 +18,7 @@ from airflow_harness import Up, until
 from flow.up import Airflow
 from warehouse.ledger import Ledger
 
-pytestmark = [pytest.mark.airflow, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.airflow, pytest.mark.timeout(900)]
 
 BROKEN = "extends: pricelist/prices\nfields:\n  emial: email\n"
 ENDED = ("success", "failed")
@@ -41,7 +41,7 @@ class Operator:
         assert made.ok, made.text
         return str(made.json()["dag_run_id"])
 
-    def ended(self, dag: str, run: str | None = None, seconds: float = 240) -> str:
+    def ended(self, dag: str, run: str | None = None, seconds: float = 420) -> str:
         """The state of a run (the oldest, if none is named) when it has ended."""
 
         def state() -> str:
@@ -63,7 +63,7 @@ class Operator:
             tasks = [detail["task_instance"] for detail in details]
             return next((task["dag_run_id"] for task in tasks if task["dag_id"] == dag), "")
 
-        return str(until(waiting, 240, f"{dag} asks for approval"))
+        return str(until(waiting, 420, f"{dag} asks for approval"))
 
     def answer(self, dag: str, run: str, choice: str) -> None:
         time.sleep(3)  # an answer within 0.2 s of the request has failed the task
@@ -160,7 +160,7 @@ def an_approved_plan_is_sent(person: Operator, project: Path, before: int) -> No
 def what_comes_later_needs_nobody(person: Operator) -> None:
     person.register("nora.neumann@example.com")
     assert person.ended("sync_cart", person.trigger("sync_cart")) == "success"
-    until(lambda: person.accounts(Email="nora.neumann@example.com") == 1, 240, "the new customer is in the CRM")
+    until(lambda: person.accounts(Email="nora.neumann@example.com") == 1, 420, "the new customer is in the CRM")
 
 
 def it_listens_on_loopback_only(started: Up) -> None:
