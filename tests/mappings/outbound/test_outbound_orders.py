@@ -134,6 +134,19 @@ def test_the_same_lines_twice_are_not_the_same_lines_once(world: Any) -> None:
     assert world.one(ERP, "change")["same"] is False
 
 
+def test_a_line_that_was_taken_out_is_a_difference(world: Any) -> None:
+    world.order(lines=({},))
+    world.in_erp(lines=({}, {"sku": "A-200"}))
+    assert world.one(ERP, "change")["same"] is False
+
+
+def test_what_is_the_same_is_neither_held_nor_made(world: Any) -> None:
+    world.order()
+    world.in_erp(status="delivered")
+    row = world.one(ERP, "change")
+    assert (row["same"], row["hold"], row["payload"]) == (True, None, {})
+
+
 def test_an_order_that_was_bound_but_not_read_yet_is_left_alone(world: Any) -> None:
     """Created a minute ago: the binding is folded from the ledger, the target was not pulled since."""
     world.order(total="99.00")
@@ -170,7 +183,7 @@ def test_a_deleted_order_is_not_pushed(world: Any) -> None:
 
 def test_rows_come_in_the_order_of_hub_ids(world: Any) -> None:
     for hub_id in (70, 56, 63):
-        world.order(hub_id, number=f"n{hub_id}")
+        world.order(hub_id, number=f"n{100 - hub_id}")
     assert [row["hub_id"] for row in world.push(ERP, "create")] == [56, 63, 70]
 
 
