@@ -158,8 +158,10 @@ class Compiler:
     def read_as(self, value: Value, want: Type, at: int) -> Value:
         """The value as another type. Raises ExpressionError where that makes no sense."""
         have = value.type
-        if have == want or have == "missing":
-            return replace(value, type=want)
+        if have == want:
+            return value
+        if have == "missing":
+            return replace(value, sql=f"CAST(NULL AS {SQL_TYPES[want]})", type=want)
         if have == "text":
             return _strict(value, want)
         if want == "text":
@@ -197,8 +199,8 @@ class Compiler:
         if node.kind == "missing":
             return _UNKNOWN
         whole, _, decimals = node.value.partition(".")
-        if len(decimals) > 10 or len(whole) > 18:
-            raise ExpressionError(f"the number {node.value} is too long", node.at, "18 digits and 10 decimals", "M124")
+        if len(decimals) > 10 or len(whole) > 17:
+            raise ExpressionError(f"the number {node.value} is too long", node.at, "17 digits and 10 decimals", "M124")
         return Value(node.value, "number" if decimals else "integer", constant=node.value)
 
     def _unary(self, node: Unary) -> Value:
@@ -234,10 +236,9 @@ class Compiler:
         left, right = self.read_as(left, "number", node.at), self.read_as(right, "number", node.at)
         if node.op == "/":
             return _computed(divided(left.sql, right.sql), "number", left, right)
-        made = f"{_wrap(left)} {node.op} {_wrap(right)}"
         if node.op != "*":
-            return _made(made, "number", left, right)
-        product = f"TRY_CAST({made} AS {NUMBER})"
+            return _made(f"{_wrap(left)} {node.op} {_wrap(right)}", "number", left, right)
+        product = f"TRY_CAST({_wide(left.sql)} * {_wrap(right)} AS {NUMBER})"
         if all(value.constant is None or len(value.constant) > 9 for value in (left, right)):
             size = f"abs(CAST({left.sql} AS DOUBLE) * CAST({right.sql} AS DOUBLE))"
             product = f"CASE WHEN {size} < {MAX_PRODUCT} THEN {product} END"
@@ -419,6 +420,12 @@ def _chained(node: Binary, left: Value) -> str:
 def _choices(values: Sequence[Value]) -> frozenset[str] | None:
     found = [value.choices for value in values]
     return None if None in found else frozenset[str]().union(*(one for one in found if one is not None))
+
+
+def _wide(text: str) -> str:
+    """A number in NUMBER's width: DuckDB multiplies narrow decimals within 18 digits, and raises where they do not fit."""
+    done = text.startswith("TRY_CAST(") and text.endswith(f" AS {NUMBER})") and text.count(" AS ") == 1
+    return text if done else f"TRY_CAST({text} AS {NUMBER})"
 
 
 def _number(value: Value) -> Value:

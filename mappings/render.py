@@ -160,7 +160,7 @@ def absolute(arguments: Sequence[Argument]) -> str:
 
 def minor_units(arguments: Sequence[Argument]) -> str:
     digits = _whole(_constant(arguments, 1, "2"), 6)
-    return f"TRY_CAST({sql.term(arguments[0].sql)} * {_unit(digits)} AS DECIMAL(27,10))"
+    return f"TRY_CAST(TRY_CAST({arguments[0].sql} AS DECIMAL(27,10)) * {_unit(digits)} AS DECIMAL(27,10))"
 
 
 def divide(arguments: Sequence[Argument]) -> str:
@@ -180,7 +180,7 @@ def epoch(per_second: int) -> Callable[[Sequence[Argument]], str]:
 
     def render(arguments: Sequence[Argument]) -> str:
         x = arguments[0].sql
-        micros = f"TRY_CAST({sql.term(x)} * {1_000_000 // per_second} AS BIGINT)"
+        micros = f"TRY_CAST(TRY_CAST({x} AS DECIMAL(27,10)) * {1_000_000 // per_second} AS BIGINT)"
         return f"CASE WHEN abs({x}) < {95_000_000_000 * per_second} THEN make_timestamptz({micros}) END"
 
     return render

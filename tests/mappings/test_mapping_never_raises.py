@@ -1,0 +1,191 @@
+"""The promise of docs/adr/0007: whatever the records hold, no expression stops a statement; and where one fails, it says so."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import duckdb
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from hub.errors import Place
+from hub.findings import Finding
+from mappings.expressions import Value, compile_expression
+from mappings.levels import Level
+from mappings.shapes import Shape
+from mappings.syntax import Expr
+
+RAW = [
+    *(
+        None,
+        "",
+        " ",
+        "0",
+        "-0",
+        "1",
+        "12.50",
+        "-3",
+        "7.123456789012",
+        "1e400",
+        "1e-30",
+        "NaN",
+        "Infinity",
+        "0x1F",
+        "1_000",
+    ),
+    *(
+        "99999999999999999",
+        "-99999999999999999.9999999999",
+        "9223372036854775807",
+        "170141183460469231731687303715884105728",
+    ),
+    *(
+        "2026-11-18",
+        "2026-02-30",
+        "9999-12-31",
+        "0001-01-01",
+        "infinity",
+        "epoch",
+        "31.12.2026",
+        "20261231",
+        "00000000",
+    ),
+    *(
+        "2026-11-18T09:00:00+01:00",
+        "2026-11-18 09:00:00",
+        "9999-12-31T23:59:59-15:59",
+        "2026-11-18T25:00:00Z",
+        "10:30:00",
+    ),
+    *("true", "X", "no", "maybe", "abc", "Größe", "a,b", "1.234,50", "-", "+", "%", "\\", "'", "{}", "[]", "x" * 300),
+]
+PATHS = st.sampled_from(["a", "b", "s.a", "s.b", "l[0].a", "l[a = 'X'].b", "l[number(a) > 1].b", "j.a"])
+TEXT = st.sampled_from(["'x'", "'12.5'", "'2026-11-18'", "'%'", "null"])
+NUMBER = st.sampled_from(["0", "1", "0.5", "100", "123456789.123", "99999999999999999"])
+
+
+def _grown(parts: st.SearchStrategy[str]) -> st.SearchStrategy[str]:
+    two, three = st.tuples(parts, parts), st.tuples(parts, parts, parts)
+
+    def of(form: str, many: st.SearchStrategy[tuple[str, ...]]) -> st.SearchStrategy[str]:
+        return many.map(lambda t: form.format(*t))
+
+    one = parts.map(lambda p: (p,))
+    return st.one_of(
+        *(of(f"(({{0}})::number {op} ({{1}})::number)", two) for op in "+-*/"),
+        *(of(f"(({{0}})::integer {op} ({{1}})::integer)", two) for op in "+-*"),
+        *(of(f"({{0}} {op} {{1}})", two) for op in ("||", "=", "<", "<>")),
+        of("(({0})::boolean and ({1})::boolean)", two),
+        of("(({0})::boolean or not ({1})::boolean)", two),
+        of("case when ({0})::boolean then {1} else {2} end", three),
+        of("case {0} when {1} then {2} end", three),
+        *(
+            of(f"{name}({{0}}, {{1}})", two)
+            for name in ("coalesce", "nullif", "greatest", "least", "concat", "contains")
+        ),
+        of("if(({0})::boolean, {1}, {2})", three),
+        of("({0} is null)", one),
+        of("({0} in ({1}, 'x'))", two),
+        *(
+            of(f"{name}({{0}})", one)
+            for name in ("lower", "trim", "length", "alpha_in", "flag", "decimal_comma", "text")
+        ),
+        *(
+            of(f"{name}({{0}})", one)
+            for name in ("abs", "floor", "ceil", "integer", "number", "date", "instant", "boolean")
+        ),
+        *(of(f"{name}({{0}})", one) for name in ("epoch_seconds", "epoch_millis", "minor_units", "iso", "round")),
+        of("round({0}, 2)", one),
+        of("divide({0}, {1}, 4)", two),
+        of("substr({0}, 2, 3)", one),
+        of("split_part({0}, ',', 2)", one),
+        of("lpad({0}, 12, '0')", one),
+        of("alpha_out({0}, 10)", one),
+        of("regexp_replace({0}, '([0-9])', '\\1')", one),
+        of("regexp_extract({0}, '[0-9]+')", one),
+        of("replace({0}, {1}, {2})", three),
+        of("{0} like {1}", two),
+        of("parse_date({0}, 'DD.MM.YYYY')", one),
+        of("instant({0}, 'Europe/Berlin')", one),
+        of("local_instant({0}, {1}, 'Europe/Berlin')", two),
+        of("local_date({0}, 'Pacific/Apia')", one),
+        of("format_date({0}, 'YYYYMMDD')", one),
+        of("format_instant({0}, 'YYYY-MM-DD hh:mm:ss', 'Asia/Kathmandu')", one),
+        of("(-{0})", one),
+    )
+
+
+EXPRESSIONS = st.recursive(st.one_of(PATHS, PATHS, TEXT, NUMBER), _grown, max_leaves=6)
+
+
+@pytest.fixture(scope="module")
+def con() -> Iterator[duckdb.DuckDBPyConnection]:
+    made = duckdb.connect(config={"threads": 1})
+    made.execute("SET TimeZone = 'UTC'")
+    struct = "STRUCT(a VARCHAR, b VARCHAR)"
+    made.execute(f"CREATE TABLE staged (a VARCHAR, b VARCHAR, s {struct}, l {struct}[], j VARCHAR)")
+    for number, a in enumerate(RAW):
+        b = RAW[(number * 7 + 3) % len(RAW)]
+        pair = {"a": a, "b": b}
+        listed = [[pair, {"a": b, "b": a}], [], None][number % 3]
+        made.execute("INSERT INTO staged VALUES (?, ?, ?, ?, ?)", [a, b, pair, listed, a])
+    yield made
+    made.close()
+
+
+def compiled(text: str) -> tuple[Value, Level] | None:
+    findings: list[Finding] = []
+    level = Level("record", "shop.things", Shape("object"), None)
+    level.loose = frozenset(["j"])
+    value = compile_expression(Expr(text, Place("x", 1, 1)), level, findings)
+    return None if value is None else (value, level)
+
+
+@settings(max_examples=40, deadline=None)
+@given(first=EXPRESSIONS, second=EXPRESSIONS)
+def test_no_record_stops_a_statement(con: duckdb.DuckDBPyConnection, first: str, second: str) -> None:
+    """Two of them side by side: what both hold is computed once, and that is where TRY and CASE were lost."""
+    selects, columns = [], {}
+    for number, text in enumerate((first, second, first)):
+        made = compiled(text)
+        if made is None:
+            continue
+        value, level = made
+        columns.update({name.replace('"', '""'): sql for name, sql in level.columns.items()})
+        selects += [f"{value.sql} AS v{number}", f"{value.failed or 'false'} AS f{number}"]
+        if len(level.columns) != len({**level.columns}):
+            return
+    if not selects:
+        return
+    read = ", ".join(f'{sql} AS "{name}"' for name, sql in columns.items()) or "1 AS one"
+    query = f"SELECT {', '.join(selects)} FROM (SELECT {read} FROM staged AS record)"
+    rows = con.execute(query).fetchall()
+    assert len(rows) == len(RAW)
+    for row in rows:
+        assert all(failed in (True, False) for failed in row[1::2]), query
+
+
+@pytest.mark.parametrize(
+    ("text", "raw"),
+    [
+        ("a::integer + 1", "many"),
+        ("a::integer + a::integer", "9223372036854775807"),
+        ("s.a::number * s.a::number", "99999999999999999"),
+        ("case when s.a <> 'x' then s.a::integer end", "many"),
+        ("instant(s.a)", "2026-11-18 09:00:00"),
+        ("1 / a", "0"),
+    ],
+)
+def test_a_failure_is_told_of_the_rows_where_it_is(con: duckdb.DuckDBPyConnection, text: str, raw: str) -> None:
+    made = compiled(text)
+    assert made is not None
+    value, level = made
+    read = ", ".join(f'{sql} AS "{name}"' for name, sql in level.columns.items())
+    rows = con.execute(
+        f"SELECT {value.failed} FROM (SELECT {read} FROM (SELECT x AS a, {{'a': x}} AS s"
+        f" FROM (VALUES ('{raw}'), ('1'), ('2026-11-18T09:00:00Z'), (NULL)) AS raw (x)) AS record)"
+    ).fetchall()
+    assert rows[0] == (True,)
+    assert rows[3] == (False,)
+    assert (False,) in rows[1:3]
