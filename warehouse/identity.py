@@ -240,7 +240,7 @@ def _speak_against(left: Sequence[_Member], right: Sequence[_Member]) -> bool:
 
 
 def _give_new(work: Work, entity: Entity, group: str, *, guest: bool) -> None:
-    """New hub ids in the order of source_id. Guests with the same first key share one."""
+    """New hub ids in the order of source_id. Guests with the same first key share one; the first of them makes it."""
     count = work.number("new", f"SELECT count(*) FROM _keys WHERE {group}")
     if not count:
         return
@@ -253,14 +253,17 @@ def _give_new(work: Work, entity: Entity, group: str, *, guest: bool) -> None:
                 SELECT _row, source_id, min(source_id) OVER (PARTITION BY coalesce({shared}, hash(_row))) AS leader
                 FROM _keys WHERE {group}
             )
-            SELECT _row, {last} + dense_rank() OVER (ORDER BY leader) AS hub_id FROM led"""
+            SELECT _row, {last} + dense_rank() OVER (ORDER BY leader) AS hub_id,
+                   CASE WHEN source_id = leader THEN 'new' ELSE 'match' END AS origin
+            FROM led"""
         if guest
         else f"""CREATE OR REPLACE TEMP TABLE _assigned AS
-            SELECT _row, {last} + row_number() OVER (ORDER BY source_id) AS hub_id FROM _keys WHERE {group}""",
+            SELECT _row, {last} + row_number() OVER (ORDER BY source_id) AS hub_id, 'new' AS origin
+            FROM _keys WHERE {group}""",
     )
     work.do(
         f"new hubs {entity.name}",
-        "UPDATE _keys AS k SET hub_id = a.hub_id, origin = 'new' FROM _assigned a WHERE a._row = k._row",
+        "UPDATE _keys AS k SET hub_id = a.hub_id, origin = a.origin FROM _assigned a WHERE a._row = k._row",
     )
 
 
@@ -277,6 +280,7 @@ def bindings_sql(work: Work, entity: Entity) -> str:
 FINAL = """
     CREATE OR REPLACE TEMP TABLE _final AS
     SELECT d.* EXCLUDE (_hub), coalesce(k.hub_id, d.old_hub) AS hub_id, w.waiting,
-           k.origin IS NOT DISTINCT FROM 'new' AND count(*) OVER (PARTITION BY k.hub_id) = 1 AS fresh
+           k.origin IS NOT DISTINCT FROM 'new' AND s.hub_id IS NULL AS fresh
     FROM _decided d LEFT JOIN _keys k ON k._row = d._row LEFT JOIN _missing w ON w._row = d._row
+    LEFT JOIN (SELECT DISTINCT hub_id FROM _keys WHERE origin <> 'new') s ON s.hub_id = k.hub_id
     WHERE NOT (d.state = 'again' AND w.waiting IS NOT DISTINCT FROM d.old_waiting)"""
