@@ -41,6 +41,14 @@ def join_hubs(work: Work, entity: Entity, into: Mapping[int, int], *, batch: boo
             """UPDATE _keys AS t SET hub_id = m.into_hub_id, origin = CASE origin WHEN 'new' THEN 'match' ELSE origin END
                FROM _moved m WHERE t.hub_id = m.hub_id""",
         )
+        work.do(
+            "join _decided",
+            "UPDATE _decided AS t SET old_hub = m.into_hub_id FROM _moved m WHERE t.old_hub = m.hub_id",
+        )
+    work.do(
+        "join _refs",
+        f"UPDATE _refs AS t SET hub_id = m.into_hub_id FROM _moved m WHERE t.hub_id = m.hub_id AND t.entity = {name}",
+    )
     for table in ("ops.bindings", "push.state"):
         work.do(
             f"join {table}",

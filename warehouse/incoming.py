@@ -35,8 +35,10 @@ def loads(work: Work, *, with_run: bool = True) -> dict[str, Load]:
 
 
 def take(work: Work, entity: Entity, load: Load) -> None:
-    """Fill _incoming (from the run file, or empty), _again and _decided."""
+    """Fill _incoming (from the run file, or empty), _again and _decided; note which unchanged rows were seen again."""
     work.do(f"incoming {entity.name}", incoming_sql(work, entity, from_run=bool(load.mapped)))
+    if load.mapped and work.number("seen", "SELECT count(*) FROM _incoming WHERE state = 'seen'"):
+        work.do(f"seen {entity.name}", seen_again_sql(entity))
     for one in work.family(entity) if load.waiting else ():
         work.do(f"again {one.name}", again_sql(entity, one))
     work.do(f"decided {entity.name}", decided_sql(entity, again_too=bool(load.waiting)))
@@ -124,9 +126,6 @@ def decided_sql(entity: Entity, *, again_too: bool) -> str:
     return f"""
         CREATE OR REPLACE TEMP TABLE _decided AS
         SELECT {_DECIDED}, _hub, state FROM _incoming WHERE state IN ('new', 'changed') {more}"""
-
-
-DECIDED_COUNTS = "SELECT (SELECT count(*) FROM _incoming WHERE state = 'seen'), (SELECT count(*) FROM _decided)"
 
 
 def rows_sql(entity: Entity, *, from_run: bool, again_too: bool) -> str:

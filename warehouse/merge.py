@@ -206,21 +206,22 @@ def _transaction(work: Work, body: Callable[[], Any], report: Any = None) -> Any
 
 
 def _fold_only(work: Work, outcomes: Outcomes) -> int:
-    _create_touched(work)
+    _begin(work)
     folded = fold.fold(work, _asked(outcomes, fold.position(work)))
     _settle(work)
     failpoint("push.before_fold_commit")
     return folded
 
 
-def _create_touched(work: Work) -> None:
+def _begin(work: Work) -> None:
     work.do("touched", "CREATE OR REPLACE TEMP TABLE _touched (entity VARCHAR, hub_id BIGINT, fresh BOOLEAN)")
+    work.do("references", refs.NONE)
 
 
 def _write(work: Work, request: MergeRequest, outcomes: Sequence[AppliedOutcome], report: MergeReport) -> None:
     loads = incoming.loads(work)
     _check_superseded(work, loads)
-    _create_touched(work)
+    _begin(work)
     report.folded = fold.fold(work, outcomes)
     law.begin(work, request.system)
     facts = cases.gather(work, request.system)
@@ -277,10 +278,7 @@ def _take_in(work: Work, entity: Entity, load: Load, facts: cases.Facts, report:
 
 def _bring(work: Work, entity: Entity, load: Load) -> int:
     """Resolve, bind and write what was decided; how many rows that waited have arrived."""
-    seen, decided = work.rows("decided", incoming.DECIDED_COUNTS)[0]
-    if seen:
-        work.do(f"seen {entity.name}", incoming.seen_again_sql(entity))
-    if not decided:
+    if not work.number("decided", "SELECT count(*) FROM _decided"):
         return 0
     again = bool(load.waiting)
     rows = {

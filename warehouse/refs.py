@@ -21,11 +21,11 @@ def resolve(work: Work, entity: Entity, rows: dict[str, str]) -> None:
         work.do(f"references of {entity.name}", refs_sql(family, rows))
         work.do(f"missing references of {entity.name}", missing_sql(family, rows))
     else:
-        work.do(
-            "references",
-            "CREATE OR REPLACE TEMP TABLE _refs (entity VARCHAR, system VARCHAR, source_id VARCHAR, hub_id BIGINT)",
-        )
+        work.do("references", NONE)
         work.do("missing", "CREATE OR REPLACE TEMP TABLE _missing (_row BIGINT, waiting VARCHAR)")
+
+
+NONE = "CREATE OR REPLACE TEMP TABLE _refs (entity VARCHAR, system VARCHAR, source_id VARCHAR, hub_id BIGINT)"
 
 
 def refs_sql(family: list[Entity], rows: dict[str, str]) -> str:

@@ -117,3 +117,27 @@ def test_references_in_a_circle_arrive_in_one_merge(world):
         ("B", "C"),
         ("C", None),
     ]
+
+
+def test_a_copy_of_what_waits_that_arrives_with_its_reference_counts_as_the_newest_word(w):
+    """10: A waits, 20: A again and its customer; then 15: B comes late."""
+    w.merge("cart", {"sales_order": [w.order("1", "c9", total=1)]}, sequence=10)
+    w.merge("cart", {"customer": [w.customer("c9")], "sales_order": [w.order("1", "c9", total=1)]}, sequence=20)
+    w.merge("cart", {"sales_order": [w.order("1", "c9", total=2)]}, sequence=15)
+    assert w.rows("SELECT total FROM sales_order") == [(Decimal(1),)]
+
+
+def test_hubs_are_joined_while_one_of_their_rows_waits(world):
+    """The row that waits goes with the others."""
+    w = world
+    owner = Column("owner", "ref", ref="team")
+    w.model = {**w.model, "team": Entity("team", (Column("name", "text"),)), "site": Entity(
+        "site", (Column("code", "text"), Column("tax", "text"), owner), match=(("code",), ("tax",)))}  # fmt: skip
+    w.merge("cart", {"team": [w.rec("t")], "site": [w.rec("s1", code="A", owner_ref="t")]})
+    w.merge("erp", {"team": [w.rec("t")], "site": [w.rec("s2", tax="1", owner_ref="t")]})
+    w.merge("erp", {"site": [w.rec("s2", tax="1", owner_ref="later")]})
+    w.merge("crm", {"site": [w.rec("s3", code="a", tax="1")]})
+    assert w.rows("SELECT source_id, hub_id FROM source.site ORDER BY 1") == [("s1", 1), ("s2", 1), ("s3", 1)]
+    w.merge("erp", {"team": [w.rec("later")]})
+    assert w.rows("SELECT hub_id, code, tax, owner FROM site") == [(1, "A", "1", 1)]
+    assert w.rows("FROM ops.waiting") == []
