@@ -78,7 +78,7 @@ def _pull(run: Run) -> StepReport:
             report.status = "partial"
             report.findings.append(Finding.of(reader.failure))
             report.detail.setdefault("exit_codes", []).append(reader.failure.exit_code)
-    if readers and all(reader.failure for reader in readers):
+    if readers and all(reader.failure and not reader.records for reader in readers):
         report.status, report.failure = "failed", readers[0].failure
     report.seconds = time.monotonic() - began
     return report

@@ -80,7 +80,7 @@ def test_faults_that_pass_are_survived_and_nothing_is_twice(project: Project, sa
 
 
 def test_a_wsdl_that_cannot_be_read_is_said_so(project: Project, sandbox_fresh: Any) -> None:
-    sandbox_fresh.control.fault("erp", "html", path="wsdl", times=20)
+    sandbox_fresh.control.fault("erp", "html", path="/erp", times=50)
     reports = pulled(project, "erp", "pricelist")
     assert of(reports, "pull", "erp").status == "failed"
     assert "erp" in said(of(reports, "pull", "erp"))
