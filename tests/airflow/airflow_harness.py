@@ -9,7 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -51,6 +51,21 @@ def script(name: str, root: Path, *arguments: str, **env: str) -> str:
     return done.stdout
 
 
+def said_of(pid: int) -> bytes:
+    """Command and environment of a process; empty when it has ended."""
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_bytes() + Path(f"/proc/{pid}/environ").read_bytes()
+    except OSError:
+        return b""
+
+
+def session(pid: int) -> int:
+    try:
+        return os.getsid(pid)
+    except OSError:
+        return 0
+
+
 @dataclass
 class Up:
     """A running `crossdock up`: its process, all that it printed so far, and what it printed of its address."""
@@ -58,6 +73,7 @@ class Up:
     process: subprocess.Popen[bytes]
     root: Path
     output: Path
+    sessions: set[int] = field(default_factory=set)
 
     @property
     def said(self) -> str:
@@ -70,23 +86,20 @@ class Up:
 
         return until(found, seconds, lambda: f"{pattern} in {self.said}")
 
-    def left(self) -> list[str]:
-        """Processes that belong to it: by the project's folder in the command or in the environment."""
-        found = []
-        for entry in Path("/proc").glob("[0-9]*"):
-            try:
-                said = (entry / "cmdline").read_bytes() + (entry / "environ").read_bytes()
-            except OSError:
-                continue
-            if str(self.root).encode() in said and int(entry.name) != os.getpid():
-                found.append(f"{entry.name} {said[:100]!r}")
-        return found
+    def left(self) -> list[int]:
+        """Its processes: the project's folder in their command or environment, or of a session that had one such.
+
+        Sessions are remembered, for some of Airflow's processes write their title over both.
+        """
+        pids = [int(entry.name) for entry in Path("/proc").glob("[0-9]*") if int(entry.name) != os.getpid()]
+        self.sessions |= {session(pid) for pid in pids if str(self.root).encode() in said_of(pid)} - {0}
+        return [pid for pid in pids if session(pid) in self.sessions and said_of(pid)]
 
     def sockets(self) -> set[str]:
         """Inodes of the sockets that its processes have open."""
         found = set()
-        for line in self.left():
-            for file in Path(f"/proc/{line.split()[0]}/fd").glob("*"):
+        for pid in self.left():
+            for file in Path(f"/proc/{pid}/fd").glob("*"):
                 try:
                     found.add(str(file.readlink()).removeprefix("socket:[").removesuffix("]"))
                 except OSError:

@@ -46,5 +46,5 @@ def up(project: Path) -> Iterator[Callable[[], Up]]:
     for one in started:
         if one.process.poll() is None:
             one.stop(signal.SIGTERM)
-        for line in one.left():
-            os.kill(int(line.split()[0]), signal.SIGKILL)
+        for pid in one.left():
+            os.kill(pid, signal.SIGKILL)

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 import requests
-from airflow_harness import Up, until
+from airflow_harness import Up, said_of, until
 
 from flow.up import Airflow
 from warehouse.ledger import Ledger
@@ -184,6 +184,6 @@ def secrets_are_the_owners(project: Path) -> None:
 
 def test_a_term_while_it_starts_leaves_nothing_behind(project: Path, up: Callable[[], Up]) -> None:
     started = up()
-    until(lambda: any("airflow" in line for line in started.left()), 60, lambda: started.said)
+    until(lambda: any(b"--skip-serve-logs" in said_of(pid) for pid in started.left()), 120, lambda: started.said)
     assert started.stop(signal.SIGTERM) == 0
     assert started.left() == []
