@@ -49,15 +49,15 @@ def evaluate(run_file: Path, rules: Rules) -> list[SuiteResult]:
     """
     suites = sorted({rule.entity for rule in rules})
     try:
-        warm()
         tables = _tables(run_file)
     except Exception as error:
         return [SuiteResult(suite, False, error=_said(error)) for suite in suites]
     wanted = [suite for suite in suites if suite in tables]
+    full = [suite for suite in wanted if tables[suite]]
     try:
-        asked = _evaluate(run_file, rules, [suite for suite in wanted if tables[suite]], tables)
+        asked = _evaluate(run_file, rules, full, tables) if full else []
     except Exception as error:
-        asked = [SuiteResult(suite, False, error=_said(error)) for suite in wanted if tables[suite]]
+        asked = [SuiteResult(suite, False, error=_said(error)) for suite in full]
     return asked + [_empty(suite, rules) for suite in wanted if not tables[suite]]
 
 
@@ -81,6 +81,7 @@ def _empty(suite: str, rules: Rules) -> SuiteResult:
 
 
 def _evaluate(run_file: Path, rules: Rules, suites: Sequence[str], tables: Collection[str]) -> list[SuiteResult]:
+    warm()
     import great_expectations as gx
     from sqlalchemy.engine import URL
 
