@@ -97,7 +97,7 @@ def outdated_sql(entity: Entity) -> str:
     return f"""
         DELETE FROM _cases AS n USING {source(entity)} s
         WHERE n.entity = {literal(entity.name)} AND s.source_key = {c.key_sql("n")}
-          AND s.system = n.system AND s.source_id = n.source_id AND NOT ({newer_sql("n", "s")})"""
+          AND {c.same_record_sql("s", "n")} AND NOT ({newer_sql("n", "s")})"""
 
 
 def passed_sql(entity: Entity) -> str:

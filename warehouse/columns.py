@@ -88,6 +88,21 @@ def key_sql(prefix: str = "") -> str:
     return hash_sql(("system", "source_id"), prefix)
 
 
+def same_record_sql(left: str, right: str) -> str:
+    """To be written beside an equality of `source_key`: it is the same record, and not two with one hash.
+
+    The coalesce() keeps DuckDB from joining by the texts too: it would hash them for every stored row, which costs twice
+    as much as all the rest.
+    """
+    return f"coalesce({left}.system = {right}.system AND {left}.source_id = {right}.source_id, false)"
+
+
+def same_binding_sql(left: str, right: str) -> str:
+    """Like `same_record_sql`, beside an equality of the bindings' `key`."""
+    entity = f"{left}.entity = {right}.entity"
+    return f"coalesce({entity} AND {left}.system = {right}.system AND {left}.source_id = {right}.source_id, false)"
+
+
 def binding_key_sql(entity: str, system: str, source_id: str) -> str:
     """The stand-in for (entity, system, source_id); the arguments are SQL."""
     return f"hash({entity}, {system}, {source_id})"

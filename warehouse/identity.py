@@ -51,9 +51,10 @@ def known_sql(entity: Entity) -> str:
                CASE WHEN d.old_hub IS NOT NULL THEN 'old' WHEN b.hub_id IS NOT NULL THEN 'bound' END AS origin
         FROM _decided d
         ANTI JOIN _missing w ON w._row = d._row
-        LEFT JOIN (SELECT * FROM ops.bindings WHERE entity = {literal(entity.name)}) b
-               ON d.old_hub IS NULL AND b.system = d.system AND b.source_id = d.source_id
-              AND b.key = {c.binding_key_sql(literal(entity.name), "d.system", "d.source_id")}"""
+        LEFT JOIN ops.bindings b
+               ON b.key = CASE WHEN d.old_hub IS NULL
+                               THEN {c.binding_key_sql(literal(entity.name), "d.system", "d.source_id")} END
+              AND coalesce(b.entity = {literal(entity.name)}, false) AND {c.same_record_sql("b", "d")}"""
 
 
 def keys_sql(entity: Entity, rows: str) -> str:
@@ -112,13 +113,16 @@ def _bind_group(work: Work, entity: Entity, system: str, guest: bool) -> None:
 
 
 def candidates_sql(entity: Entity, group: str) -> str:
-    """(_row, hub_id, key_no): the hubs that share a key with a row of the group."""
+    """(_row, hub_id, key_no): the hubs that share a key with a row of the group.
+
+    The coalesce() keeps DuckDB from joining by the normalised value, which it would compute for every stored row.
+    """
     parts = []
     for number, key in enumerate(entity.match, 1):
         match, value = f"match_{number}", f"value_{number}"
         parts.append(f"""
             SELECT u._row, s.hub_id, {number} AS key_no FROM unbound u JOIN {source(entity)} s
-                ON s.{match} = u.{match} AND {c.match_value_sql(entity, key, "s")} = u.{value}
+                ON s.{match} = u.{match} AND coalesce({c.match_value_sql(entity, key, "s")} = u.{value}, false)
             WHERE s.hub_id IS NOT NULL AND s.source_key NOT IN (SELECT source_key FROM _keys)
             UNION ALL
             SELECT u._row, k.hub_id, {number} FROM unbound u JOIN _keys k ON k.{match} = u.{match} AND k.{value} = u.{value}

@@ -70,7 +70,7 @@ def incoming_sql(work: Work, entity: Entity, *, from_run: bool) -> str:
             FROM passed p
             LEFT JOIN kids k ON k._parent_row = p._row
             LEFT JOIN {source(entity)} s
-                   ON s.source_key = p.source_key AND s.system = p.system AND s.source_id = p.source_id
+                   ON s.source_key = p.source_key AND {c.same_record_sql("s", "p")}
         )
         SELECT * EXCLUDE (same, newer, later),
                CASE WHEN old_row IS NULL THEN 'new' WHEN NOT newer THEN 'stale' WHEN NOT same THEN 'changed'
@@ -110,7 +110,7 @@ def again_sql(entity: Entity, one: Entity) -> str:
         SELECT -s.rowid - 1 AS _row, {text}, s.version, s.source_key, s.sequence, s.pulled_at, s.row_hash, s.children_hash,
                s.rowid AS old_row, s.hub_id AS old_hub, s.waiting AS old_waiting
         FROM {source(one)} s ANTI JOIN (SELECT * FROM _incoming WHERE state IN ('new', 'changed')) i
-          ON i.source_key = s.source_key AND i.system = s.system AND i.source_id = s.source_id
+          ON i.source_key = s.source_key AND {c.same_record_sql("i", "s")}
         WHERE s.waiting IS NOT NULL"""
 
 

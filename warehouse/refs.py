@@ -36,8 +36,7 @@ def refs_sql(family: list[Entity], rows: dict[str, str]) -> str:
         WITH wanted AS (SELECT DISTINCT * FROM ({wanted}))
         SELECT w.entity, w.system, w.source_id, b.hub_id
         FROM wanted w LEFT JOIN ops.bindings b
-          ON b.key = {c.binding_key_sql("w.entity", "w.system", "w.source_id")}
-         AND b.entity = w.entity AND b.system = w.system AND b.source_id = w.source_id"""
+          ON b.key = {c.binding_key_sql("w.entity", "w.system", "w.source_id")} AND {c.same_binding_sql("b", "w")}"""
 
 
 def _wanted_sql(one: Entity, column: Column, rows: str) -> str:
