@@ -59,9 +59,14 @@ def arena(records: int, folder: Path, **world: Any) -> Iterator[tuple[Project, d
 
 
 def attempt(
-    project: Project, *, failpoint: str = "", kill_after: float | None = None, mutant: Mutant | None = None
+    project: Project,
+    *,
+    failpoint: str = "",
+    kill_after: float | None = None,
+    mutant: Mutant | None = None,
+    step: str | None = None,
 ) -> str:
-    """One cycle in a fork. Returns how it ended: 'done', 'killed' or 'failed' (see chaos.log in the data folder)."""
+    """One cycle (or one step of it) in a fork. Returns how it ended: 'done', 'killed' or 'failed' (see chaos.log in the data folder)."""
     project.data.mkdir(parents=True, exist_ok=True)
     pid = os.fork()
     if pid == 0:
@@ -74,7 +79,7 @@ def attempt(
                 os.environ["CROSSDOCK_FAILPOINT"] = failpoint
             if mutant:
                 mutant()
-            code = _cycle(project)
+            code = _cycle(project, step)
         finally:
             os._exit(code)
     until = None if kill_after is None else time.monotonic() + kill_after
@@ -91,11 +96,11 @@ def attempt(
         time.sleep(0.005)
 
 
-def _cycle(project: Project) -> int:
+def _cycle(project: Project, step: str | None) -> int:
     from flow.cycle import cycle
 
     try:
-        reports = cycle(project, SYSTEMS, approve_first="chaos")
+        reports = cycle(project, SYSTEMS, step=step, approve_first="chaos")
     except Exception:
         import traceback
 
@@ -235,6 +240,10 @@ def every_failpoint(project: Project, world: dict[str, Any], seed: int, visits: 
         for visit in range(1, visits + 1):
             place_order(world["cart"], rng)
             ended[f"{name}:{visit}"] = attempt(project, failpoint=f"{name}:{visit}")
+            if name.startswith(
+                "push."
+            ):  # pushed again with nothing pulled in between: only the ledger knows of the call
+                attempt(project, step="push")
     return ended
 
 
@@ -283,6 +292,8 @@ def main() -> int:
         if told.mutant:
             mutant, moment = MUTANTS[told.mutant]
             failpoints = {moment: attempt(project, failpoint=moment, mutant=mutant)}
+            if moment.startswith("push."):
+                attempt(project, step="push", mutant=mutant)
             kills = {}
         else:
             failpoints = every_failpoint(project, world, told.seed)
