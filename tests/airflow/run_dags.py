@@ -1,6 +1,8 @@
 """Run by test_dags.py in a process of its own: `dag.test()` of several DAGs, one after the other.
 
-    python run_dags.py DAGS FILE:DAG_ID …
+    python run_dags.py DAGS FILE:DAG_ID … NAME=VALUE FILE:DAG_ID …
+
+NAME=VALUE is in the environment of the runs that follow it.
 
 Prints a line `TASK n dag_id task_id state` a task and `EVENT n uri` an asset event, n being the run's place in the row.
 A person's approval is given by marking that task: dag.test() would wait for it for ever.
@@ -8,6 +10,7 @@ A person's approval is given by marking that task: dag.test() would wait for it 
 
 from __future__ import annotations
 
+import os
 import runpy
 import sys
 from pathlib import Path
@@ -27,7 +30,11 @@ def main(folder: Path, wanted: list[str]) -> None:
 
     initdb()
     seen = 0
-    for n, (file, _, dag_id) in enumerate(name.partition(":") for name in wanted):
+    for n, name in enumerate(wanted):
+        if "=" in name:
+            os.environ.update([name.split("=", 1)])
+            continue
+        file, _, dag_id = name.partition(":")
         dags = runpy.run_path(str(folder / f"{file}.py"))
         dag = next(dag for dag in dags.values() if isinstance(dag, DAG) and dag.dag_id == dag_id)
         dag.fileloc = str(folder / f"{file}.py")

@@ -56,17 +56,20 @@ def test_a_broken_mapping_is_an_import_error_that_names_the_place(read: dict[str
     assert read["broken"]["dags"] == read["whole"]["dags"]
 
 
-def run_dags(root: Path, *wanted: str, **env: str) -> list[tuple[dict[str, str], list[str]]]:
-    """`dag.test()` of several DAGs in one process. For each the states of its tasks, and the assets that were changed."""
+def run_dags(root: Path, *wanted: str, **env: str) -> tuple[list[tuple[dict[str, str], list[str]]], str]:
+    """`dag.test()` of several DAGs in one process. For each the states of its tasks, and the assets that were changed;
+    and all that was printed.
+    """
     states: dict[int, dict[str, str]] = defaultdict(dict)
     events: dict[int, list[str]] = defaultdict(list)
-    for line in script("run_dags.py", root, *wanted, **env).splitlines():
+    said = script("run_dags.py", root, *wanted, **env)
+    for line in said.splitlines():
         match line.split():
             case ["TASK", n, _, task, state]:
                 states[int(n)][task] = state
             case ["EVENT", n, uri]:
                 events[int(n)].append(uri)
-    return [(states[n], events[n]) for n in range(len(wanted))]
+    return [(states[n], events[n]) for n in sorted(states)], said
 
 
 def all_of(tasks: set[str], state: str) -> dict[str, str]:
@@ -76,8 +79,8 @@ def all_of(tasks: set[str], state: str) -> dict[str, str]:
 def test_dags_run_from_pull_to_push_and_then_they_are_quiet(project: Path) -> None:
     with running(project / "sandbox") as world:
         env = {name: str(getattr(world, name.removeprefix("CROSSDOCK_").lower())) for name in ADDRESSES}
-        orders = len(world.control.books()["sales_orders"])
-        sync_erp, sync_cart, push_erp, read_back, again, push_again, reconcile = run_dags(
+        orders = len(world.control.books()["orders"])
+        runs, said = run_dags(
             project,
             "sync:sync_erp",
             "sync:sync_cart",
@@ -86,9 +89,12 @@ def test_dags_run_from_pull_to_push_and_then_they_are_quiet(project: Path) -> No
             "sync:sync_cart",
             "push:push_erp",
             "reconcile:reconcile",
+            "CROSSDOCK_CART_TOKEN=wrong",
+            "sync:sync_cart",
             **env,
         )
-        assert len(world.control.books()["sales_orders"]) > orders
+        assert len(world.control.books()["orders"]) > orders
+    sync_erp, sync_cart, push_erp, read_back, again, push_again, reconcile, refused = runs
     assert sync_erp == (all_of(SYNC, "success"), ["crossdock://merged/erp"])
     assert sync_cart == (all_of(SYNC, "success"), ["crossdock://merged/cart"])
     assert push_erp == (all_of(PUSH, "success"), ["crossdock://pushed/erp"])
@@ -96,6 +102,11 @@ def test_dags_run_from_pull_to_push_and_then_they_are_quiet(project: Path) -> No
     assert again == (all_of(SYNC, "success") | {"announce": "skipped"}, [])
     assert push_again == (all_of(PUSH, "skipped"), [])
     assert reconcile == (all_of({"compare", "publish"}, "success"), [])
+    # Wrong credentials: the task fails at once, says why, and what a person has to change is not tried again.
+    assert refused == (all_of(SYNC, "upstream_failed") | {"pull": "failed"}, [])
+    assert "AuthenticationError: " in said
+    assert "C105" in said
+    assert "a person has to change something" in said
 
 
 ADDRESSES = ("CROSSDOCK_CART", "CROSSDOCK_ERP", "CROSSDOCK_CRM", "CROSSDOCK_DROP")
