@@ -1,7 +1,7 @@
 """stage: segments of the lake into the run file, one row a record version, typed by what the mappings read.
 
 Every column is declared and nothing is sniffed. All segments are read in one pass, in parallel; where that fails, each is
-read alone, and one that fails alone is read without its odd records (`odd.py`), which go to run.rejects.
+read alone, and one that fails alone is read without its odd records (`sift.py`), which go to run.rejects.
 
 What is counted for a stream: read = duplicates + staged, and `staged` includes the records that could not be read, which
 are counted once more as `rejected` without a mapping. So for each mapping: staged - rejected of the stream = rejected +
@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import shutil
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -24,10 +24,11 @@ import zstandard
 from hub.connector import Stream
 from hub.errors import ConfigurationError, Place
 from hub.findings import Finding
-from hub.segments import Segment, read_lines
+from hub.segments import Segment
 from warehouse import odd
 from warehouse.duck import Connection, StatementError, literal, one, quote, run, without_values
 from warehouse.runfile import cache_folder, local_folder
+from warehouse.sift import Local, Source, append, sift
 
 
 @dataclass(slots=True)
@@ -45,17 +46,6 @@ class StageReport:
     seconds: float = 0.0
 
 
-@dataclass(frozen=True, slots=True)
-class _Source:
-    """What is read: the declared columns and where the files are."""
-
-    stream: Stream
-    columns: Mapping[str, str]
-    table: str
-    cache: Path
-    lake: str
-
-
 def stage(
     con: Connection, lake: str, system: str, stream: Stream, segments: Sequence[Segment], columns: Mapping[str, str]
 ) -> StageReport:
@@ -66,7 +56,7 @@ def stage(
     """
     began = time.monotonic()
     _check(columns, f"{system}.{stream.name}")
-    source = _Source(stream, columns, f"raw.{quote(stream.name)}", cache_folder(_file_of(con)), lake)
+    source = Source(stream, columns, f"raw.{quote(stream.name)}", cache_folder(_file_of(con)), lake)
     report = StageReport(system, stream.name)
     try:
         _clear(con, source)
@@ -88,7 +78,7 @@ def stage(
 
 
 def _settle(
-    con: Connection, source: _Source, local: list[_Local], found: list[tuple[Segment, odd.Odd]], report: StageReport
+    con: Connection, source: Source, local: list[Local], found: list[tuple[Segment, odd.Odd]], report: StageReport
 ) -> None:
     """Say of every row where it stood, take the duplicates out, count."""
     _place(con, source, local, report)
@@ -119,7 +109,7 @@ def _check(columns: Mapping[str, str], place: str) -> None:
             raise ConfigurationError("D220", f"'{kind}' of field '{name}' is no type", place=place) from None
 
 
-def _clear(con: Connection, source: _Source) -> None:
+def _clear(con: Connection, source: Source) -> None:
     name = source.stream.name
     run(con, f"DROP VIEW IF EXISTS stage.{quote(name)}")
     run(con, f"DROP TABLE IF EXISTS {source.table}")
@@ -135,16 +125,7 @@ def _clear(con: Connection, source: _Source) -> None:
         run(con, f"DELETE FROM {table} WHERE stream = $1{where}", [name])
 
 
-@dataclass(slots=True)
-class _Local:
-    """A segment as a file of this machine; `read` is the file that was read for it (without its odd records)."""
-
-    segment: Segment
-    path: Path
-    read: Path
-
-
-def _fetch(source: _Source, segments: Sequence[Segment], report: StageReport) -> list[_Local]:
+def _fetch(source: Source, segments: Sequence[Segment], report: StageReport) -> list[Local]:
     """The segments as local files: an object store's are copied, a folder's are used where they are."""
     folder = local_folder(source.lake)
     if folder is None:
@@ -157,7 +138,7 @@ def _fetch(source: _Source, segments: Sequence[Segment], report: StageReport) ->
             path = source.cache / f"{number}.jsonl"
             _copy(source.lake, segment.path, path)
         if path.is_file():
-            local.append(_Local(segment, path, path))
+            local.append(Local(segment, path, path))
         else:
             report.findings.append(_damaged(segment, "the file is not there"))
     return local
@@ -175,7 +156,7 @@ def _in_order(segments: Sequence[Segment]) -> list[Segment]:
     return sorted(segments, key=lambda s: (s.sequence, s.pulled_at, s.path))
 
 
-def _read(con: Connection, source: _Source, local: list[_Local], report: StageReport) -> list[tuple[Segment, odd.Odd]]:
+def _read(con: Connection, source: Source, local: list[Local], report: StageReport) -> list[tuple[Segment, odd.Odd]]:
     """Fill the raw table; the odd records. Damaged segments are taken out of `local` and become findings."""
     if not local:
         return []
@@ -188,17 +169,17 @@ def _read(con: Connection, source: _Source, local: list[_Local], report: StageRe
             continue
         run(con, f"DELETE FROM {source.table} WHERE _file = $1", [str(item.path)])
         try:
-            found += [(item.segment, it) for it in _sift(con, source, item)]
+            found += [(item.segment, it) for it in sift(con, source, item)]
         except (zstandard.ZstdError, EOFError, OSError) as error:
             local.remove(item)
             report.findings.append(_damaged(item.segment, str(error)))
     return found
 
 
-def _try(con: Connection, source: _Source, files: Sequence[Path]) -> bool:
+def _try(con: Connection, source: Source, files: Sequence[Path]) -> bool:
     """Append the files to the raw table, all or nothing."""
     try:
-        _append(con, source, files)
+        append(con, source, files)
     except StatementError as error:
         if error.kind not in ("InvalidInputException", "IOException"):
             raise
@@ -206,26 +187,7 @@ def _try(con: Connection, source: _Source, files: Sequence[Path]) -> bool:
     return True
 
 
-def _append(con: Connection, source: _Source, files: Sequence[Path], plain: bool = False) -> None:
-    sql = read_sql(source.table, source.columns, [str(file) for file in files], plain)
-    run(con, sql, name=f"stage {source.stream.name}")
-
-
-def read_sql(table: str, columns: Mapping[str, str], files: Sequence[str], plain: bool = False) -> str:
-    """Read NDJSON files (zstd, or plain) into a table by declared columns; `_file` says which file a row came from."""
-    declared = ", ".join(
-        f"{literal(name)}: {literal(kind)}" for name, kind in (columns or {"_none": "VARCHAR"}).items()
-    )
-    wanted = "".join(f"{quote(name)}, " for name in columns)
-    listed = ", ".join(literal(file) for file in files)
-    return f"""
-        INSERT INTO {table} BY NAME
-        SELECT {wanted}_file
-        FROM read_json([{listed}], format = 'newline_delimited', records = true, compression = {literal("none" if plain else "zstd")},
-                       columns = {{{declared}}}, filename = '_file')"""
-
-
-def _suspicious(con: Connection, source: _Source, file: Path | None = None) -> bool:
+def _suspicious(con: Connection, source: Source, file: Path | None = None) -> bool:
     """Did something come through that DuckDB reads and JSON does not have: NaN, or a record that is null?"""
     nothing = " AND ".join(f"{quote(name)} IS NULL" for name in source.columns) or "false"
     where = f"({odd.no_number_sql(source.columns)} OR ({nothing}))"
@@ -234,90 +196,7 @@ def _suspicious(con: Connection, source: _Source, file: Path | None = None) -> b
     return one(con, f"SELECT 1 FROM {source.table} WHERE {where} LIMIT 1", name="suspicious") is not None
 
 
-def _sift(con: Connection, source: _Source, item: _Local) -> list[odd.Odd]:
-    """Read one segment without its odd records; these."""
-    shape = odd.shape_of(source.columns)
-    lines = [line for line in read_lines(source.lake, item.segment.path) if line.strip()]
-    found: dict[int, odd.Odd] = {}
-    doubtful: list[int] = []
-    for number, line in enumerate(lines, 1):
-        why, parsed = odd.examine(number, line, shape, source.stream.primary_key)
-        if why is not None:
-            found[number] = why
-        elif not parsed:
-            doubtful.append(number)
-    for number in _invalid(con, [(number, lines[number - 1]) for number in doubtful]):
-        found[number] = odd.not_json(number, lines[number - 1])
-    source.cache.mkdir(parents=True, exist_ok=True)
-    item.read = source.cache / f"{item.segment.sequence}.{len(lines)}.odd.jsonl"
-    for number, said in _refused(con, source, item.read, lines, set(found)):
-        found[number] = odd.refused(number, lines[number - 1], said)
-    _rewrite(item.read, lines, set(found))
-    _append(con, source, [item.read], plain=True)
-    unread = [number for number in doubtful if number not in found]
-    for number in _no_numbers(con, source, item, unread):
-        found[number] = odd.refused(number, lines[number - 1], "a number that is none")
-    return [found[number] for number in sorted(found)]
-
-
-def _invalid(con: Connection, lines: Sequence[tuple[int, bytes]]) -> Iterator[int]:
-    """Those that DuckDB's parser refuses too: it is more lenient than Python's, with a trailing comma for instance."""
-    for number, line in lines:
-        if not one(con, "SELECT json_valid($1)", [line.decode("utf-8", "replace")]):
-            yield number
-
-
-def _refused(
-    con: Connection, source: _Source, path: Path, lines: list[bytes], without: set[int]
-) -> Iterator[tuple[int, str]]:
-    """The lines that DuckDB refuses for a reason that `odd.examine` does not know, found by halving."""
-    pending = [[number for number in range(1, len(lines) + 1) if number not in without]]
-    while pending:
-        part = pending.pop()
-        _write(path, [lines[number - 1] for number in part])
-        said = _says(con, source, path) if part else None
-        if said is None:
-            continue
-        if len(part) == 1:
-            yield part[0], said
-        else:
-            pending += [part[len(part) // 2 :], part[: len(part) // 2]]
-
-
-def _says(con: Connection, source: _Source, path: Path) -> str | None:
-    """What DuckDB has to say against a file; None where it reads it."""
-    run(con, f"CREATE OR REPLACE TEMP TABLE _trial AS SELECT * FROM {source.table} LIMIT 0")
-    try:
-        run(con, read_sql("_trial", source.columns, [str(path)], plain=True), name="trial")
-    except StatementError as error:
-        return without_values(error.detail).splitlines()[0]
-    return None
-
-
-def _rewrite(path: Path, lines: list[bytes], without: set[int]) -> None:
-    """The file again with an empty object for each odd record, so that every other keeps its line."""
-    _write(path, [b"{}" if number in without else line for number, line in enumerate(lines, 1)])
-
-
-def _write(path: Path, lines: Sequence[bytes]) -> None:
-    path.write_bytes(b"".join(line + b"\n" for line in lines))
-
-
-def _no_numbers(con: Connection, source: _Source, item: _Local, doubtful: Sequence[int]) -> list[int]:
-    """Of the lines that Python could not parse, those that hold a literal NaN or Infinity."""
-    if not doubtful:
-        return []
-    first = one(con, f"SELECT min(rowid) FROM {source.table} WHERE _file = $1", [str(item.read)])
-    rows = run(
-        con,
-        f"SELECT rowid - {first} + 1 FROM {source.table}"
-        f" WHERE _file = $1 AND ({odd.no_number_sql(source.columns)}) AND list_contains($2::BIGINT[], rowid - {first} + 1)",
-        [str(item.read), list(doubtful)],
-    )
-    return [row[0] for row in rows.fetchall()]
-
-
-def _place(con: Connection, source: _Source, local: list[_Local], report: StageReport) -> None:
+def _place(con: Connection, source: Source, local: list[Local], report: StageReport) -> None:
     """run.segments: where each segment's rows stand in the raw table, and where its lines stand in the batch.
 
     A segment that is not named there is not part of the run: its rows are in no view.
@@ -344,7 +223,7 @@ def _place(con: Connection, source: _Source, local: list[_Local], report: StageR
         base += count
 
 
-def _view(con: Connection, source: _Source, *, filtered: bool) -> None:
+def _view(con: Connection, source: Source, *, filtered: bool) -> None:
     sql = view_sql(source.stream.name, list(source.columns), filtered)
     run(con, f"CREATE OR REPLACE VIEW stage.{quote(source.stream.name)} AS {sql}", name=f"stage.{source.stream.name}")
 
@@ -360,7 +239,7 @@ def view_sql(stream: str, columns: Sequence[str], filtered: bool) -> str:
         ) {gone}"""
 
 
-def _reject(con: Connection, source: _Source, found: Sequence[tuple[Segment, odd.Odd]]) -> None:
+def _reject(con: Connection, source: Source, found: Sequence[tuple[Segment, odd.Odd]]) -> None:
     name = source.stream.name
     bases = dict(run(con, "SELECT segment, base FROM run.segments WHERE stream = $1", [name]).fetchall())
     for segment, it in found:
@@ -374,7 +253,7 @@ def _reject(con: Connection, source: _Source, found: Sequence[tuple[Segment, odd
         run(con, "INSERT INTO raw._gone VALUES ($1, $2)", [name, bases[segment.path] + it.line - 1])
 
 
-def _deduplicate(con: Connection, source: _Source) -> int:
+def _deduplicate(con: Connection, source: Source) -> int:
     """Mark older copies of equal records as gone; how many. Exact: what the mappings read is compared, not its hash.
 
     The newest copy stays: of A, B, A the last A is what the system says now.
@@ -388,7 +267,7 @@ def _deduplicate(con: Connection, source: _Source) -> int:
     return int(row[0]) if row else 0
 
 
-def _key(source: _Source) -> str:
+def _key(source: Source) -> str:
     """An expression that is equal for equal records and mostly different for others: the primary key if it is read."""
     path = source.stream.primary_key.split(".")
     shape: odd.Shape | None = odd.shape_of(source.columns)
@@ -418,7 +297,7 @@ def duplicates_sql(stream: str, columns: Sequence[str], key: str) -> str:
         WHERE newer.r IS NOT DISTINCT FROM older.r"""
 
 
-def _count(con: Connection, source: _Source, report: StageReport) -> None:
+def _count(con: Connection, source: Source, report: StageReport) -> None:
     stream = [source.stream.name]
     report.read = one(con, "SELECT coalesce(sum(records), 0)::BIGINT FROM run.segments WHERE stream = $1", stream)
     report.rejected = one(con, "SELECT count(*) FROM run.rejects WHERE stream = $1 AND mapping IS NULL", stream)
