@@ -26,8 +26,8 @@ $(VENV)/.installed: requirements.lock pyproject.toml
 demo: setup ## start the sandbox systems, run one full cycle and show the result (FRESH=1 begins anew)
 	@$(BIN)/crossdock demo $(if $(FRESH),--fresh)
 
-test: setup ## the whole test suite
-	@$(BIN)/python -m pytest tests $(PYTEST_ARGS)
+test: setup ## the whole test suite, a file a process at a time
+	@$(BIN)/python -m pytest tests --numprocesses=auto --maxprocesses=4 --dist=loadfile $(PYTEST_ARGS)
 
 check: setup ## what a person runs before committing: format, lint, types, import contracts, mappings, fast tests
 	@$(BIN)/ruff format --check --quiet . || { echo 'run: make format'; exit 1; }

@@ -105,6 +105,8 @@ class Tryton(JsonRpc):
 
     # The session
 
+    _refused: AuthenticationError | None = None
+
     def url(self, path: str) -> str:
         return f"{self.connection.url.rstrip('/')}/{path}"  # with the slash at its end, or it is a redirect
 
@@ -121,10 +123,15 @@ class Tryton(JsonRpc):
 
     def _open(self) -> None:
         session, login = self.session, self.connection.login
+        if self._refused:  # Tryton counts wrong logins, and after five of them the right one is not let in either
+            raise self._refused
         session.headers.pop("Authorization", None)
-        uid, token, *_ = self.call(
-            "common.db.login", login, {"password": self.connection.password.reveal()}, "en", writes=True
-        )
+        given = {"password": self.connection.password.reveal()}
+        try:
+            uid, token, *_ = self.call("common.db.login", login, given, "en", writes=True)
+        except AuthenticationError as error:
+            self._refused = error
+            raise
         ticket = base64.b64encode(f"{login}:{uid}:{token}".encode()).decode()
         session.keep_secret(token)
         session.keep_secret(ticket)

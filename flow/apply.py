@@ -207,6 +207,7 @@ class _Applying:
                 self._note("rejected", intent.message if intent else "", [call])
             else:
                 self._note("stale", "the record changed after the plan was made", [call])
+                self.failed.add(call.record)
         return due
 
     def _fingerprint(self, call: Call) -> str:
@@ -229,7 +230,7 @@ class _Applying:
 
     def _ready(self, call: Call) -> Ready | None:
         """The call with every id in its place; None, and noted as skipped, where it cannot be made."""
-        own = f"{call.entity}/{call.hub_id}"
+        own = call.record
         missing = [need for need in call.needs if need in self.failed or need not in self.ids]
         if missing or own in self.failed:
             why = f"{', '.join(missing)} could not be sent" if missing else "an earlier call for the record failed"
@@ -241,7 +242,7 @@ class _Applying:
 
     def _note_sent(self, sent: Sequence[Sent]) -> None:
         for one in sent:
-            own = f"{one.call.entity}/{one.call.hub_id}"
+            own = one.call.record
             self.report.results.append(one)
             if one.status == "applied" and one.external_id and one.call.operation in MAKES:
                 self.ids[own] = one.external_id

@@ -94,8 +94,13 @@ def _sync(
     """pull … merge of several systems. Only the merges stand in line, in the order of crossdock.yaml."""
     runs = [Run.start(project, name, max_pages=max_pages) for name in names]
     last = STEPS.index(until) if until else STEPS.index("merge")
+    expected = last >= STEPS.index("gate") and not read_back
+    if expected:
+        from quality.expectations import before_threads
+
+        before_threads()
     with ThreadPoolExecutor(max_workers=len(runs) + 1) as pool:
-        importing: Future[Any] | None = pool.submit(_warm) if last >= STEPS.index("gate") and not read_back else None
+        importing: Future[Any] | None = pool.submit(_warm) if expected else None
         tell(f"pulling from {', '.join(names)}")
         prepared = [pool.submit(_prepare, run, last) for run in runs]
         for run, future in zip(runs, prepared, strict=True):

@@ -10,7 +10,7 @@ any      not while an earlier call for the record or its key has no answer; a re
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Literal
 
@@ -42,6 +42,7 @@ class Candidate:
     same: bool | None
     payload: dict[str, Any]
     seen_at: datetime | None = None
+    named: frozenset[str] = frozenset()
 
     @property
     def record(self) -> Record:
@@ -58,11 +59,15 @@ class Candidate:
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """What becomes of a candidate. `reason` says what it waits for, why a person has to look, or how it was refused."""
+    """What becomes of a candidate. `reason` says what it waits for, why a person has to look, or how it was refused.
+
+    `after` are records whose call in the same plan has to be applied first.
+    """
 
     verdict: Verdict
     candidate: Candidate
     reason: str = ""
+    after: frozenset[str] = frozenset()
 
 
 def references(value: Any) -> Iterable[str]:
@@ -155,13 +160,38 @@ def decide(
     history: History,
     go_live: datetime | None,
     available: Collection[str],
+    lacking: Mapping[str, bool] | None = None,
     retry: Collection[str] = (),
 ) -> list[Decision]:
     """The decisions for one record: `candidates` are those of one stream, entity and hub_id, an operation at most once each.
 
-    `available` are records ('customer/12') that earlier calls of the same plan will make. `retry` are keys whose
-    refusals are forgotten.
+    `available` are records ('customer/12') that earlier calls of the same plan will make; `lacking` those that the target
+    may have but was never told our id of, and whether a call of the same plan tells it. `retry` are keys whose refusals
+    are forgotten.
     """
+    return [
+        _known_by_our_id(decision, lacking or {})
+        for decision in _decide(candidates, history, go_live, available, retry)
+    ]
+
+
+def _known_by_our_id(decision: Decision, lacking: Mapping[str, bool]) -> Decision:
+    """A call that names a record by the hub's id is made after the call that tells the target that id, or waits for it."""
+    named = decision.candidate.named & lacking.keys()
+    if decision.verdict != "call" or not named:
+        return decision
+    if waits := sorted(name for name in named if not lacking[name]):
+        return Decision("waiting", decision.candidate, ", ".join(waits))
+    return replace(decision, after=frozenset(named))
+
+
+def _decide(
+    candidates: Sequence[Candidate],
+    history: History,
+    go_live: datetime | None,
+    available: Collection[str],
+    retry: Collection[str],
+) -> list[Decision]:
     by_operation: dict[str, Candidate] = {candidate.operation: candidate for candidate in candidates}
     first = candidates[0]
     if blocked := history.open(first):

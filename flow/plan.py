@@ -194,6 +194,7 @@ def _candidate(outbound: Any, row: Mapping[str, Any]) -> Candidate:
         since=_aware(row["since"]),
         hold=row["hold"],
         waits_for=row["waits_for"],
+        named=frozenset(name for name in row.get("named") or () if name),
         same=row["same"],
         payload=canonical.loads(row["payload"]),
         seen_at=_aware(row.get("seen_at")),
@@ -214,15 +215,19 @@ def decide_all(
     rank = {entity.name: n for n, entity in enumerate(in_dependency_order(model))}
     decisions: list[Decision] = []
     available: set[str] = set()
+    lacking: dict[str, bool] = {}
     twins = _twins(records.values())
     for record in sorted(records, key=lambda r: (rank.get(r[1], len(rank)), r[0], r[2])):
-        for decision in decide.decide(records[record], history, go_live, available, retry):
+        for decision in decide.decide(records[record], history, go_live, available, lacking, retry):
             one = decision.candidate
             if decision.verdict == "call" and one.operation in decide.MAKES and (one.stream, one.key) in twins:
                 decision = Decision("held", one, f"{twins[one.stream, one.key]} records carry the key {one.key}")
             decisions.append(decision)
+            name = f"{one.entity}/{one.hub_id}"
             if decision.verdict == "call" and one.operation in decide.MAKES:
-                available.add(f"{one.entity}/{one.hub_id}")
+                available.add(name)
+            if one.operation in decide.MAKES and decision.verdict != "unchanged" and not history.made(one.record):
+                lacking[name] = decision.verdict == "call"
     return sorted(decisions, key=lambda d: _order(d.candidate, rank))
 
 
@@ -310,7 +315,7 @@ def _call(decision: Decision, before: dict[str, Any] | None) -> Call:
         external_id=one.external_id,
         payload=one.payload,
         fingerprint=canonical.fingerprint(one.payload),
-        needs=tuple(sorted(one.needs)),
+        needs=tuple(sorted(one.needs | decision.after)),
         before=before,
     )
 

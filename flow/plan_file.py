@@ -44,6 +44,10 @@ class Call:
     def spot(self) -> Spot:
         return (self.operation, self.stream, self.entity, self.hub_id)
 
+    @property
+    def record(self) -> str:
+        return f"{self.entity}/{self.hub_id}"
+
 
 @dataclass(frozen=True, slots=True)
 class Kept:

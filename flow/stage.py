@@ -9,6 +9,7 @@ from collections.abc import Collection
 from flow.language import declared_columns, mappings_of
 from flow.report import StepReport
 from flow.run import Run
+from hub.failpoints import failpoint
 from hub.segments import Segment, list_segments
 
 
@@ -40,5 +41,6 @@ def stage(run: Run, chosen: Collection[str] | None = None) -> StepReport:
                 report.findings += staged.findings
     finally:
         con.close()
+    failpoint("stage.after")
     report.seconds = time.monotonic() - began
     return report

@@ -17,11 +17,15 @@ from mappings.syntax import Child, Expr, Field, Mapping, PushChild, PushField, V
 
 @dataclass
 class Leaves:
-    """The values of one object of the payload, by place. `holds`: condition → SQL of the reason; `waits`: SQL of a record or NULL."""
+    """The values of one object of the payload, by place. `holds`: condition → SQL of the reason; `waits`: SQL of a record or NULL.
+
+    `named`: SQL of a record whose hub id is sent.
+    """
 
     json: dict[At, str] = field(default_factory=dict)
     holds: dict[str, str] = field(default_factory=dict)
     waits: dict[str, None] = field(default_factory=dict)
+    named: dict[str, None] = field(default_factory=dict)
     refers: dict[str, None] = field(default_factory=dict)
     taken: list[tuple[At, Place]] = field(default_factory=list)
 
@@ -94,10 +98,11 @@ class LeafMaker:
         later = f"""'{{"$id_of": "{column.ref}/' || {self.rows.column(column.name)} || '"}}'"""
         return f"coalesce(to_json({self.rows.external(column)}), {later})"
 
-    def _wait_for(self, column: Column) -> None:
+    def _wait_for(self, column: Column) -> str:
         record = f"{sql.text(f'{column.ref}/')} || {self.rows.column(column.name)}"
         self.leaves.waits[f"CASE WHEN {self.rows.external(column)} IS NULL THEN {record} END"] = None
         self.leaves.refers[str(column.ref)] = None
+        return record
 
     def _json(self, pushed: PushField) -> str | None:
         if pushed.value is None and pushed.name not in self.entity:
@@ -112,7 +117,7 @@ class LeafMaker:
         if reading is None:
             return None
         for name in reading.waits:  # it names the hub's id of a record that the target has to know by it
-            self._wait_for(self.entity[name])
+            self.leaves.named[self._wait_for(self.entity[name])] = None
         text = reading.value.sql
         if reading.value.failed:
             self.leaves.holds[reading.value.failed] = sql.text(f"{pushed.name} cannot be computed")

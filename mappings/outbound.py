@@ -8,6 +8,7 @@ It gives a row for each record that the push is about, in the order of hub_id:
     since        TIMESTAMPTZ  compared with the target's go-live; may be NULL
     hold         VARCHAR      why it waits for a person; NULL where it does not
     waits_for    VARCHAR      'customer/12' where the payload refers to a record that the target does not know yet
+    named        VARCHAR[]    'customer/12' where the payload names that record by the hub's id; may hold NULLs
     same         BOOLEAN      the target's own view equals what would be sent; NULL where that is not known of every field
     payload      JSON         keys in alphabetical order, missing values left out, `{"$id_of": "customer/12"}` for ids to come;
                               {} where `same` is true: nothing is to be sent
@@ -98,6 +99,7 @@ class _Compiler:
         self.lists: dict[str, str] = {}  # CTEs of the children
         self.holds: dict[str, str] = {}  # condition → SQL of the reason
         self.waits: dict[str, None] = {}
+        self.named: list[str] = []  # SQL of lists of records
         self.refers: dict[str, None] = {}
 
     def outbound(self) -> Outbound:
@@ -169,6 +171,8 @@ class _Compiler:
                 leaves.json[place] = f"{alias}.items"
         self.holds |= leaves.holds
         self.waits |= leaves.waits
+        if leaves.named:
+            self.named.append(f"[{', '.join(leaves.named)}]")
         self.refers |= leaves.refers
         made = json_object(leaves.json) if leaves.json else "'{}'"
         if self.views:
@@ -206,6 +210,9 @@ class _Compiler:
         if leaves.waits:
             columns.append(f"min({_first(leaves.waits)}) AS waits_for")
             self.waits[f"{alias}.waits_for"] = None
+        if leaves.named:
+            columns.append(f"flatten(list([{', '.join(leaves.named)}])) AS named")
+            self.named.append(f"{alias}.named")
         self.refers |= leaves.refers
         due = "due" if self.views else "wanted"
         joins = f"\nJOIN {due} ON {due}.hub_id = line.parent"
@@ -229,6 +236,7 @@ class _Compiler:
             "since": f"CAST({since} AS TIMESTAMP WITH TIME ZONE)",
             "hold": _case(self.holds),
             "waits_for": _first(self.waits),
+            "named": _joined(self.named),
             "same": "seen.same" if self.views else "CAST(NULL AS BOOLEAN)",
             "payload": payload,
             "seen_at": "seen.seen_at" if self.views else "CAST(NULL AS TIMESTAMP WITH TIME ZONE)",
@@ -246,7 +254,7 @@ class _Compiler:
         if "due" in queries and not self.lists:
             del queries["due"]
         ctes = ",\n".join(f"{name} AS (\n{sql.indent(text, 2)}\n)" for name, text in queries.items())
-        head = "hub_id, key, external_id, since, CASE WHEN same THEN NULL ELSE hold END AS hold, waits_for, same, payload, seen_at"
+        head = "hub_id, key, external_id, since, CASE WHEN same THEN NULL ELSE hold END AS hold, waits_for, named, same, payload, seen_at"
         return f"WITH\n{ctes}\nSELECT {head}\nFROM made\nORDER BY hub_id"
 
     def _bound(self) -> dict[str, str]:
@@ -281,3 +289,9 @@ def _first(texts: Iterable[str]) -> str:
     if not unique:
         return "CAST(NULL AS VARCHAR)"
     return unique[0] if len(unique) == 1 else f"coalesce({', '.join(unique)})"
+
+
+def _joined(lists: list[str]) -> str:
+    if not lists:
+        return "CAST(NULL AS VARCHAR[])"
+    return lists[0] if len(lists) == 1 else f"list_concat({', '.join(lists)})"

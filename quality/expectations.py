@@ -32,6 +32,11 @@ _ENGINE = {
 _FORMAT = {"result_format": "SUMMARY", "partial_unexpected_count": 0}  # numbers only: values may be personal
 
 
+def before_threads() -> None:
+    """Import what must not be half imported while other threads work: dlt takes pandas from `sys.modules`, whole or not."""
+    import pandas  # noqa: F401
+
+
 def warm() -> None:
     """Import what `evaluate` needs. Takes about ten seconds the first time; in a thread or process beside the pull."""
     os.environ.setdefault("GX_ANALYTICS_ENABLED", "false")

@@ -95,8 +95,9 @@ def test_values_become_plain_text(world: World) -> None:
     assert "__class__" not in json.dumps(row)
     (stock,) = [row for row in pulled(world.connector, "stock")[0] if row["code"] == "WIDGET-1"]
     assert stock["warehouse"]["code"] == "WH"
-    assert stock["quantity"] == 1000.0
-    assert stock["forecast_quantity"] < 1000.0
+    # Other tests ship from the same shelf; what was just sold has not left it.
+    assert 900.0 < stock["quantity"] <= 1000.0
+    assert stock["forecast_quantity"] <= stock["quantity"] - 2
 
 
 def test_a_new_record_and_a_change_of_a_part_are_seen(tryton: Any) -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from flow.explain import codes
+from hub.failpoints import FAILPOINTS
 
 ROOT = Path(__file__).resolve().parents[2]
 PACKAGES = ("hub", "connectors", "mappings", "quality", "warehouse", "flow", "sandbox")
@@ -36,6 +37,13 @@ def test_every_explanation_is_of_a_code_that_is_raised() -> None:
 
 def test_an_explanation_says_more_than_a_line() -> None:
     assert [code for code, text in codes().items() if len(text.strip()) < 60] == []
+
+
+def test_every_failpoint_is_passed_in_the_code() -> None:
+    passed = re.compile(r"failpoint\(\"([a-z._]+)\"\)")
+    assert {name for path in sources("flow", "warehouse") for name in passed.findall(path.read_text())} == set(
+        FAILPOINTS
+    )
 
 
 @pytest.mark.parametrize("package", PACKAGES)

@@ -308,6 +308,7 @@ class World:
             """CREATE TABLE source.sales_order(system TEXT, source_id TEXT, hub_id BIGINT, number TEXT, total DECIMAL(18,4),
                lifecycle_status TEXT, fulfilment_status TEXT, row_hash UBIGINT, seen_at TIMESTAMPTZ)"""
         )
+        con.execute("CREATE TABLE source.customer(system TEXT, source_id TEXT, hub_id BIGINT, name TEXT)")
         for hub_id, name in self.customers.items():
             con.execute("INSERT INTO canonical.customer VALUES (?, ?)", [hub_id, name])
         for hub_id, o in self.orders.items():
@@ -337,9 +338,10 @@ class World:
 
         outcomes = pending(self.project, 0)
         for entity, system, source_id, hub_id, at in bindings(outcomes):
-            con.execute(
-                "INSERT INTO ops.bindings VALUES (?, ?, ?, ?, 'push', ?)", [entity, system, source_id, hub_id, at]
-            )
+            if (entity, source_id, hub_id) not in self.bound:
+                con.execute(
+                    "INSERT INTO ops.bindings VALUES (?, ?, ?, ?, 'push', ?)", [entity, system, source_id, hub_id, at]
+                )
         return max((o.seq for o in outcomes), default=0)
 
     def plan(self, **options: Any) -> Any:

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
-from push_harness import PUSHES, QUICK, FakeErp, Keyed, World, fill, now, patched, streams
+from push_harness import ORDER, PARTNER, PUSHES, QUICK, FakeErp, Keyed, World, fill, now, patched, streams
 
 from flow import apply as apply_module
-from flow import settle
+from flow import decide, settle
 from flow.send import Sender, mask
 from hub.connector import Change, Outcome
 from hub.errors import TransientError
@@ -142,6 +142,69 @@ def test_the_broken_twin_that_does_not_look_again_sends_old_values(
     monkeypatch.setattr(apply_module._Applying, "_still_due", lambda self: list(self.plan.calls))
     world.apply(plan.id)
     assert "1002" in books(world)
+
+
+# Whom the target knows by our own id: a call that names a record by it comes after the call that says it ----------------
+
+ACCOUNT = replace(PARTNER, operation="upsert")
+NAMING = replace(
+    ORDER, sql=ORDER.sql.replace("o.hub_id, o.number", "['customer/' || o.customer] AS named, o.hub_id, o.number")
+)
+
+
+@pytest.fixture
+def accounts(world: World) -> Iterator[World]:
+    """The target has an account of each customer, bound by matching; it was never told the hub's id of them."""
+    with patched((ACCOUNT, NAMING)):
+        for number in world.customers:
+            source = world.books.write(
+                "partners", Change("create", f"old-{number}", {"name": "of old"}, f"old-{number}")
+            )
+            world.bound.append(("customer", source, number))
+        world.publish()
+        yield world
+
+
+def test_an_order_that_names_a_stale_account_is_not_sent(accounts: World) -> None:
+    plan = accounts.plan()
+    assert [call.needs for call in plan.calls if call.stream == "orders"] == [
+        ("customer/2",),
+        ("customer/1",),
+        ("customer/2",),
+    ]
+    accounts.customers[1] = "Another name"
+    accounts.publish()
+    assert accounts.apply(plan.id).counts == {"applied": 3, "skipped": 1, "stale": 1}
+    assert "1002" not in books(accounts)
+    assert accounts.push().counts == {"applied": 2}
+    assert books(accounts) == ONCE
+
+
+def test_the_broken_twin_that_only_asks_whether_the_account_is_bound_sends_it(
+    accounts: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(decide, "_known_by_our_id", lambda decision, lacking: decision)
+    plan = accounts.plan()
+    accounts.customers[1] = "Another name"
+    accounts.publish()
+    accounts.apply(plan.id)
+    assert "1002" in books(accounts)
+
+
+def test_an_order_that_names_a_refused_account_waits_until_it_was_told_once(accounts: World) -> None:
+    accounts.books.fault("reject", "upsert", "1")
+    assert accounts.push().counts == {"applied": 3, "rejected": 1, "skipped": 1}
+    plan = accounts.plan()
+    assert [(kept.key, kept.reason) for kept in plan.waiting] == [("1002", "customer/1")]
+    accounts.customers[1] = "A name it takes"
+    accounts.publish()
+    assert accounts.push().counts == {"applied": 2}
+    accounts.customers[1] = "A name it does not take"
+    accounts.order(7, customer=1)
+    accounts.books.fault("reject", "upsert", "1")
+    accounts.publish()
+    assert accounts.push().counts == {"applied": 1, "rejected": 1}
+    assert books(accounts)["1007"] == 1
 
 
 # What fails -----------------------------------------------------------------------------------------------------------

@@ -51,6 +51,7 @@ made AS (
         WHEN ours.fulfilment_status NOT IN ('unfulfilled', 'partial', 'fulfilled', 'unfulfilled') THEN 'the target has no word for this fulfilment_status'
       END AS hold,
     CAST(NULL AS VARCHAR) AS waits_for,
+    CAST(NULL AS VARCHAR[]) AS named,
     seen.same AS same,
     CAST(CASE WHEN seen.same THEN '{}' ELSE '{' || concat_ws(', ',
       '"erp_order_number": ' || to_json(ours.seller_number),
@@ -62,6 +63,6 @@ made AS (
   LEFT JOIN theirs ON theirs.source_id = seen.external_id
   LEFT JOIN doubtful ON doubtful.hub_id = seen.hub_id
 )
-SELECT hub_id, key, external_id, since, CASE WHEN same THEN NULL ELSE hold END AS hold, waits_for, same, payload, seen_at
+SELECT hub_id, key, external_id, since, CASE WHEN same THEN NULL ELSE hold END AS hold, waits_for, named, same, payload, seen_at
 FROM made
 ORDER BY hub_id

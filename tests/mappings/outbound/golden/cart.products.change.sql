@@ -62,6 +62,7 @@ made AS (
     CAST(NULL AS TIMESTAMP WITH TIME ZONE) AS since,
     CASE WHEN doubtful.hub_id IS NOT NULL THEN 'its newest version is in quarantine' END AS hold,
     CAST(NULL AS VARCHAR) AS waits_for,
+    CAST(NULL AS VARCHAR[]) AS named,
     seen.same AS same,
     CAST(CASE WHEN seen.same THEN '{}' ELSE '{' || concat_ws(', ',
       '"stock": ' || rtrim(rtrim(CAST(CAST(greatest(floor(our_inventory_level_all.total_1), 0.0) AS DECIMAL(27,10)) AS VARCHAR), '0'), '.')
@@ -72,6 +73,6 @@ made AS (
   LEFT JOIN doubtful ON doubtful.hub_id = seen.hub_id
   LEFT JOIN our_inventory_level_all ON our_inventory_level_all.hub_id = ours.hub_id
 )
-SELECT hub_id, key, external_id, since, CASE WHEN same THEN NULL ELSE hold END AS hold, waits_for, same, payload, seen_at
+SELECT hub_id, key, external_id, since, CASE WHEN same THEN NULL ELSE hold END AS hold, waits_for, named, same, payload, seen_at
 FROM made
 ORDER BY hub_id

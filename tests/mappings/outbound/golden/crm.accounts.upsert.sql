@@ -91,6 +91,7 @@ made AS (
         WHEN ours.tier NOT IN ('standard', 'silver', 'gold') THEN 'the target has no word for this tier'
       END AS hold,
     CAST(NULL AS VARCHAR) AS waits_for,
+    CAST(NULL AS VARCHAR[]) AS named,
     seen.same AS same,
     CAST(CASE WHEN seen.same THEN '{}' ELSE '{' || concat_ws(', ',
       '"BillingCountryCode": ' || to_json(ours.country_code),
@@ -111,6 +112,6 @@ made AS (
   LEFT JOIN doubtful ON doubtful.hub_id = seen.hub_id
   LEFT JOIN our_account_credit_by_customer AS our_account_credit ON our_account_credit.customer = ours.hub_id
 )
-SELECT hub_id, key, external_id, since, CASE WHEN same THEN NULL ELSE hold END AS hold, waits_for, same, payload, seen_at
+SELECT hub_id, key, external_id, since, CASE WHEN same THEN NULL ELSE hold END AS hold, waits_for, named, same, payload, seen_at
 FROM made
 ORDER BY hub_id

@@ -68,6 +68,7 @@ made AS (
     CAST(NULL AS TIMESTAMP WITH TIME ZONE) AS since,
     CASE WHEN doubtful.hub_id IS NOT NULL THEN 'its newest version is in quarantine' END AS hold,
     CASE WHEN bound_customer.source_id IS NULL THEN 'customer/' || ours.customer END AS waits_for,
+    ['customer/' || ours.customer] AS named,
     seen.same AS same,
     CAST(CASE WHEN seen.same THEN '{}' ELSE '{' || concat_ws(', ',
       '"Account": ' || nullif('{' || concat_ws(', ',
@@ -87,6 +88,6 @@ made AS (
   LEFT JOIN our_customer ON our_customer.hub_id = ours.customer
   LEFT JOIN bound AS bound_customer ON bound_customer.entity = 'customer' AND bound_customer.hub_id = ours.customer
 )
-SELECT hub_id, key, external_id, since, CASE WHEN same THEN NULL ELSE hold END AS hold, waits_for, same, payload, seen_at
+SELECT hub_id, key, external_id, since, CASE WHEN same THEN NULL ELSE hold END AS hold, waits_for, named, same, payload, seen_at
 FROM made
 ORDER BY hub_id

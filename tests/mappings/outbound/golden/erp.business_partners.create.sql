@@ -65,6 +65,7 @@ made AS (
         WHEN ours.kind NOT IN ('person', 'organisation') THEN 'the target has no word for this kind'
       END AS hold,
     CAST(NULL AS VARCHAR) AS waits_for,
+    CAST(NULL AS VARCHAR[]) AS named,
     CAST(NULL AS BOOLEAN) AS same,
     CAST('{' || concat_ws(', ',
       '"category": ' || to_json(CASE ours.kind WHEN 'person' THEN '1' WHEN 'organisation' THEN '2' END),
@@ -85,6 +86,6 @@ made AS (
   LEFT JOIN our_sales_order_all ON our_sales_order_all.hub_id = ours.hub_id
   LEFT JOIN our_customer_address_all ON our_customer_address_all.hub_id = ours.hub_id
 )
-SELECT hub_id, key, external_id, since, CASE WHEN same THEN NULL ELSE hold END AS hold, waits_for, same, payload, seen_at
+SELECT hub_id, key, external_id, since, CASE WHEN same THEN NULL ELSE hold END AS hold, waits_for, named, same, payload, seen_at
 FROM made
 ORDER BY hub_id

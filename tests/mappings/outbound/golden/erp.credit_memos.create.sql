@@ -43,6 +43,7 @@ made AS (
     CAST(ours.refunded_at AS TIMESTAMP WITH TIME ZONE) AS since,
     CASE WHEN doubtful.hub_id IS NOT NULL THEN 'its newest version is in quarantine' END AS hold,
     CASE WHEN bound_sales_order.source_id IS NULL THEN 'sales_order/' || ours.sales_order END AS waits_for,
+    CAST(NULL AS VARCHAR[]) AS named,
     CAST(NULL AS BOOLEAN) AS same,
     CAST('{' || concat_ws(', ',
       '"amount": ' || to_json("left"(CAST(ours.amount AS VARCHAR), greatest(length(rtrim(rtrim(CAST(ours.amount AS VARCHAR), '0'), '.')), length(CAST(ours.amount AS VARCHAR)) - ours.surplus))),
@@ -57,6 +58,6 @@ made AS (
   LEFT JOIN doubtful ON doubtful.hub_id = wanted.hub_id
   LEFT JOIN bound AS bound_sales_order ON bound_sales_order.entity = 'sales_order' AND bound_sales_order.hub_id = ours.sales_order
 )
-SELECT hub_id, key, external_id, since, CASE WHEN same THEN NULL ELSE hold END AS hold, waits_for, same, payload, seen_at
+SELECT hub_id, key, external_id, since, CASE WHEN same THEN NULL ELSE hold END AS hold, waits_for, named, same, payload, seen_at
 FROM made
 ORDER BY hub_id

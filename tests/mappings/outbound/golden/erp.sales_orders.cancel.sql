@@ -48,6 +48,7 @@ made AS (
         WHEN doubtful.hub_id IS NOT NULL THEN 'its newest version is in quarantine'
       END AS hold,
     CAST(NULL AS VARCHAR) AS waits_for,
+    CAST(NULL AS VARCHAR[]) AS named,
     seen.same AS same,
     CAST(CASE WHEN seen.same THEN '{}' ELSE '{' || concat_ws(', ',
       '"reason": ' || to_json('cancelled in the cart')
@@ -58,6 +59,6 @@ made AS (
   LEFT JOIN theirs ON theirs.source_id = seen.external_id
   LEFT JOIN doubtful ON doubtful.hub_id = seen.hub_id
 )
-SELECT hub_id, key, external_id, since, CASE WHEN same THEN NULL ELSE hold END AS hold, waits_for, same, payload, seen_at
+SELECT hub_id, key, external_id, since, CASE WHEN same THEN NULL ELSE hold END AS hold, waits_for, named, same, payload, seen_at
 FROM made
 ORDER BY hub_id

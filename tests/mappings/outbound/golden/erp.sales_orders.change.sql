@@ -129,6 +129,7 @@ made AS (
         WHEN order_line_list.hold IS NOT NULL THEN order_line_list.hold
       END AS hold,
     CAST(NULL AS VARCHAR) AS waits_for,
+    CAST(NULL AS VARCHAR[]) AS named,
     seen.same AS same,
     CAST(CASE WHEN seen.same THEN '{}' ELSE '{' || concat_ws(', ',
       '"currency": ' || to_json(ours.currency),
@@ -146,6 +147,6 @@ made AS (
   LEFT JOIN doubtful ON doubtful.hub_id = seen.hub_id
   LEFT JOIN order_line_list ON order_line_list.hub_id = ours.hub_id
 )
-SELECT hub_id, key, external_id, since, CASE WHEN same THEN NULL ELSE hold END AS hold, waits_for, same, payload, seen_at
+SELECT hub_id, key, external_id, since, CASE WHEN same THEN NULL ELSE hold END AS hold, waits_for, named, same, payload, seen_at
 FROM made
 ORDER BY hub_id

@@ -66,6 +66,7 @@ made AS (
         WHEN order_line_list.hold IS NOT NULL THEN order_line_list.hold
       END AS hold,
     CASE WHEN bound_customer.source_id IS NULL THEN 'customer/' || ours.customer END AS waits_for,
+    CAST(NULL AS VARCHAR[]) AS named,
     CAST(NULL AS BOOLEAN) AS same,
     CAST('{' || concat_ws(', ',
       '"currency": ' || to_json(ours.currency),
@@ -87,6 +88,6 @@ made AS (
   LEFT JOIN bound AS bound_customer ON bound_customer.entity = 'customer' AND bound_customer.hub_id = ours.customer
   LEFT JOIN order_line_list ON order_line_list.hub_id = ours.hub_id
 )
-SELECT hub_id, key, external_id, since, CASE WHEN same THEN NULL ELSE hold END AS hold, waits_for, same, payload, seen_at
+SELECT hub_id, key, external_id, since, CASE WHEN same THEN NULL ELSE hold END AS hold, waits_for, named, same, payload, seen_at
 FROM made
 ORDER BY hub_id
