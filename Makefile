@@ -27,7 +27,7 @@ demo: setup ## start the sandbox systems, run one full cycle and show the result
 	@$(BIN)/crossdock demo $(if $(FRESH),--fresh)
 
 test: setup ## the whole test suite, a file a process at a time
-	@$(BIN)/python -m pytest tests --numprocesses=auto --maxprocesses=4 --dist=loadfile $(PYTEST_ARGS)
+	@$(BIN)/python -m pytest tests --numprocesses=auto --maxprocesses=4 --dist=loadfile --no-loadscope-reorder $(PYTEST_ARGS)
 
 check: setup ## what a person runs before committing: format, lint, types, import contracts, mappings, fast tests
 	@$(BIN)/ruff format --check --quiet . || { echo 'run: make format'; exit 1; }

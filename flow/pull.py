@@ -26,6 +26,7 @@ from hub.findings import Finding
 from hub.segments import TARGET_BYTES, SegmentWriter
 
 CHECKPOINT_SECONDS = 30.0
+KEPT_PACKAGES = 10  # of those that dlt has loaded: its folders hold a schema and the names of files
 
 
 @dataclass
@@ -56,6 +57,7 @@ def _pull(run: Run) -> StepReport:
     wanted = run.project.system(run.system).streams
     readers = [_Reader(s) for s in run.connector.streams if not wanted or s.name in wanted]
     pipeline = _pipeline(run)
+    _sweep(pipeline)
     if pipeline.has_pending_data:  # a killed run left a package: it is loaded before anything new is asked for
         _load(pipeline, run)
     work = run.project.data / "work" / run.run_id
@@ -104,6 +106,26 @@ def _pipeline(run: Run) -> Any:
     )
 
 
+def _sweep(pipeline: Any) -> None:
+    """Take away what dlt was deleting when it was killed, and the folders of packages that were loaded long ago.
+
+    dlt commits a normalised package and then deletes the extracted one file by file, and an empty one without more ado.
+    Every later run would stop at what is left of it; its records, if it had any, are all in the normalised one.
+    """
+    extracted, loaded = (Path(pipeline.working_dir) / part for part in ("normalize/extracted", "load/loaded"))
+    committed = {*pipeline.list_normalized_load_packages(), *pipeline.list_completed_load_packages()}
+    for package in extracted.iterdir() if extracted.is_dir() else ():
+        jobs = package / "new_jobs"
+        emptied = not ((package / "schema.json").exists() and jobs.is_dir()) and not any(jobs.glob("*"))
+        if package.is_dir() and (package.name in committed or emptied):
+            shutil.rmtree(package)
+    for abandoned in extracted.parent.iterdir() if extracted.is_dir() else ():  # an extraction that was killed
+        if abandoned.is_dir() and abandoned != extracted:
+            shutil.rmtree(abandoned)
+    for package in sorted(loaded.iterdir())[:-KEPT_PACKAGES] if loaded.is_dir() else ():
+        shutil.rmtree(package)
+
+
 def _load(pipeline: Any, run: Run, source: Any = None) -> None:
     """One dlt run. What goes wrong in it goes wrong at the lake: the systems' own errors end in the reader."""
     from dlt.pipeline.exceptions import PipelineStepFailed
@@ -111,11 +133,13 @@ def _load(pipeline: Any, run: Run, source: Any = None) -> None:
     try:
         pipeline.run(source)
     except PipelineStepFailed as error:
+        file = getattr(error.exception, "filename", None)
         raise UnavailableError(
             "C193",
-            f"the lake could not be written ({type(error.exception).__name__} at {error.step})",
+            f"the lake could not be written ({type(error.exception).__name__} at {error.step}{f', {file}' if file else ''})",
             place=run.project.lake,
             fix="what was pulled is kept and loaded by the next run; look at the disk or the object store",
+            detail=str(error.exception),
         ) from error
 
 

@@ -6,6 +6,7 @@ sides agree, opens again when they differ again, and every change of it stays in
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from datetime import date, datetime
@@ -108,7 +109,8 @@ class ReconcileReport:
 def _line(found: Break, left: str, right: str) -> str:
     values = f"{left} {found.left_value or '—'}, {right} {found.right_value or '—'}"
     age = "" if found.age_hours is None else f", {found.age_hours // 24} days old"
-    return f"{found.code} {found.reason} {found.key}: {values}{age}" + (f"; {found.detail}" if found.detail else "")
+    text = f"{found.code} {found.reason} {found.key}: {values}{age}" + (f"; {found.detail}" if found.detail else "")
+    return re.sub(r"(\d\.\d\d)00\b", r"\1", text)  # amounts are kept with four decimals, most of them need two
 
 
 def reconcile(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ from flow.pull import pull
 from flow.run import Run
 from hub.config import Project, System
 from hub.connector import Connection, Connector, Page, Stream
-from hub.errors import StreamError
+from hub.errors import StreamError, UnavailableError
 from hub.segments import list_segments, read_lines
 
 
@@ -108,6 +109,60 @@ def test_a_defect_of_a_connector_is_said_to_be_one(project: Project, monkeypatch
     assert report.status == "failed"
     assert {f.code for f in report.findings} == {"C190"}
     assert "ann@example.com" not in str(report)
+
+
+def killed_while_deleting(project: Project, gone: str) -> None:
+    """A pull in a fork that dies when dlt has deleted a part (a file or a folder) of the package that it has just normalised."""
+    import shutil
+
+    from dlt.common.storages.load_package import PackageStorage
+
+    def delete(self: Any, load_id: str, not_exists_ok: bool = False) -> None:
+        package = Path(self.storage.storage_path) / self.get_package_path(load_id)
+        if package.parent.name == "extracted":
+            for part in package.glob(gone):
+                part.unlink() if part.is_file() else shutil.rmtree(part)
+            os._exit(9)
+
+    pid = os.fork()
+    if pid == 0:
+        PackageStorage.delete_package = delete  # type: ignore[method-assign]
+        pull(run_of(project))
+        os._exit(0)
+    assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 9
+
+
+@pytest.mark.parametrize("gone", ["schema.json", "new_jobs", "*", "nothing"])
+@pytest.mark.parametrize("empty", [False, True])
+def test_a_kill_while_dlt_deletes_a_package_stops_no_later_pull(project: Project, gone: str, empty: bool) -> None:
+    if empty:  # the package that is deleted is of a pull that found nothing
+        pull(run_of(project))
+    killed_while_deleting(project, gone)
+    report = pull(run_of(project))
+    assert (report.status, report.findings) == ("ok", [])
+    assert sorted(lines(project)) == sorted({b'{"id": %d,  "name": "\xc3\xa9"}' % n for n in range(25)})
+    assert len(lines(project, "customers")) == 25
+
+
+def test_the_broken_twin_that_leaves_the_rest_of_a_package_is_stopped_by_it(project: Project, monkeypatch: Any) -> None:
+    from flow import pull as module
+
+    monkeypatch.setattr(module, "_sweep", lambda pipeline: None)
+    pull(run_of(project))
+    killed_while_deleting(project, "new_jobs")
+    with pytest.raises(UnavailableError, match="FileNotFoundError at normalize"):
+        pull(run_of(project))
+
+
+def test_packages_that_were_loaded_long_ago_are_forgotten(project: Project, monkeypatch: Any) -> None:
+    from flow import pull as module
+
+    monkeypatch.setattr(module, "KEPT_PACKAGES", 1)
+    for size in (10, 20, 30):
+        monkeypatch.setattr(Counted, "size", size)
+        pull(run_of(project))
+    assert len(list((project.data / "dlt" / "crossdock_counted" / "load" / "loaded").iterdir())) == 2
+    assert len(lines(project)) == 30
 
 
 def test_a_half_copied_segment_is_left_for_later(project: Project) -> None:

@@ -141,7 +141,7 @@ def test_every_reason_is_told_from_every_other(warehouse: Con, spec: Spec) -> No
     assert evidence == ("cart-1003", "cart/orders/1.jsonl", 1)
     text = "\n".join(report.lines())
     assert "cart ↔ erp: 1 agree, 14 breaks open" in text
-    assert "R206 shipping 1003: cart 35.5800, erp 30.6800, 20 days old; shipping -4.9000" in text
+    assert "R206 shipping 1003: cart 35.58, erp 30.68, 20 days old; shipping -4.90" in text
 
 
 def test_the_parts_add_up_to_the_break(warehouse: Con, spec: Spec) -> None:
