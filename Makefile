@@ -43,7 +43,7 @@ format: setup ## format the code
 up: setup ## start the sandbox and Airflow on 127.0.0.1; ctrl-C stops both
 	@exec $(BIN)/crossdock up
 
-chaos: setup ## 100 SIGKILLs and every failpoint over 20,000 records; keeps data/chaos.json
+chaos: setup ## 100 SIGKILLs and every failpoint over 20,000 records; keeps benchmarks/chaos.json
 	@$(BIN)/python tests/support/chaos.py
 
 lock: ## write requirements.lock anew

@@ -1,6 +1,6 @@
 """Kill the sync at random moments and at every named one, and look into everybody's books afterwards.
 
-    python tests/support/chaos.py --records 20000 --kills 100 --out data/chaos.json
+    python tests/support/chaos.py --records 20000 --kills 100 --out benchmarks/chaos.json
 
 The sandbox systems run in a process of their own and stay alive. Each attempt is a fork of this process, which has the
 heavy libraries imported already, so that a kill hits the flow and not an import. Orders keep coming in between.
@@ -283,7 +283,7 @@ def main() -> int:
     parser.add_argument("--kills", type=int, default=100)
     parser.add_argument("--seed", type=int, default=7)
     parser.add_argument("--mutant", choices=sorted(MUTANTS), help="plant a mistake: the books must show it")
-    parser.add_argument("--out", type=Path, default=ROOT / "data" / "chaos.json")
+    parser.add_argument("--out", type=Path, default=ROOT / "benchmarks" / "chaos.json")
     told = parser.parse_args()
     preload()
     began = time.monotonic()
