@@ -150,7 +150,7 @@ def _source(run: Run, readers: list[_Reader], work: Path) -> Any:
     def system() -> Any:
         for reader in readers:
             yield dlt.resource(
-                _segments(run, reader, work),
+                _segments(run, reader, readers, work),
                 name=reader.stream.name,
                 write_disposition="append",
                 columns={"record": {"data_type": "text"}},
@@ -159,12 +159,16 @@ def _source(run: Run, readers: list[_Reader], work: Path) -> Any:
     return system()
 
 
-def _segments(run: Run, reader: _Reader, work: Path) -> Any:
+def _segments(run: Run, reader: _Reader, readers: list[_Reader], work: Path) -> Any:
     """A generator function for dlt: fills one segment, moves the position, and hands the file over."""
     import dlt
 
     def resource() -> Iterator[Any]:
         state = dlt.current.resource_state()
+        # Nobody answered after every retry: the next stream would only wait as long for the same.
+        if down := next((one.failure for one in readers if isinstance(one.failure, UnavailableError)), None):
+            reader.failure, reader.done = reader.failure or down, True
+            return
         if reader.pages is None:
             reader.pages = run.connector.pull(reader.stream.name, state.get("cursor"))
         sequence = state.get("sequence", 0) + 1

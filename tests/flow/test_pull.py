@@ -99,6 +99,20 @@ def test_one_stream_that_fails_keeps_what_landed_and_stops_no_other(project: Pro
     assert pull(run_of(project)).counts == {"orders": 5, "customers": 0}
 
 
+def test_a_system_that_is_down_is_asked_for_one_stream_only(project: Project, monkeypatch: Any) -> None:
+    asked = []
+
+    def unreachable(self: Any, stream: str, since: Any = None) -> Iterator[Page]:
+        asked.append(stream)
+        raise UnavailableError("C102", "cannot reach it", place="counted")
+        yield
+
+    monkeypatch.setattr(Counted, "pull", unreachable)
+    report = pull(run_of(project))
+    assert asked == ["orders"]
+    assert (report.status, [f.code for f in report.findings]) == ("failed", ["C102", "C102"])
+
+
 def test_a_defect_of_a_connector_is_said_to_be_one(project: Project, monkeypatch: Any) -> None:
     def pull_badly(self: Counted, stream: str, since: Any = None) -> Iterator[Page]:
         raise ZeroDivisionError("customer ann@example.com")
