@@ -38,6 +38,7 @@ class _Reader:
     done: bool = False
     page_count: int = 0
     records: int = 0
+    again: int = 0  # of them, those that the last pull had brought, too
     failure: CrossdockError | None = None
     partial: bool = False
     files: list[Path] = field(default_factory=list)
@@ -73,7 +74,7 @@ def _pull(run: Run) -> StepReport:
     finally:
         shutil.rmtree(work, ignore_errors=True)
     for reader in readers:
-        report.counts[reader.stream.name] = reader.records
+        report.counts[reader.stream.name] = reader.records - reader.again
         if reader.partial:
             report.status = "partial"
         if reader.failure:
@@ -174,12 +175,17 @@ def _segments(run: Run, reader: _Reader, readers: list[_Reader], work: Path) -> 
         sequence = state.get("sequence", 0) + 1
         path = work / f"{reader.stream.name}.{sequence}.jsonl"
         writer = SegmentWriter(path)
-        cursor = _fill(run, reader, writer, state.get("cursor"))
+        since, first = state.get("cursor"), reader.page_count == 0
+        cursor = _fill(run, reader, writer, since)
+        # Read from the same position to the end, byte for byte as the last time: it is in the lake already.
+        whole = writer.digest if first and reader.done and not reader.failure and cursor == since else None
         if cursor is not None:
             state["cursor"] = cursor
-        if not writer.records:
+        if not writer.records or (whole and whole == state.get("overlap")):
             writer.discard()
+            reader.again += writer.records
             return
+        state["overlap"] = whole
         state["sequence"] = sequence
         header = {
             "system": run.system,

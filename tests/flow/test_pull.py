@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from flow.pull import pull
+from flow.report import StepReport
 from flow.run import Run
 from hub.config import Project, System
 from hub.connector import Connection, Connector, Page, Stream
@@ -97,6 +98,38 @@ def test_one_stream_that_fails_keeps_what_landed_and_stops_no_other(project: Pro
     assert [f.code for f in report.findings] == ["C100"]
     monkeypatch.setattr(Counted, "broken_at", None)
     assert pull(run_of(project)).counts == {"orders": 5, "customers": 0}
+
+
+class Overlapping(Counted):
+    """Its cursor stays behind, so that every pull brings the last records again; `tail` is what they say."""
+
+    name = "overlapping"
+    tail = "same"
+
+    def pull(self, stream: str, since: Any = None) -> Iterator[Page]:
+        yield Page([b'{"id": 1}', b'{"id": 2, "says": "%s"}' % self.tail.encode()], cursor={"after": 2})
+
+
+@pytest.fixture
+def overlapping(project: Project) -> Callable[[], StepReport]:
+    def again() -> StepReport:
+        run = Run.start(project, "counted")
+        run.__dict__["connector"] = Overlapping(Connection("counted", "http://127.0.0.1"))
+        return pull(run)
+
+    return again
+
+
+def test_an_overlap_that_comes_as_the_last_time_is_not_kept_again(
+    project: Project, overlapping: Callable[[], StepReport], monkeypatch: Any
+) -> None:
+    counts = [overlapping().counts["orders"] for _ in range(4)]
+    assert counts == [2, 2, 0, 0]  # the second is the first from the position that stays
+    monkeypatch.setattr(Overlapping, "tail", "other")
+    assert [overlapping().counts["orders"] for _ in range(3)] == [2, 0, 0]
+    monkeypatch.setattr(Overlapping, "tail", "same")  # back again is a change, too
+    assert [overlapping().counts["orders"] for _ in range(2)] == [2, 0]
+    assert [json.loads(line)["says"] for line in lines(project)[1::2]] == ["same", "same", "other", "same"]
 
 
 def test_a_system_that_is_down_is_asked_for_one_stream_only(project: Project, monkeypatch: Any) -> None:
