@@ -8,7 +8,7 @@ For a mapping `cart/orders` of the stream `orders` the statements are, in order:
     delete     what the mapping wrote before, so that a repeated task changes nothing
     insert     mapped.<entity>, mapped.<child>, run.rejects, run.counts
 
-Views and the table are temporary. Everything is read twice: once for what is refused, and once, with the few refused records
+What Python looks up (`once.py`) is joined by name where a view reads the record or the item. Views and the table are temporary. Everything is read twice: once for what is refused, and once, with the few refused records
 left out, for what is not. Columns that a pass does not ask for cost nothing.
 
 `_row` is `_seq` and the number of the item in its list, with the mapping's ordinal in front: unique among the rows of
@@ -17,6 +17,7 @@ all mappings of an entity, and in the order in which the records came.
 
 from __future__ import annotations
 
+from collections.abc import Mapping as Map
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -24,7 +25,8 @@ from hub.entity import Entity
 from mappings import sql
 from mappings.columns import RULES, Compiled, Refusal
 from mappings.expressions import Value
-from mappings.levels import MAX_ITEMS, Level
+from mappings.levels import MAX_ITEMS, Asked, Level
+from mappings.once import Lookup, asked_columns, table_of
 from mappings.syntax import Mapping
 
 _ITEMS = 1 << 16  # of one list of one record
@@ -70,11 +72,12 @@ class Part:
         return self.level is not self.ground.level if self.prefix else self.level.outer is not None
 
 
-def statements(
+def written(
     mapping: Mapping, head: Part, children: Sequence[Part], version: Value | None, hub: Value | None
-) -> list[Statement]:
-    """All statements of a mapping in the order in which they are executed."""
-    return _Writer(mapping, head, children, version, hub).statements()
+) -> tuple[list[Statement], list[Lookup]]:
+    """All statements of a mapping in the order in which they are executed, and what has to be looked up before."""
+    writer = _Writer(mapping, head, children, version, hub)
+    return writer.statements(), writer.lookups()
 
 
 class _Writer:
@@ -123,6 +126,17 @@ class _Writer:
             made.append(Refusal(f"{prefix}each", "too_many", condition, message, "CAST(_ordinal AS VARCHAR)"))
         return made
 
+    def lookups(self) -> list[Lookup]:
+        """What is asked at each level of each part, what is asked alike only once."""
+        made: dict[Lookup, None] = {}
+        for part in self.parts:
+            ctes, last = self._ground(part)
+            made |= dict.fromkeys(_lookups(part.ground.level, ctes, last))
+            if part.level is not part.ground.level:
+                ctes, last = self._items(part, ctes, last, [])
+                made |= dict.fromkeys(_lookups(part.level, ctes, last))
+        return list(made)
+
     # -- views
 
     def _ground(self, part: Part) -> tuple[list[tuple[str, str]], str]:
@@ -150,26 +164,41 @@ class _Writer:
             raw.append("_ordinal")
         if self.hub is not None:
             raw.append(f"{_certain(self.hub)} AS _hub")
-        return _view(part, [*ctes, ("raw", _select([*raw, *_excluded(part), *_raw(part)], last))])
+        source = _joined(part.level.asked, last)
+        return _view(part, [*ctes, ("raw", _select([*raw, *_excluded(part), *_raw(part)], source))])
 
     def _child_view(self, part: Part) -> str:
         ctes, last = self._ground(part)
         listed = part.ground.level.outer is not None
         number = self.children.index(part) + 1
-        owner = {"_parent_row": self._row(0, listed), "parent_source_id": part.ground.key.sql}
-        owned = [*(f"{text} AS {name}" for name, text in owner.items()), *_LINEAGE]
+        owned = [*(f"{text} AS {name}" for name, text in self._owner(part).items()), *_LINEAGE]
         where = [] if part.ground.when is None else [part.ground.when.sql]
         own = [f"{part.key.sql} AS _key", *_raw(part)]
         if not part.items:
             row = f"{self._row(number, listed)} AS _row"
-            raw = _select([row, *owned, *own], last, [*where, *_condition(part)])
+            raw = _select([row, *owned, *own], _joined(part.level.asked, last), [*where, *_condition(part)])
             return _view(part, [*ctes, ("raw", raw)])
         # A list within a list: both numbers do not fit.
         row = f"{'row_number() OVER ()' if listed else self._row(number, True)} AS _row"
-        passed = [*owner, *_LINEAGE, "_ordinal"]
-        ctes.append(("rows", _select([*owned, *_opened(part.level)], last, where)))
-        ctes.append(("read_rows", _select([*passed, *_passed(part.level), *_read(part.level)], "rows")))
-        return _view(part, [*ctes, ("raw", _select([row, *passed, *own], "read_rows", _condition(part)))])
+        ctes, last = self._items(part, ctes, last, where)
+        source = _joined(part.level.asked, last)
+        passed = [*self._owner(part), *_LINEAGE, "_ordinal"]
+        return _view(part, [*ctes, ("raw", _select([row, *passed, *own], source, _condition(part)))])
+
+    def _owner(self, part: Part) -> dict[str, str]:
+        row = self._row(0, part.ground.level.outer is not None)
+        return {"_parent_row": row, "parent_source_id": part.ground.key.sql}
+
+    def _items(
+        self, part: Part, ctes: Sequence[tuple[str, str]], last: str, where: Sequence[str]
+    ) -> tuple[list[tuple[str, str]], str]:
+        """The steps that open the list of a child, after those of its ground, and the name of the last."""
+        owner = self._owner(part)
+        owned = [*(f"{text} AS {name}" for name, text in owner.items()), *_LINEAGE]
+        source = _joined(part.ground.level.asked, last)
+        rows = _select([*owned, *_opened(part.level)], source, where)
+        passed = [*owner, *_LINEAGE, "_ordinal", *_passed(part.level), *_read(part.level)]
+        return [*ctes, ("rows", rows), ("read_rows", _select(passed, "rows"))], "read_rows"
 
     def _version_text(self) -> str:
         """The version as text; the warehouse orders numbers and instants by what they mean."""
@@ -283,6 +312,37 @@ def _view(part: Part, ctes: Sequence[tuple[str, str]]) -> str:
     bad = "\n  OR ".join(f"({refusal.condition})" for refusal in part.refusals) or "false"
     made = f"SELECT\n  *,\n  (\n  {sql.indent(bad)}\n  ) AS _bad\nFROM typed"
     return f"CREATE OR REPLACE TEMP VIEW {sql.name(part.view)} AS\nWITH {body}\n{made}"
+
+
+def _joined(asked: Map[Asked, str], source: str) -> str:
+    """A source with what was looked up for its rows."""
+    made = source
+    for one, name in asked.items():
+        names = asked_columns(len(one.arguments))
+        on = " AND ".join(
+            f"{name}.{column} = {sql.term(text)}" for column, text in zip(names, one.arguments, strict=True)
+        )
+        made += f"\nLEFT JOIN {table_of(one.function, len(names))} AS {name} ON {on}"
+    return made
+
+
+def _lookups(level: Level, ctes: Sequence[tuple[str, str]], last: str) -> list[Lookup]:
+    """What is asked at a level. A question names what those before it found, where it is asked with that."""
+    made: list[Lookup] = []
+    before: dict[Asked, str] = {}
+    body = ",\n".join(f"{name} AS (\n{sql.indent(text)}\n)" for name, text in ctes)
+    for one, name in level.asked.items():
+        texts = (*one.arguments, one.condition)
+        source = _joined(before if any("_found_" in text for text in texts) else {}, last)
+        names = asked_columns(len(one.arguments))
+        listed = [f"{text} AS {column}" for text, column in zip(one.arguments, names, strict=True)]
+        where = [f"{sql.term(text)} IS NOT NULL" for text in one.arguments] + ([one.condition] if one.condition else [])
+        select = _select(listed, source, where)
+        table = table_of(one.function, len(names))
+        asked = f"WITH {body}\n{select}\nEXCEPT\nSELECT {', '.join(names)} FROM {table}"
+        made.append(Lookup(one.function, len(names), one.returns, asked))
+        before[one] = name
+    return made
 
 
 def _read(level: Level) -> list[str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from decimal import Decimal
 from typing import Any
@@ -13,7 +13,8 @@ import pytest
 
 from hub.errors import Place
 from hub.findings import Finding
-from mappings.expressions import Compiler, Value, compile_expression
+from mappings import once, sql
+from mappings.expressions import SQL_TYPES, Compiler, Value, compile_expression
 from mappings.functions import FUNCTIONS, Function
 from mappings.parse import Call, ExpressionError, Path
 from mappings.syntax import Expr
@@ -22,13 +23,27 @@ EXAMPLES = [(f, text, wanted) for f in FUNCTIONS.values() for text, wanted in f.
 
 
 class Nothing:
-    """A scope without names: examples are made of constants."""
+    """A scope without names: examples are made of constants. What they look up is found at once."""
+
+    def __init__(self, con: duckdb.DuckDBPyConnection | None = None) -> None:
+        self.con = con
 
     def path(self, path: Path, compiler: Compiler) -> Value:
         raise ExpressionError("there are no names here", path.at)
 
     def call(self, call: Call, compiler: Compiler) -> Value | None:
         return None
+
+    def lookup(self, function: Function, arguments: Sequence[Value], at: int) -> str:
+        names = once.asked_columns(len(arguments))
+        asked = ", ".join(f"{one.sql} AS {name}" for one, name in zip(arguments, names, strict=True))
+        found = once.Lookup(function.name, len(names), SQL_TYPES[function.returns], f"SELECT {asked}")
+        if self.con is not None:
+            self.con.execute(f"DROP TABLE IF EXISTS {found.table}")
+            once.fill([found], self.con.execute)
+            made = self.con.execute(f"SELECT _made FROM {found.table}").fetchone()
+            return "NULL::VARCHAR" if made is None or made[0] is None else sql.text(made[0])
+        return "NULL"
 
 
 @pytest.fixture(scope="module")
@@ -41,7 +56,7 @@ def con() -> Iterator[duckdb.DuckDBPyConnection]:
 
 def evaluate(con: duckdb.DuckDBPyConnection, text: str) -> Any:
     findings: list[Finding] = []
-    value = compile_expression(Expr(text, Place("x", 1, 1)), Nothing(), findings)
+    value = compile_expression(Expr(text, Place("x", 1, 1)), Nothing(con), findings)
     assert value is not None, findings
     shown = f"CAST(timezone('UTC', {value.sql}) AS VARCHAR)" if value.type == "instant" else value.sql
     made = con.execute(f"SELECT {shown}").fetchone()
@@ -102,11 +117,63 @@ def test_function_is_documented(function: Function) -> None:
         "date('infinity')",
         "number('9999999999999999999999999999') * number('9999999999999999999999999999')",
         "epoch_seconds('soon')",
+        "email('ann at example.com')",
+        "email('Ann <ann@example.com>')",
+        "email('a@b@example.com')",
+        "email('ann@localhost')",
+        "sap_number('-123-')",
+        "sap_number('1,5')",
+        "implied_decimals('123.4', 2)",
+        "implied_decimals('--5', 2)",
+        "from_minor('12.5', 'EUR')",
+        "from_minor(12, upper('eux'))",
+        "from_minor(12, upper('xau'))",
+        "to_minor('12.345', 'EUR')",
+        "to_minor('1.5', 'JPY')",
+        "to_minor(1, upper('eu'))",
+        "to_minor(1, upper(' cl'))",
+        "currency('E U')",
+        "currency('EUR USD')",
+        "sap_date('20260231')",
+        "sap_date('2026-01-02')",
+        "sap_date('0')",
+        "jde_date('126366')",
+        "jde_date('126000')",
+        "jde_date('1')",
+        "jde_date('1-6001')",
+        "odata_date('2017-10-04')",
+        "odata_date('/Date(999999999999999)/')",
+        "odata_instant('/Date(1507075200000+01:00)/')",
+        "odata_instant('/Date(15070752000000000000)/')",
+        "clock('240000')",
+        "clock('1061')",
+        "clock('PT25H')",
+        "clock('9:5')",
+        "parse_instant('31.02.2026 10:00', 'DD.MM.YYYY hh:mm', 'UTC')",
+        "gtin('4006381333932')",
+        "gtin('400638133393')",
+        "gtin('40063813339310')",
+        "gtin('400638133393X')",
+        "gtin('000')",
+        "phone('030 901820')",
+        "phone('12', 'DE')",
+        "phone('none', 'DE')",
+        "phone('+1 202-456-1111 ext. 7')",
+        "country('Atlantis')",
+        "country('Deutschland')",
+        "country('')",
+        "region('Bavaria', 'US')",
+        "region('Hsinchu', 'TW')",
+        "vat('DE136695977')",
+        "vat('136695976')",
+        "vat('../../x')",
+        "vat('XX123456789')",
+        "html_unescape('&#1;')",
     ],
 )
 def test_what_cannot_be_read_fails_and_is_never_null(con: duckdb.DuckDBPyConnection, text: str) -> None:
     findings: list[Finding] = []
-    value = compile_expression(Expr(text, Place("x", 1, 1)), Nothing(), findings)
+    value = compile_expression(Expr(text, Place("x", 1, 1)), Nothing(con), findings)
     assert value is not None, findings
     assert value.raises
     assert con.execute(f"SELECT {value.sql}, {value.failed}").fetchone() == (None, True)
@@ -116,7 +183,7 @@ def test_what_cannot_be_read_fails_and_is_never_null(con: duckdb.DuckDBPyConnect
 def test_what_can_be_read_does_not_fail(
     con: duckdb.DuckDBPyConnection, function: Function, text: str, wanted: Any
 ) -> None:
-    value = compile_expression(Expr(text, Place("x", 1, 1)), Nothing(), [])
+    value = compile_expression(Expr(text, Place("x", 1, 1)), Nothing(con), [])
     assert value is not None
     assert con.execute(f"SELECT {value.failed or 'false'}").fetchone() == (False,)
 
@@ -155,6 +222,15 @@ def test_what_is_not_reached_cannot_fail(con: duckdb.DuckDBPyConnection, text: s
         ("lpad('x', 9, 'ab')", "M123"),
         ("round(1, 11)", "M123"),
         ("minor_units(1, 7)", "M123"),
+        ("implied_decimals('1', 7)", "M123"),
+        ("to_minor(1, 'EUX')", "M123"),
+        ("to_minor(1, 'eur')", "M123"),
+        ("phone('1', 'Germany')", "M123"),
+        ("phone('1', 'de')", "M123"),
+        ("country('Italia', 'xx-yy')", "M123"),
+        ("country('Italia', '../../de')", "M123"),
+        ("parse_instant('x', 'DD.MM.YYYY', 'UTC')", "M123"),
+        ("share(1, 2)", "M121"),
         ("split_part('x', ' ')", "M122"),
         ("lower()", "M122"),
         ("lower('a', 'b')", "M122"),
@@ -171,3 +247,19 @@ def test_the_number_of_arguments_is_counted() -> None:
     assert FUNCTIONS["concat"].parameters_for(0) is None
     assert len(FUNCTIONS["concat"].parameters_for(5) or ()) == 5
     assert replace(FUNCTIONS["lower"], parameters=()).parameters_for(0) == ()
+
+
+def test_the_currencies_are_those_of_the_standard() -> None:
+    import pycountry
+
+    from mappings.currencies import DECIMALS, WITHDRAWN
+
+    without = "XAG XAU XPD XPT XBA XBB XBC XBD XDR XSU XUA XTS XXX"
+    standard = {one.alpha_3 for one in pycountry.currencies}
+    assert set(DECIMALS) - set(WITHDRAWN.split()) == standard - set(without.split())
+    assert {DECIMALS[code] for code in ("JPY", "EUR", "BHD", "CLF")} == {0, 2, 3, 4}
+
+
+def test_what_is_looked_up_is_known_to_python() -> None:
+    assert {name for name, one in FUNCTIONS.items() if one.looked_up} == set(once.FUNCTIONS)
+    assert {name for name, one in FUNCTIONS.items() if "{found}" in str(one.duckdb)} == set(once.FUNCTIONS)
