@@ -24,7 +24,9 @@ def matches(text: str, pattern: str) -> str:
 # -- text
 
 
-_BLANKS = sql.text(r"[\s\p{Z}\p{Cc}\x{200B}\x{2060}\x{FEFF}]+")
+_BLANK = r"[\s\p{Z}\p{Cc}\x{200B}\x{2060}\x{FEFF}]+"
+_BLANKS = sql.text(_BLANK)
+_AROUND = sql.text(f"^({_BLANK})?((?i)mailto:)?|{_BLANK}$")
 _MAILBOX = r"[^\s@<>()\[\],;:\\\"]{1,64}@([\p{L}\p{N}]([\p{L}\p{N}-]*[\p{L}\p{N}])?\.)+[\p{L}\p{N}-]*[\p{L}\p{N}]"
 
 
@@ -33,7 +35,7 @@ def squeeze(arguments: Sequence[Argument]) -> str:
 
 
 def email(arguments: Sequence[Argument]) -> str:
-    x = f"lower(trim(regexp_replace({arguments[0].sql}, '^[Mm][Aa][Ii][Ll][Tt][Oo]:', '')))"
+    x = f"lower(regexp_replace({arguments[0].sql}, {_AROUND}, '', 'g'))"
     return f"CASE WHEN length({x}) <= 254 AND {matches(x, _MAILBOX)} THEN {x} END"
 
 
@@ -186,13 +188,16 @@ def gtin(arguments: Sequence[Argument]) -> str:
     return f"CASE WHEN {matches(x, '[0-9]{8}|[0-9]{12,14}')} AND {right} THEN {x} END"
 
 
-def country_constant(number: int) -> Callable[[Sequence[Argument]], None]:
-    """A check that the argument, where it is written out, is a country's code."""
+def country_constant(number: int, files: str = "") -> Callable[[Sequence[Argument]], None]:
+    """A check that the argument, where it is written out, is a country of which the library (`package/path`) has a file."""
 
     def check(arguments: Sequence[Argument]) -> None:
         code = arguments[number].constant if number < len(arguments) else None
-        if code is not None and not (len(code) == 2 and code.isascii() and code.isalpha() and code.isupper()):
-            raise ValueError(f"'{code}' is no country: write its two letters of ISO 3166, such as DE")
+        if code is None:
+            return
+        letters = len(code) == 2 and code.isascii() and code.isalpha() and code.isupper()
+        if not letters or (files and not installed(files.format(code, code.lower()))):
+            raise ValueError(f"'{code}' is no country: write its two letters of ISO 3166, such as DE or GB")
 
     return check
 
@@ -202,17 +207,19 @@ def language_constant(number: int) -> Callable[[Sequence[Argument]], None]:
 
     def check(arguments: Sequence[Argument]) -> None:
         language = str(arguments[number].constant) if number < len(arguments) else "en"
-        if language != "en" and language not in languages():
+        known = {file.parts[-3] for file in installed("pycountry/locales/*/LC_MESSAGES/iso3166-1.mo")}
+        if language != "en" and language not in known:
             raise ValueError(f"there are no country names in '{language}'; write de, fr, es, it, …")
 
     return check
 
 
 @cache
-def languages() -> frozenset[str]:
-    """The languages in which pycountry knows countries, without importing it."""
+def installed(pattern: str) -> tuple[Path, ...]:
+    """The files of a package by a pattern, without importing it."""
     from importlib.util import find_spec
 
-    found = find_spec("pycountry")
+    package, _, path = pattern.partition("/")
+    found = find_spec(package)
     roots = (found.submodule_search_locations if found else None) or []
-    return frozenset(file.parts[-3] for root in roots for file in Path(root).glob("locales/*/LC_MESSAGES/iso3166-1.mo"))
+    return tuple(file for root in roots for file in Path(root).glob(path))

@@ -31,7 +31,8 @@ class Parameter:
 
 @dataclass(frozen=True, slots=True)
 class Function:
-    """`raises`: it can fail on a row: it is then NULL though no argument is. `only_here`: a scope gives it its meaning.
+    """`raises`: it can fail on a row: it is then NULL though no argument is. `only_here`: a scope gives it its meaning, and
+    its examples say what it is for each item of AN_EXAMPLE.
 
     `missing` is the SQL of the first argument with what the function takes for a missing value (00000000) made one.
     What is `looked_up` cannot be SQL: Python (`once.py`) computes it once for each distinct value, and `{found}` in the
@@ -74,6 +75,12 @@ class Function:
         return self.duckdb.format(*parts, all=", ".join(parts), found=found)
 
 
+# What the examples of functions that are about the items of `each` are tried with: each: items.
+AN_EXAMPLE = {
+    "id": 1,
+    "amount": "10.00",
+    "items": [{"sku": "A", "weight": 1}, {"sku": "B", "weight": 1}, {"sku": "C", "weight": 1}],
+}
 X = Parameter("x", "text")
 ZONE = Parameter("zone", "text", constant=True)
 PATTERN = Parameter("pattern", "text", constant=True)

@@ -60,7 +60,7 @@ TABLE = (
         ),
         raises=True,
         looked_up=True,
-        check=formats.country_constant(1),
+        check=formats.country_constant(1, "phonenumbers/data/region_{0}.py"),
     ),
     Function(
         "country",
@@ -108,7 +108,7 @@ TABLE = (
         ),
         raises=True,
         looked_up=True,
-        check=formats.country_constant(1),
+        check=formats.country_constant(1, "stdnum/{1}/__init__.py"),
     ),
     # -- of the record
     Function(
@@ -117,7 +117,7 @@ TABLE = (
         (),
         "integer",
         "",
-        (),
+        (("ordinal()", ["1", "2", "3"]),),
         only_here=True,
     ),
 )

@@ -111,7 +111,10 @@ TABLE = (
         ),
         "number",
         "",
-        (),
+        (
+            ("share(record.amount, weight)", ["3.33", "3.34", "3.33"]),
+            ("share(-5, case sku when 'A' then 3 else 1 end, 0)", ["-3", "-1", "-1"]),
+        ),
         raises=True,
         only_here=True,
     ),

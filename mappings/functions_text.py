@@ -10,7 +10,7 @@ TABLE = (
     Function("upper", "All letters large.", (X,), "text", "upper({0})", (("upper('de')", "DE"),)),
     Function(
         "trim",
-        "Without white space, or the given characters, at both ends.",
+        "Without blanks, or the given characters, at both ends. (squeeze() also knows tabs and line breaks.)",
         (X, Parameter("characters", "text", optional=True)),
         "text",
         "nullif(trim({all}), '')",
@@ -18,7 +18,7 @@ TABLE = (
     ),
     Function(
         "ltrim",
-        "Without white space, or the given characters, at the start.",
+        "Without blanks, or the given characters, at the start.",
         (X, Parameter("characters", "text", optional=True)),
         "text",
         "nullif(ltrim({all}), '')",
@@ -26,7 +26,7 @@ TABLE = (
     ),
     Function(
         "rtrim",
-        "Without white space, or the given characters, at the end.",
+        "Without blanks, or the given characters, at the end.",
         (X, Parameter("characters", "text", optional=True)),
         "text",
         "nullif(rtrim({all}), '')",

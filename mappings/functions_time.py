@@ -16,13 +16,14 @@ TABLE = (
     ),
     Function(
         "parse_date",
-        "A text as a day by a pattern of YYYY, MM, DD.",
+        "A text as a day by a pattern of YYYY, MM or MON (Jan, in English), DD. Years have four digits.",
         (X, PATTERN),
         "date",
         render.parse_date,
         (
             ("parse_date('31.12.2026', 'dd.mm.yyyy')", "2026-12-31"),
             ("parse_date('20261231', 'YYYYMMDD')", "2026-12-31"),
+            ("parse_date('07-NOV-2026', 'DD-MON-YYYY')", "2026-11-07"),
             ("parse_date(nullif('00000000', '00000000'), 'YYYYMMDD')", None),
         ),
         raises=True,
@@ -156,7 +157,7 @@ TABLE = (
     ),
     Function(
         "format_date",
-        "A day as text by a pattern of YYYY, MM, DD.",
+        "A day as text by a pattern of YYYY, MM or MON, DD.",
         (Parameter("x", "date"), PATTERN),
         "text",
         render.format_date,

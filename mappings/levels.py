@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from mappings import shapes, sql
+from mappings.asked import Asked
 from mappings.expressions import SQL_TYPES, Compiler, Value, computed
 from mappings.formats import share
 from mappings.functions import FUNCTIONS, Function
@@ -23,16 +23,6 @@ _TAKEN = (
     *("_asked_1", "_asked_2", "_made"),
 )  # names that the views use themselves
 MAX_ITEMS = 65_535  # items of one list of one record: their numbers are part of `_row`
-
-
-@dataclass(frozen=True, slots=True)
-class Asked:
-    """What is looked up of a row: the function, the SQL of its arguments and the condition under which it is asked."""
-
-    function: str
-    returns: str
-    arguments: tuple[str, ...]
-    condition: str = ""
 
 
 class Level:

@@ -82,7 +82,7 @@ def phone() -> Convert:
     from phonenumbers import PhoneNumberFormat, ValidationResult
 
     def convert(text: str, country: str | None = None) -> str | None:
-        number = phonenumbers.parse(text, country)
+        number = phonenumbers.parse(text, country and country.strip().upper())
         possible = phonenumbers.is_possible_number_with_reason(number) == ValidationResult.IS_POSSIBLE
         if not possible or number.extension:
             return None
@@ -136,6 +136,7 @@ def region() -> Convert:
         return made
 
     def convert(text: str, country: str) -> str | None:
+        country = country.strip().upper()
         if country not in known:
             known[country] = codes(country)
         return known[country].get(text.strip().casefold())
@@ -150,7 +151,7 @@ def vat() -> Convert:
 
     def convert(text: str, country: str | None = None) -> str | None:
         number = clean(text, " -./,").upper()
-        country = country or {"EL": "GR"}.get(number[:2], number[:2])
+        country = country.strip().upper() if country else {"EL": "GR"}.get(number[:2], number[:2])
         if not (len(country) == 2 and country.isascii() and country.isalpha()):
             return None  # it would become part of a module's name
         letters = {"GR": "EL"}.get(country, country)

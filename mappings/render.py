@@ -38,7 +38,12 @@ def zone_text(name: str) -> str:
     return sql.text(name)
 
 
-_DATE_PARTS = (("YYYY", "%Y", "[0-9]{4}"), ("MM", "%m", "[0-9]{1,2}"), ("DD", "%d", "[0-9]{1,2}"))
+_DATE_PARTS = (
+    ("YYYY", "%Y", "[0-9]{4}"),
+    ("MON", "%b", "[A-Za-z]{3}"),
+    ("MM", "%m", "[0-9]{1,2}"),
+    ("DD", "%d", "[0-9]{1,2}"),
+)
 TIME_PARTS = (*_DATE_PARTS, ("hh", "%H", "[0-9]{1,2}"), ("mm", "%M", "[0-9]{1,2}"), ("ss", "%S", "[0-9]{1,2}"))
 
 
@@ -67,7 +72,7 @@ def pattern_of(text: str, parts: Sequence[tuple[str, str, str]]) -> tuple[str, s
 def parse_date(arguments: Sequence[Argument]) -> str:
     pattern = str(arguments[1].constant).upper()
     code, regex = pattern_of(pattern, _DATE_PARTS)
-    if {token for token, _, _ in _DATE_PARTS if token in pattern} != {"YYYY", "MM", "DD"}:
+    if {token for token, _, _ in _DATE_PARTS if token in pattern.replace("MON", "MM")} != {"YYYY", "MM", "DD"}:
         raise ValueError(f"'{pattern}' needs YYYY, MM and DD")
     x = arguments[0].sql
     return f"CASE WHEN regexp_full_match({x}, {sql.text(regex)}) THEN CAST(try_strptime({x}, {sql.text(code)}) AS DATE) END"

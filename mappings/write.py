@@ -17,16 +17,16 @@ all mappings of an entity, and in the order in which the records came.
 
 from __future__ import annotations
 
-from collections.abc import Mapping as Map
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from hub.entity import Entity
 from mappings import sql
+from mappings.asked import joined, lookups_at
 from mappings.columns import RULES, Compiled, Refusal
 from mappings.expressions import Value
-from mappings.levels import MAX_ITEMS, Asked, Level
-from mappings.once import Lookup, asked_columns, table_of
+from mappings.levels import MAX_ITEMS, Level
+from mappings.once import Lookup
 from mappings.syntax import Mapping
 
 _ITEMS = 1 << 16  # of one list of one record
@@ -131,10 +131,10 @@ class _Writer:
         made: dict[Lookup, None] = {}
         for part in self.parts:
             ctes, last = self._ground(part)
-            made |= dict.fromkeys(_lookups(part.ground.level, ctes, last))
+            made |= dict.fromkeys(lookups_at(part.ground.level.asked, ctes, last))
             if part.level is not part.ground.level:
                 ctes, last = self._items(part, ctes, last, [])
-                made |= dict.fromkeys(_lookups(part.level, ctes, last))
+                made |= dict.fromkeys(lookups_at(part.level.asked, ctes, last))
         return list(made)
 
     # -- views
@@ -164,7 +164,7 @@ class _Writer:
             raw.append("_ordinal")
         if self.hub is not None:
             raw.append(f"{_certain(self.hub)} AS _hub")
-        source = _joined(part.level.asked, last)
+        source = joined(part.level.asked, last)
         return _view(part, [*ctes, ("raw", _select([*raw, *_excluded(part), *_raw(part)], source))])
 
     def _child_view(self, part: Part) -> str:
@@ -176,12 +176,12 @@ class _Writer:
         own = [f"{part.key.sql} AS _key", *_raw(part)]
         if not part.items:
             row = f"{self._row(number, listed)} AS _row"
-            raw = _select([row, *owned, *own], _joined(part.level.asked, last), [*where, *_condition(part)])
+            raw = _select([row, *owned, *own], joined(part.level.asked, last), [*where, *_condition(part)])
             return _view(part, [*ctes, ("raw", raw)])
         # A list within a list: both numbers do not fit.
         row = f"{'row_number() OVER ()' if listed else self._row(number, True)} AS _row"
         ctes, last = self._items(part, ctes, last, where)
-        source = _joined(part.level.asked, last)
+        source = joined(part.level.asked, last)
         passed = [*self._owner(part), *_LINEAGE, "_ordinal"]
         return _view(part, [*ctes, ("raw", _select([row, *passed, *own], source, _condition(part)))])
 
@@ -195,7 +195,7 @@ class _Writer:
         """The steps that open the list of a child, after those of its ground, and the name of the last."""
         owner = self._owner(part)
         owned = [*(f"{text} AS {name}" for name, text in owner.items()), *_LINEAGE]
-        source = _joined(part.ground.level.asked, last)
+        source = joined(part.ground.level.asked, last)
         rows = _select([*owned, *_opened(part.level)], source, where)
         passed = [*owner, *_LINEAGE, "_ordinal", *_passed(part.level), *_read(part.level)]
         return [*ctes, ("rows", rows), ("read_rows", _select(passed, "rows"))], "read_rows"
@@ -312,37 +312,6 @@ def _view(part: Part, ctes: Sequence[tuple[str, str]]) -> str:
     bad = "\n  OR ".join(f"({refusal.condition})" for refusal in part.refusals) or "false"
     made = f"SELECT\n  *,\n  (\n  {sql.indent(bad)}\n  ) AS _bad\nFROM typed"
     return f"CREATE OR REPLACE TEMP VIEW {sql.name(part.view)} AS\nWITH {body}\n{made}"
-
-
-def _joined(asked: Map[Asked, str], source: str) -> str:
-    """A source with what was looked up for its rows."""
-    made = source
-    for one, name in asked.items():
-        names = asked_columns(len(one.arguments))
-        on = " AND ".join(
-            f"{name}.{column} = {sql.term(text)}" for column, text in zip(names, one.arguments, strict=True)
-        )
-        made += f"\nLEFT JOIN {table_of(one.function, len(names))} AS {name} ON {on}"
-    return made
-
-
-def _lookups(level: Level, ctes: Sequence[tuple[str, str]], last: str) -> list[Lookup]:
-    """What is asked at a level. A question names what those before it found, where it is asked with that."""
-    made: list[Lookup] = []
-    before: dict[Asked, str] = {}
-    body = ",\n".join(f"{name} AS (\n{sql.indent(text)}\n)" for name, text in ctes)
-    for one, name in level.asked.items():
-        texts = (*one.arguments, one.condition)
-        source = _joined(before if any("_found_" in text for text in texts) else {}, last)
-        names = asked_columns(len(one.arguments))
-        listed = [f"{text} AS {column}" for text, column in zip(one.arguments, names, strict=True)]
-        where = [f"{sql.term(text)} IS NOT NULL" for text in one.arguments] + ([one.condition] if one.condition else [])
-        select = _select(listed, source, where)
-        table = table_of(one.function, len(names))
-        asked = f"WITH {body}\n{select}\nEXCEPT\nSELECT {', '.join(names)} FROM {table}"
-        made.append(Lookup(one.function, len(names), one.returns, asked))
-        before[one] = name
-    return made
 
 
 def _read(level: Level) -> list[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import duckdb
@@ -12,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hub.errors import Place
-from mappings import once, sql, write
+from mappings import asked, once, sql
 from mappings.expressions import Value, compile_expression
 from mappings.functions import FUNCTIONS
 from mappings.levels import Level
@@ -178,8 +179,8 @@ def result(con: duckdb.DuckDBPyConnection, selects: list[str], level: Level) -> 
     """The query and its rows, after what it looks up was filled in."""
     read = ", ".join(f"{text} AS {sql.name(name)}" for name, text in level.columns.items()) or "1 AS one"
     ctes = [("read", f"SELECT {read} FROM staged AS record")]
-    once.fill(write._lookups(level, ctes, "read"), con.execute)
-    query = f"WITH read AS ({ctes[0][1]}) SELECT {', '.join(selects)} FROM {write._joined(level.asked, 'read')}"
+    once.fill(asked.lookups_at(level.asked, ctes, "read"), con.execute)
+    query = f"WITH read AS ({ctes[0][1]}) SELECT {', '.join(selects)} FROM {asked.joined(level.asked, 'read')}"
     return query, con.execute(query).fetchall()
 
 
@@ -211,6 +212,19 @@ def test_no_function_stops_a_statement(con: duckdb.DuckDBPyConnection, form: str
     _, rows = result(con, [value.sql, failed, f"CASE WHEN NOT ({failed}) THEN {value.sql} END"], level)
     assert len(rows) == len(RAW)
     assert all(row[1] in (True, False) and row[0] == row[2] for row in rows)
+
+
+def test_a_function_that_raises_would_be_noticed(
+    con: duckdb.DuckDBPyConnection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The broken twin: a cast instead of an attempt at one, even behind a condition."""
+    raising = replace(FUNCTIONS["gtin"], duckdb="CASE WHEN {0} <> '' THEN CAST({0} AS BIGINT)::VARCHAR END")
+    monkeypatch.setitem(FUNCTIONS, "gtin", raising)
+    level = scope()
+    value = compiled("gtin(s.b)", level)
+    assert value is not None
+    with pytest.raises(duckdb.Error):
+        result(con, [value.sql], level)
 
 
 def test_every_function_is_tried() -> None:

@@ -277,7 +277,7 @@ print(heavy())
 
 
 def test_it_costs_a_fraction_of_a_call_for_each_row() -> None:
-    """100,000 rows with 2,000 distinct numbers: the lookup and its join against a UDF over the same table, in CPU time."""
+    """20,000 rows with 2,000 distinct numbers: the lookup and its join against a UDF over the same table, in CPU time."""
     con = duckdb.connect(config={"threads": 1})
     con.execute(
         "CREATE TABLE record AS SELECT '030 901' || lpad((i % 2000)::VARCHAR, 5, '0') AS phone FROM range(20000) AS r (i)"
