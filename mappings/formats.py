@@ -88,24 +88,26 @@ def from_minor(arguments: Sequence[Argument]) -> str:
 def share(amount: str, weight: str, digits: int, owner: str) -> str:
     """SQL of the item's part of the amount, over all rows of its owner in the order of `_ordinal`. A missing weight is 0.
 
-    All is whole numbers: the amount in units of the last digit below 1e14, weights in millionths, their totals below 1e22.
-    It fails where the amount has more digits, and where there is an amount but the weights add up to 0.
+    All is whole numbers: the amount in units of its last digit below 1e14, weights in millionths, they and their totals below
+    1e22. It fails where the amount has more digits, and where there is an amount but the weights add up to 0.
     """
-    units = f"TRY_CAST({amount} AS {_NUMBER}) * {10**digits}"
-    whole = f"TRY_CAST(CASE WHEN round({units}, 0) = {units} AND abs({units}) < 1e14 THEN {units} END AS HUGEINT)"
-    small = f"TRY_CAST(CASE WHEN abs({weight}) < 1e15 THEN {weight} END * 1000000 AS HUGEINT)"
-    own = f"CASE WHEN {weight} IS NULL THEN 0 ELSE coalesce({small}, {10**22}::HUGEINT) END"
-    all_of = f"sum({own}) OVER (PARTITION BY {owner})"
-    total = f"CASE WHEN abs({all_of}) < 1e22 THEN {all_of} END"
-    upto = f"sum({own}) OVER (PARTITION BY {owner} ORDER BY _ordinal)"
+    # Narrow decimals are multiplied within 18 digits, and raise.
+    amount, weight = f"TRY_CAST({amount} AS DECIMAL(31,10))", f"TRY_CAST({weight} AS DECIMAL(31,10))"
+    own = f"CASE WHEN {weight} IS NULL THEN 0 ELSE TRY_CAST({weight} * 1000000 AS DECIMAL(22,0)) END"
+    total, upto = (f"sum({own}) OVER (PARTITION BY {owner}{order})" for order in ("", " ORDER BY _ordinal"))
+    whole = {"own": own, "upto": f"TRY_CAST({upto} AS DECIMAL(22,0))", "total": f"TRY_CAST({total} AS DECIMAL(22,0))"}
+    exact = f"{amount} * {10**digits}"
+    parts = {"exact": exact, "a": f"TRY_CAST(TRY_CAST({exact} AS DECIMAL(14,0)) AS HUGEINT)"}
+    parts |= {name: f"TRY_CAST({text} AS HUGEINT)" for name, text in whole.items()}
 
     def rounded(running: str) -> str:
-        part = f"{whole} * CASE WHEN abs({running}) < 1e22 THEN {running} END"
-        quotient = f"(2 * abs({part}) + abs({total})) // (2 * nullif(abs({total}), 0))"
-        return f"sign({part}) * sign({total}) * ({quotient})"
+        quotient = f"(2 * abs(x.a * {running}) + abs(x.total)) // (2 * nullif(abs(x.total), 0))"
+        return f"sign(x.a) * sign({running}) * sign(x.total) * ({quotient})"
 
-    made = f"TRY_CAST({rounded(upto)} - {rounded(f'({upto} - {own})')} AS DECIMAL(27,0))"
-    return f"CASE WHEN {whole} = 0 THEN 0.0 ELSE TRY_CAST({made} * {unit(digits)} AS {_NUMBER}) END"
+    made = f"TRY_CAST({rounded('x.upto')} - {rounded('(x.upto - x.own)')} AS DECIMAL(27,0))"
+    case = f"CASE WHEN x.a = 0 AND x.exact = 0 THEN 0.0 WHEN x.a = x.exact THEN TRY_CAST({made} * {unit(digits)} AS {_NUMBER}) END"
+    named = ", ".join(f"'{name}': {text}" for name, text in parts.items())
+    return f"list_transform([{{{named}}}], lambda x: {case})[1]"
 
 
 # -- days and instants

@@ -75,6 +75,8 @@ class Level:
             what = f"share is called with {len(call.args)} values"
             raise ExpressionError(what, call.at, FUNCTIONS["share"].signature, "M122")
         amount, weight = (compiler.read_as(compiler.value(part), "number", call.at) for part in call.args[:2])
+        if " OVER (" in amount.sql + weight.sql:
+            raise ExpressionError("a share of a share", call.at, "share out the first amount", "M121")
         digits = compiler.value(call.args[2]).constant if len(call.args) == 3 else "2"
         if digits is None or not digits.isdigit() or int(digits) > 6:
             raise ExpressionError("decimals of share has to be written out", call.at, "0 to 6", "M123")

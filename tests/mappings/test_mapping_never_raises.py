@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from hub.errors import Place
 from mappings import asked, once, sql
 from mappings.expressions import Value, compile_expression
+from mappings.formats import share
 from mappings.functions import FUNCTIONS
 from mappings.levels import Level
 from mappings.shapes import Shape
@@ -212,6 +213,23 @@ def test_no_function_stops_a_statement(con: duckdb.DuckDBPyConnection, form: str
     _, rows = result(con, [value.sql, failed, f"CASE WHEN NOT ({failed}) THEN {value.sql} END"], level)
     assert len(rows) == len(RAW)
     assert all(row[1] in (True, False) and row[0] == row[2] for row in rows)
+
+
+@pytest.mark.parametrize("weight", ["a", "s.b", "a * s.b", "b + l[0].a", "-a"])
+@pytest.mark.parametrize("amount", ["b", "a", "99999999999999999", "-0.01"])
+def test_no_share_stops_a_statement(con: duckdb.DuckDBPyConnection, amount: str, weight: str) -> None:
+    """All odd values as the items of one record, and each as the only one of its own."""
+    level = scope()
+    of, by = (compiled(f"({text})::number", level) for text in (amount, weight))
+    assert of is not None
+    assert by is not None
+    level.columns |= {"_ordinal": "record.rowid", "_seq": "0"}
+    for owner in ("_seq", "_ordinal"):
+        _, rows = result(con, [share(of.sql, by.sql, 2, owner), of.sql], level)
+        assert len(rows) == len(RAW)
+        parts = [part for part, _ in rows]
+        if owner == "_seq" and amount[-1].isdigit() and None not in parts:
+            assert sum(parts) == rows[0][1]
 
 
 def test_a_function_that_raises_would_be_noticed(

@@ -389,6 +389,7 @@ def shared_of(made: Any) -> list[Any]:
         "each: lines, key: ordinal(), fields: {quantity: 'parts[share(1, w) > 0].w'}",
         "each: lines, key: ordinal(), fields: {quantity: w, sku: 'country(text(share(1, w)))'}",
         "key: id, fields: {quantity: 'share(1, w)'}",
+        "each: lines, key: ordinal(), fields: {quantity: 'share(share(1, w), w)'}",
     ],
 )
 def test_share_is_refused_where_it_has_no_meaning(found: Callable[..., list[Finding]], write: Any, child: str) -> None:
