@@ -213,7 +213,8 @@ class Compiler:
             inner = self.read_as(inner, "boolean", node.at)
             return _made(f"NOT {_wrap(inner)}", "boolean", inner)
         if inner.constant is not None and inner.type in ("integer", "number"):
-            return replace(inner, sql=f"-{inner.sql}", constant=f"-{inner.constant}")
+            turned = [text[1:] if text.startswith("-") else f"-{text}" for text in (inner.sql, inner.constant)]
+            return replace(inner, sql=turned[0], constant=turned[1])  # two signs would begin a comment
         return self._arithmetic(Binary("-", node.operand, node.operand, node.at), literal("0", "integer"), inner)
 
     def _binary(self, node: Binary) -> Value:

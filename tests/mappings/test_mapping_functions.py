@@ -130,6 +130,34 @@ def test_shares_add_up_whatever_the_weights_are(con: duckdb.DuckDBPyConnection, 
         assert abs(part - amount * (weight or 0) / (total or 1)) < Decimal(1).scaleb(-digits) + Decimal("1e-9")
 
 
+@pytest.mark.parametrize(
+    ("text", "wanted"), [("-(-2)", 2), ("-(-(-2.5))", "-2.5"), ("1 - -2", 3), ("-(2::number) * -3", 6)]
+)
+def test_two_signs_are_no_comment(con: duckdb.DuckDBPyConnection, text: str, wanted: Any) -> None:
+    assert holds(wanted, evaluate(con, text))
+
+
+CONSTANTS = ["99999999999999999", "-99999999999999999.9999999999", "0.0000000001", "0", "'1e30'", "'x'"]
+CONSTANTS += [
+    "99999999999999999*99999999999999999",
+    "99999999999999999+99999999999999999",
+    "'9223372036854775807'::integer",
+]
+OVER = "round({},2) floor({}) abs({}) minor_units({},6) from_minor({},'CLF') from_minor({},upper('jpy')) to_minor({},'CLF')"
+OVER += (
+    " to_minor({},upper('clf')) divide({},3,10) divide(1,{},10) {}*{} -({}) epoch_seconds({}) implied_decimals({},6)"
+)
+
+
+@pytest.mark.parametrize("form", OVER.split())
+def test_no_constant_stops_a_statement(con: duckdb.DuckDBPyConnection, form: str) -> None:
+    """The engine computes constants before anything else, and narrower than columns."""
+    for constant in CONSTANTS:
+        value = compile_expression(Expr(form.replace("{}", constant), Place("x", 1, 1)), Nothing(con), [])
+        if value is not None:
+            assert len(con.execute(f"SELECT {value.sql}, {value.failed or 'false'} FROM range(2)").fetchall()) == 2
+
+
 def test_an_untrue_example_is_noticed(con: duckdb.DuckDBPyConnection) -> None:
     assert not holds("ann", evaluate(con, "lower('AnN@X.com')"))
     assert not holds(2, evaluate(con, "length('Größe')"))
