@@ -150,11 +150,15 @@ def odata_instant(arguments: Sequence[Argument]) -> str:
 _CLOCK = "([01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9]"
 
 
+_S = "([0-9]{1,2}([.]0+)?S)"
+_DURATION = f"PT([0-9]{{1,2}}H([0-9]{{1,2}}M)?{_S}?|[0-9]{{1,2}}M{_S}?|{_S})"
+
+
 def clock(arguments: Sequence[Argument]) -> str:
     x = arguments[0].sql
 
     def part(letter: str) -> str:
-        return f"lpad(coalesce(nullif(regexp_extract({x}, '([0-9]+){letter}', 1), ''), '0'), 2, '0')"
+        return f"lpad(coalesce(nullif(regexp_extract({x}, '([0-9]+)([.]0+)?{letter}', 1), ''), '0'), 2, '0')"
 
     joined = f"substr({x}, 1, 2) || ':' || substr({x}, 3, 2) || ':' || coalesce(nullif(substr({x}, 5, 2), ''), '00')"
     coloned = f"lpad({x}, CASE WHEN length({x}) < 6 THEN 5 ELSE 8 END, '0')"
@@ -162,7 +166,7 @@ def clock(arguments: Sequence[Argument]) -> str:
         f"CASE WHEN {matches(x, '[0-9]{4}|[0-9]{6}')} THEN {joined}"
         f" WHEN {matches(x, '[0-9]{1,2}:[0-9]{2}')} THEN {coloned} || ':00'"
         f" WHEN {matches(x, '[0-9]{1,2}:[0-9]{2}:[0-9]{2}')} THEN {coloned}"
-        f" WHEN {matches(x, 'PT([0-9]{1,2}H)?([0-9]{1,2}M)?([0-9]{1,2}S)?')}"
+        f" WHEN {matches(x, _DURATION)}"
         f" THEN {part('H')} || ':' || {part('M')} || ':' || {part('S')} END"
     )
     return f"CASE WHEN {matches(sql.term(made), _CLOCK)} THEN {made} END"
@@ -186,7 +190,7 @@ def gtin(arguments: Sequence[Argument]) -> str:
     digits = f"lpad({x}, 14, '0')"
     total = " + ".join(f"{3 if n % 2 else 1} * ascii(substr({digits}, {n}, 1))" for n in range(1, 15))
     surplus = 48 * (7 * 3 + 7)  # of the digits' character codes
-    right = f"({total} - {surplus}) % 10 = 0"
+    right = f"({total} - {surplus}) % 10 = 0 AND ltrim({x}, '0') <> ''"
     return f"CASE WHEN {matches(x, '[0-9]{8}|[0-9]{12,14}')} AND {right} THEN {x} END"
 
 

@@ -48,13 +48,14 @@ TABLE = (
     ),
     Function(
         "phone",
-        "A telephone number in E.164. One without + is read as of the country (two letters), and fails without it. An "
-        "extension fails: E.164 has none, so cut it off first.",
+        "A telephone number in E.164. One without + is read as of the country (two letters), and fails without it. "
+        "Words, letters and extensions fail: E.164 has none, so cut them off first.",
         (X, Parameter("country", "text", optional=True)),
         "text",
         "{found}",
         (
             ("phone('030 901820', 'DE')", "+4930901820"),
+            ("phone('Tel. +49 (0)30/90 18-20')", "+4930901820"),
             ("phone('+1 (202) 456-1111')", "+12024561111"),
             ("phone('0049 30 901820', 'DE')", "+4930901820"),
         ),

@@ -88,6 +88,7 @@ TABLE = (
             ("clock('093005')", "09:30:05"),
             ("clock('PT13H20M')", "13:20:00"),
             ("clock('9:30')", "09:30:00"),
+            ("clock('PT09H30M05.000S')", "09:30:05"),
             ("local_instant(sap_date('20260701'), clock('100000'), 'Europe/Berlin')", "2026-07-01T08:00:00Z"),
             ("local_instant(jde_date('126182'), clock(lpad('93005', 6, '0')), 'UTC')", "2026-07-01T09:30:05Z"),
         ),

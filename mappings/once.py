@@ -8,6 +8,7 @@ another found.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -81,10 +82,15 @@ def phone() -> Convert:
     import phonenumbers
     from phonenumbers import PhoneNumberFormat, ValidationResult
 
+    # The library takes letters for the keys of a telephone, so that '030 901820 or 031 5' would be one number.
+    written = re.compile(r"(tel[:.]?\s*)?\+?[\d\s().\-/\u2010-\u2015\u00a0\u2060]+", re.IGNORECASE)
+
     def convert(text: str, country: str | None = None) -> str | None:
+        text = text.strip()
+        if len(text) > 60 or not written.fullmatch(text):
+            return None
         number = phonenumbers.parse(text, country and country.strip().upper())
-        possible = phonenumbers.is_possible_number_with_reason(number) == ValidationResult.IS_POSSIBLE
-        if not possible or number.extension:
+        if phonenumbers.is_possible_number_with_reason(number) != ValidationResult.IS_POSSIBLE:
             return None
         return phonenumbers.format_number(number, PhoneNumberFormat.E164)
 
