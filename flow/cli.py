@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import sys
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import typer
 
@@ -26,6 +26,7 @@ app = typer.Typer(
 quarantine_app = typer.Typer(help="Rows that wait, each with its reason.", no_args_is_help=True)
 app.add_typer(quarantine_app, name="quarantine")
 
+Format = Literal["text", "json", "github", "sarif"]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for a program.")]
 
 
@@ -150,16 +151,26 @@ def lint(
     path: Annotated[
         list[Path] | None, typer.Argument(help="Mapping files or folders; the whole project if none.")
     ] = None,
-    format: Annotated[str, typer.Option("--format", help="text or json")] = "text",
+    format: Annotated[
+        Format, typer.Option("--format", help="text, or json, github (annotations), sarif (2.1.0)")
+    ] = "text",
 ) -> None:
     """Check mappings, quality rules and crossdock.yaml; every finding at once."""
     from flow import show
     from flow.lint import lint as run_lint
+    from flow.lint_report import REPORTS, refused
+    from hub.errors import ConfigurationError
 
-    findings, checked = run_lint(_project(), path or [])
-    _print_json([f.as_dict() for f in findings]) if format == "json" else show.findings(
-        findings, f"{checked} files are clean"
-    )
+    try:
+        findings, checked = run_lint(_project(), path or [])
+    except ConfigurationError as error:
+        if format == "text":
+            raise
+        findings, checked = [refused(error)], 0
+    if format == "text":
+        show.findings(findings, f"{checked} files are clean")
+    else:
+        print(REPORTS[format](findings), end="")
     raise typer.Exit(int(any(f.severity == "error" for f in findings)))
 
 
