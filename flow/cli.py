@@ -174,6 +174,24 @@ def lint(
     raise typer.Exit(int(any(f.severity == "error" for f in findings)))
 
 
+@app.command()
+def schema(
+    kind: Annotated[
+        str | None, typer.Argument(help="mapping, values, quality, reconcile or crossdock: print it.")
+    ] = None,
+    out: Annotated[Path | None, typer.Option("--out", help="Write all into this folder; default: .schema.")] = None,
+) -> None:
+    """JSON Schemas of what is written as YAML: editors then complete and check it."""
+    from flow import schema as schemas
+
+    project = _project()
+    if kind is None or out is not None:
+        for path in schemas.write(out or project.root / schemas.FOLDER, project, kind):
+            print(f"  made {path}")
+    else:
+        print(schemas.as_text(schemas.schema(kind, project)), end="")
+
+
 @app.command("compile")
 def compile_(mapping: Annotated[str, typer.Argument(help="system/stream, e.g. cart/orders")]) -> None:
     """Print the SQL that a mapping compiles to, in both directions."""

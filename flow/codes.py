@@ -82,4 +82,7 @@ Give a mapping file, a folder, or nothing for the whole project.""",
     "P509": """`crossdock rebuild` found no merge in the ledger's journal, so there is nothing to replay.
 Either nothing was ever merged, or crossdock.yaml names another ledger than the one that was used.
 Run `crossdock run` for a first merge, or correct `ledger:`.""",
+    "P510": """`crossdock schema` was given a kind of file that there is not.
+There are mapping, values, quality, reconcile and crossdock (the project's own file).
+Example: crossdock schema mapping""",
 }
