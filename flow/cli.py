@@ -25,6 +25,8 @@ app = typer.Typer(
 )
 quarantine_app = typer.Typer(help="Rows that wait, each with its reason.", no_args_is_help=True)
 app.add_typer(quarantine_app, name="quarantine")
+new_app = typer.Typer(help="Drafts of files that you then edit.", no_args_is_help=True)
+app.add_typer(new_app, name="new")
 
 Format = Literal["text", "json", "github", "sarif"]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for a program.")]
@@ -172,6 +174,22 @@ def lint(
     else:
         print(REPORTS[format](findings), end="")
     raise typer.Exit(int(any(f.severity == "error" for f in findings)))
+
+
+@new_app.command("mapping")
+def new_mapping(
+    name: Annotated[str, typer.Argument(help="system/stream, e.g. shop/customers")],
+    sample: Annotated[Path, typer.Option("--from", help="Recorded records: JSON, or one a line.")],
+    entity: Annotated[str, typer.Option("--to", help="The canonical entity, e.g. customer.")],
+) -> None:
+    """Write a draft: which field is which column, with a score each, and what was left open."""
+    from flow.new import mapping as draft
+
+    made = draft(_project(), name, sample, entity)
+    print(f"  made {made.path}: {made.found} columns found")
+    for column in made.missing:
+        print(f"  open {column}: required, and no field fits")
+    print(f"\nnext:  crossdock lint {made.path}")
 
 
 @app.command()

@@ -85,4 +85,9 @@ Run `crossdock run` for a first merge, or correct `ledger:`.""",
     "P510": """`crossdock schema` was given a kind of file that there is not.
 There are mapping, values, quality, reconcile and crossdock (the project's own file).
 Example: crossdock schema mapping""",
+    "P511": """The records for a draft cannot be read.
+A draft is made from what a system really sends: one record as JSON, a list, an answer with a list in it, or a record a line.
+Example: crossdock new mapping shop/customers --from customers.json --to customer""",
+    "P512": """`crossdock new` was told to write a file that is there already; it was not touched.
+Choose another name (shop/customers.address reads the same stream), or edit the file that is there.""",
 }
