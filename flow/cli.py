@@ -210,6 +210,15 @@ def schema(
         print(schemas.as_text(schemas.schema(kind, project)), end="")
 
 
+@app.command()
+def docs(out: Annotated[Path, typer.Option("--out", help="A folder.")] = Path("docs")) -> None:
+    """Write the mapping sheet, field by field (HTML and CSV), and the reference of the functions."""
+    from flow.docs import write
+
+    for path in write(_project(), out):
+        print(f"  made {path}")
+
+
 @app.command("compile")
 def compile_(mapping: Annotated[str, typer.Argument(help="system/stream, e.g. cart/orders")]) -> None:
     """Print the SQL that a mapping compiles to, in both directions."""
