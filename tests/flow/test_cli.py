@@ -37,8 +37,8 @@ def cpu_seconds(*arguments: str) -> float:
 def test_lint_is_clean_and_quick() -> None:
     done = run("lint")
     assert done.returncode == 0, done.stdout + done.stderr
-    # Under a second on a quiet machine; a busy one makes every CPU second longer.
-    assert cpu_seconds("lint") < 2.5
+    # The first of five judges all, the others what changed since, which is nothing.
+    assert cpu_seconds("lint") < 1.0
 
 
 def test_lint_tells_a_program_too() -> None:
