@@ -11,6 +11,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from difflib import SequenceMatcher
+from functools import lru_cache
 from typing import Any
 
 from hub.entity import Column, Entity, Model, children
@@ -20,7 +21,7 @@ from mappings.synonyms import KEYS, LISTS, WEAK, phrases, words
 
 THRESHOLD = 0.66
 NAMED_ENOUGH = 0.40  # below it no value makes a name fit
-MAX_RECORDS = 200
+MAX_RECORDS, MAX_DEPTH = 200, 20
 _PLAIN = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 
@@ -103,14 +104,16 @@ def candidates(rows: Sequence[Mapping[str, Any]]) -> list[Candidate]:
     return [Candidate(path, Values.of(seen[path]), "[0]" in path) for path in plain]
 
 
-def _leaves(value: Any, prefix: str) -> Iterator[tuple[str, Any]]:
+def _leaves(value: Any, prefix: str, depth: int = 0) -> Iterator[tuple[str, Any]]:
+    if depth > MAX_DEPTH:
+        return
     if isinstance(value, Mapping):
         for name, part in value.items():
             shown = str(name) if _PLAIN.fullmatch(str(name)) else '"' + str(name).replace('"', '""') + '"'
-            yield from _leaves(part, f"{prefix}.{shown}" if prefix else shown)
+            yield from _leaves(part, f"{prefix}.{shown}" if prefix else shown, depth + 1)
     elif isinstance(value, list):
         if value and isinstance(value[0], Mapping):
-            yield from _leaves(value[0], f"{prefix}[0]")
+            yield from _leaves(value[0], f"{prefix}[0]", depth + 1)
     else:
         yield prefix, value
 
@@ -149,6 +152,7 @@ def _weight(some: Sequence[str]) -> float:
     return sum(0.5 if word in WEAK else 1.0 for word in some)
 
 
+@lru_cache(maxsize=100_000)
 def _alike(one: str, other: str) -> bool:
     if one == other:
         return True

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from functools import cache
+from functools import cache, lru_cache
 
 # Words that mean the same, and other spellings: each becomes the first.
 _SAME = """
@@ -160,6 +160,7 @@ LISTS: dict[str, str] = {
 KEYS = ("id", "number", "key", "code", "sku", "uuid", "guid")
 
 
+@lru_cache(maxsize=20_000)
 def words(text: str) -> tuple[str, ...]:
     """`shippingAddress.postalCode` as words, each in the spelling that stands for all: ship address postal code."""
     return tuple(word for part in _WORD.findall(text) if (word := one_word(part.lower())) not in _STOP)

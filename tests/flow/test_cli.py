@@ -18,6 +18,7 @@ CROSSDOCK = str(Path(sys.executable).parent / "crossdock")
 def run(*arguments: str, cwd: Path = ROOT) -> subprocess.CompletedProcess[str]:
     # As installed for a user: modules are compiled once, not at every start.
     environment = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+    environment["PYTHONPATH"] = str(ROOT)  # the code beside these tests, wherever crossdock was installed from
     return subprocess.run(
         [CROSSDOCK, *arguments], cwd=cwd, env=environment, capture_output=True, text=True, timeout=120
     )
