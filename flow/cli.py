@@ -195,7 +195,7 @@ def new_mapping(
 @app.command()
 def schema(
     kind: Annotated[
-        str | None, typer.Argument(help="mapping, values, quality, reconcile or crossdock: print it.")
+        str | None, typer.Argument(help="mapping, tests, values, quality, reconcile or crossdock: print it.")
     ] = None,
     out: Annotated[Path | None, typer.Option("--out", help="Write all into this folder; default: .schema.")] = None,
 ) -> None:

@@ -32,7 +32,7 @@ class Made:
 def mapping(project: Project, name: str, sample: Path, entity_name: str) -> Made:
     """Write `mappings/<name>.yaml` of the project.
 
-    Raises UsageError: M117 (no name for a mapping), M106 (no such entity), P511 (the records cannot be read), P512 (it is
+    Raises UsageError: M117 (no name for a mapping), M106 (no such entity), P541 (the records cannot be read), P542 (it is
     there already).
     """
     from mappings.draft import as_yaml
@@ -41,13 +41,13 @@ def mapping(project: Project, name: str, sample: Path, entity_name: str) -> Made
     from warehouse.model import entities
 
     system, _, stem = name.partition("/")
-    if not _SYSTEM.fullmatch(system) or not _STEM.fullmatch(stem) or stem == "values":
+    if not _SYSTEM.fullmatch(system) or not _STEM.fullmatch(stem) or stem == "values" or stem.endswith("_test"):
         raise UsageError("M117", f"'{name}' is no name for a mapping", fix="write system/stream: shop/customers")
     model = entities()
     entity = _entity(model, entity_name)
     path = project.root / "mappings" / system / f"{stem}.yaml"
     if path.exists():
-        raise UsageError("P512", f"{path} is there already", fix="choose another name, or edit it")
+        raise UsageError("P542", f"{path} is there already", fix="choose another name, or edit it")
     stream = stem.partition(".")[0]
     zone = project.systems[system].timezone if system in project.systems else "UTC"
     draft = suggest(read(sample, stream), entity, model, zone)
@@ -75,18 +75,18 @@ def read(path: Path, stream: str) -> list[Any]:
     """The records of a JSON file (one, a list, an envelope around them) or of a file with one record a line."""
     try:
         if path.stat().st_size > MAX_BYTES:
-            raise UsageError("P511", f"{path} is too large", fix="take some records out of it")
+            raise UsageError("P541", f"{path} is too large", fix="take some records out of it")
         text = path.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
-        raise UsageError("P511", f"{path} cannot be read: {error}", fix="name a JSON file") from None
+        raise UsageError("P541", f"{path} cannot be read: {error}", fix="name a JSON file") from None
     try:
         records = _records(_decoded(text), stream)
     except (ValueError, RecursionError) as error:
         raise UsageError(
-            "P511", f"{path} is not JSON: {error}", fix="one record, a list of them, or one a line"
+            "P541", f"{path} is not JSON: {error}", fix="one record, a list of them, or one a line"
         ) from None
     if not records:
-        raise UsageError("P511", f"{path} holds no record", fix="one record, a list of them, or one a line")
+        raise UsageError("P541", f"{path} holds no record", fix="one record, a list of them, or one a line")
     return records
 
 

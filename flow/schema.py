@@ -25,10 +25,10 @@ def modeline(kind: str, depth: int = 0) -> str:
 
 
 def schema(kind: str, project: Project | None) -> Schema:
-    """The schema of a kind. Raises UsageError P510 where there is no such kind."""
+    """The schema of a kind. Raises UsageError P540 where there is no such kind."""
     if kind not in KINDS:
         fix = did_you_mean(kind, KINDS) or f"one of {', '.join(KINDS)}"
-        raise UsageError("P510", f"there is no kind of file '{kind}'", fix=fix)
+        raise UsageError("P540", f"there is no kind of file '{kind}'", fix=fix)
     from warehouse.model import entities
 
     return KINDS[kind](entities(), project)
@@ -73,6 +73,12 @@ def _samples(project: Project) -> dict[str, list[Shape]]:
     return found
 
 
+def _tests(model: Model, project: Project | None) -> Schema:
+    from mappings.schema import tests_schema
+
+    return tests_schema()
+
+
 def _values(model: Model, project: Project | None) -> Schema:
     from mappings.schema import values_schema
 
@@ -102,6 +108,7 @@ def _project(model: Model, project: Project | None) -> Schema:
 
 KINDS: Mapping[str, Callable[[Model, Project | None], Schema]] = {
     "mapping": _mapping,
+    "tests": _tests,
     "values": _values,
     "quality": _quality,
     "reconcile": _reconcile,

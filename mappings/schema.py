@@ -71,7 +71,7 @@ def mapping_schema(model: Model, samples: Mapping[str, Sequence[Shape]] | None =
         "fields": {"type": "object", "description": "Canonical column: path or expression."},
         "children": {"type": "object", "description": "Rows that travel with their header, by child entity."},
         "push": _one_or_more({"$ref": "#/definitions/push"}),
-        "examples": {"type": "array", "items": _object(read._EXAMPLE)},
+        "examples": _one_or_more(_example()),
     }
     return {
         "$schema": DRAFT,
@@ -93,6 +93,11 @@ def mapping_schema(model: Model, samples: Mapping[str, Sequence[Shape]] | None =
             **{f"pushed {entity.name}": _pushed(entity, model) for entity in headers},
         },
     }
+
+
+def tests_schema() -> Schema:
+    """Of `mappings/<system>/<name>_test.yaml`: examples that stand in a file of their own."""
+    return {"$schema": DRAFT, "title": "Examples of a crossdock mapping", "type": "array", "items": _example()}
 
 
 def values_schema() -> Schema:
@@ -119,6 +124,10 @@ def _object(settings: Iterable[str], required: Sequence[str] = ()) -> Schema:
     properties: Schema = {name: _SETTINGS.get(name, {}) for name in settings}
     made: Schema = {"type": "object", "properties": properties, "additionalProperties": False}
     return {**made, "required": list(required)} if required else made
+
+
+def _example() -> Schema:
+    return _object(read._EXAMPLE, ["given"])
 
 
 def _one_or_more(schema: Schema) -> Schema:

@@ -47,7 +47,7 @@ def test_it_never_overwrites(project: Project) -> None:
     path.write_text("mine")
     with pytest.raises(UsageError) as raised:
         new.mapping(project, "shop/people", project.root / "people.json", "customer")
-    assert raised.value.code == "P512"
+    assert raised.value.code == "P542"
     assert path.read_text() == "mine"
 
 
@@ -58,11 +58,12 @@ def test_it_never_overwrites(project: Project) -> None:
         ("people", "people.json", "customer", "M117"),
         ("shop/../people", "people.json", "customer", "M117"),
         ("shop/values", "people.json", "customer", "M117"),
+        ("shop/people_test", "people.json", "customer", "M117"),
         ("shop/people", "people.json", "custmer", "M106"),
         ("shop/people", "people.json", "order_line", "M106"),
-        ("shop/people", "nothing.json", "customer", "P511"),
-        ("shop/people", "crossdock.yaml", "customer", "P511"),
-        ("shop/people", "empty.json", "customer", "P511"),
+        ("shop/people", "nothing.json", "customer", "P541"),
+        ("shop/people", "crossdock.yaml", "customer", "P541"),
+        ("shop/people", "empty.json", "customer", "P541"),
     ],
 )
 def test_wrong_use_is_said_and_writes_nothing(project: Project, name: str, sample: str, entity: str, code: str) -> None:

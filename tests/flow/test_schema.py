@@ -16,7 +16,8 @@ from hub.config import BUILT_IN, load_project
 from hub.errors import UsageError
 
 FILES = {
-    "mapping": [p for p in BUILT_IN.glob("mappings/*/*.yaml") if p.name != "values.yaml"],
+    "mapping": [p for p in BUILT_IN.glob("mappings/*/*.yaml") if p.stem != "values" and not p.stem.endswith("_test")],
+    "tests": list(BUILT_IN.glob("mappings/*/*_test.yaml")),
     "values": list(BUILT_IN.glob("mappings/**/values.yaml")),
     "quality": list(BUILT_IN.glob("quality/*.yaml")),
     "reconcile": list(BUILT_IN.glob("quality/reconcile/*.yaml")),
@@ -107,10 +108,17 @@ def test_there_is_a_schema_for_every_kind_of_file() -> None:
     assert yamls == {path for paths in FILES.values() for path in paths}
 
 
+def test_examples_in_a_file_of_their_own() -> None:
+    said = validator("tests")
+    assert said.is_valid(content("- {name: a, given: {id: 1}, expect: {name: A}}\n- {given: {}, excluded: true}\n"))
+    for wrong in ("- {name: a, expect: {}}", "- {given: {}, expct: {}}", "given: {}"):
+        assert not said.is_valid(content(wrong))
+
+
 def test_a_kind_that_there_is_not() -> None:
     with pytest.raises(UsageError) as raised:
         schemas.schema("mappings", None)
-    assert raised.value.code == "P510"
+    assert raised.value.code == "P540"
     assert "mapping" in raised.value.fix
 
 
