@@ -87,9 +87,11 @@ class _Loader:
 
     def _found(self, path: Path) -> None:
         system, stem = path.parent.name, path.stem
-        if not _SYSTEM.fullmatch(system) or not _STEM.fullmatch(stem):
-            if not self._wanted(system):
-                return
+        named = _SYSTEM.fullmatch(system) and _STEM.fullmatch(stem)
+        if not self._wanted(system):
+            if named and stem not in _NO_MAPPINGS:
+                self.files.setdefault(f"{system}/{stem}", []).append(path)  # only to be extended
+        elif not named:
             fix = "lower case letters, digits and _, parts joined by a dot: cart/orders.customer.yaml"
             self.findings.append(
                 Finding("M117", f"'{system}/{stem}' is no name for a mapping", Place(shown(path)), fix)

@@ -223,3 +223,22 @@ def test_lint_runs_no_code_that_the_key_does_not_know(project: Project) -> None:
         *("flow/__init__.py", "flow/language.py", "flow/run.py", "warehouse/__init__.py"),
         "connectors/__init__.py",
     }, done.stderr
+
+
+def test_a_system_is_judged_alone_as_among_all(project: Project) -> None:
+    """Lint reads one system at a time; what it says must not depend on that."""
+    from mappings.lint import lint as lint_mappings
+    from mappings.load import load
+    from warehouse.model import entities
+
+    (project.root / "mappings/shop/Big.yaml").write_text(MAPPING)
+    (project.root / "mappings/other/a.yaml").write_text("extends: shop/values\n")
+    (project.root / "mappings/other/b.yaml").write_text("extends: shop/Big\n")
+    (project.root / "mappings/other/c.yaml").write_text("extends: shop/people\nfields: {emial: mail}\n")
+    model = entities()
+    loaded = load(project.folders("mappings"), model)
+    from flow.language import streams_of
+
+    whole = {*loaded.findings, *lint_mappings(loaded, model, streams_of(project))}
+    assert {finding for finding in found(project) if finding.code[0] == "M"} == whole
+    assert len(whole) == 4
