@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from hub.connector import Change, Outcome, Stream
+from hub.connector import Change, Outcome, Stream, TargetField
 from hub.errors import CrossdockError
 from hub.rest import Rest
 
@@ -14,6 +14,32 @@ if TYPE_CHECKING:
     import requests
 
 _BUSY = ("REQUEST_LIMIT_EXCEEDED", "UNABLE_TO_LOCK_ROW", "SERVER_UNAVAILABLE", "QUERY_TIMEOUT")
+_TEXT = TargetField()
+_CURRENCY = TargetField(choices=("EUR", "USD", "CHF"))
+# What an upsert takes. The connector itself adds the external id.
+_TAKES: dict[str, dict[str, TargetField]] = {
+    "accounts": {
+        "Name": TargetField(required=True),
+        **dict.fromkeys(["Email", "Phone", "TaxNumber", "HubId", "BillingCountryCode"], _TEXT),
+        "Tier": TargetField(choices=("Standard", "Silver", "Gold")),
+        "CreditStatus": TargetField(choices=("OK", "Hold", "Overdue")),
+        **dict.fromkeys(["CreditLimit", "OverdueAmount"], _TEXT),
+        "CurrencyIsoCode": _CURRENCY,
+    },
+    "contacts": {
+        "LastName": TargetField(required=True),
+        "AccountId": TargetField(required=True, instead="Account.HubId"),
+        **dict.fromkeys(["Account.HubId", "FirstName", "Email", "Phone", "HubId"], _TEXT),
+    },
+    "orders": {
+        "OrderNumber": _TEXT,
+        "AccountId": TargetField(required=True, instead="Account.HubId"),
+        "Account.HubId": _TEXT,
+        "Status": TargetField(choices=("Open", "Shipped", "Completed", "Cancelled")),
+        **dict.fromkeys(["ErpOrderNumber", "TotalAmount", "EffectiveDate"], _TEXT),
+        "CurrencyIsoCode": _CURRENCY,
+    },
+}
 
 
 def _object(name: str, external_id: str, **more: Any) -> Stream:
@@ -37,6 +63,7 @@ def _object(name: str, external_id: str, **more: Any) -> Stream:
             "paginator": {"kind": "json_link", "next_url_path": "nextRecordsUrl"},
             "external_id": external_id,
         },
+        target_fields={"upsert": _TAKES[name]},
         **more,
     )
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from hub import cursor, records
-from hub.connector import Change, Connection, Outcome, Page, Stream
+from hub.connector import Change, Connection, Operation, Outcome, Page, Stream, TargetField
 from hub.errors import CrossdockError, Place, StreamError
 from hub.findings import Finding
 from hub.soap import Soap
@@ -30,6 +30,41 @@ _FINDS = {
     "sales_orders": ("FindSalesOrders", "purchase_order"),
     "credit_memos": ("FindCreditMemos", "reference"),
 }
+_FREE, _NEEDED = TargetField(), TargetField(required=True)
+_CURRENCY = TargetField(choices=("EUR", "USD"))
+_PARTNER = {
+    "category": TargetField(choices=("1", "2")),
+    **dict.fromkeys(
+        ["name2", "email", "phone", "tax_number", "external_id", "street", "city", "postal_code", "country", "blocked"],
+        _FREE,
+    ),
+}
+_ORDER = {
+    **dict.fromkeys(["order_date", "order_type", "net_total", "discount", "shipping", "tax", "total"], _FREE),
+    "currency": _CURRENCY,
+    "items.material": _NEEDED,
+    "items.quantity": _NEEDED,
+    "items.unit": TargetField(choices=("ST", "KG")),
+    **dict.fromkeys(["items.net_price", "items.discount", "items.net_amount", "items.tax_amount"], _FREE),
+}
+# What the operations take; a change takes what a creation takes, and needs none of it.
+_TAKES: dict[str, dict[Operation, dict[str, TargetField]]] = {
+    "business_partners": {"create": {"name": _NEEDED, **_PARTNER}, "change": {"name": _FREE, **_PARTNER}},
+    "sales_orders": {
+        "create": {"purchase_order": _NEEDED, "sold_to": _NEEDED, "items": _NEEDED, **_ORDER},
+        "change": {"purchase_order": _FREE, "sold_to": _FREE, "items": _FREE, **_ORDER},
+        "cancel": {"reason": _FREE},
+    },
+    "credit_memos": {
+        "create": {
+            "sales_order": _NEEDED,
+            "reference": _FREE,
+            "currency": _CURRENCY,
+            "amount": _NEEDED,
+            "reason": _FREE,
+        }
+    },
+}
 
 
 def _list(name: str, operation: str, key: str = "number") -> Stream:
@@ -46,6 +81,7 @@ def _list(name: str, operation: str, key: str = "number") -> Stream:
         idempotency="read_back" if name in _WRITES else "none",
         page_size=250,
         options={"operation": operation},
+        target_fields=_TAKES.get(name, {}),
     )
 
 

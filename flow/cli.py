@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import sys
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import typer
 
@@ -25,7 +25,10 @@ app = typer.Typer(
 )
 quarantine_app = typer.Typer(help="Rows that wait, each with its reason.", no_args_is_help=True)
 app.add_typer(quarantine_app, name="quarantine")
+new_app = typer.Typer(help="Drafts of files that you then edit.", no_args_is_help=True)
+app.add_typer(new_app, name="new")
 
+Format = Literal["text", "json", "github", "sarif"]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for a program.")]
 
 
@@ -150,17 +153,70 @@ def lint(
     path: Annotated[
         list[Path] | None, typer.Argument(help="Mapping files or folders; the whole project if none.")
     ] = None,
-    format: Annotated[str, typer.Option("--format", help="text or json")] = "text",
+    format: Annotated[
+        Format, typer.Option("--format", help="text, or json, github (annotations), sarif (2.1.0)")
+    ] = "text",
 ) -> None:
     """Check mappings, quality rules and crossdock.yaml; every finding at once."""
     from flow import show
     from flow.lint import lint as run_lint
+    from flow.lint_report import REPORTS, refused
+    from hub.errors import ConfigurationError
 
-    findings, checked = run_lint(_project(), path or [])
-    _print_json([f.as_dict() for f in findings]) if format == "json" else show.findings(
-        findings, f"{checked} files are clean"
-    )
+    try:
+        findings, checked = run_lint(_project(), path or [])
+    except ConfigurationError as error:
+        if format == "text":
+            raise
+        findings, checked = [refused(error)], 0
+    if format == "text":
+        show.findings(findings, f"{checked} files are clean")
+    else:
+        print(REPORTS[format](findings), end="")
     raise typer.Exit(int(any(f.severity == "error" for f in findings)))
+
+
+@new_app.command("mapping")
+def new_mapping(
+    name: Annotated[str, typer.Argument(help="system/stream, e.g. shop/customers")],
+    sample: Annotated[Path, typer.Option("--from", help="Recorded records: JSON, or one a line.")],
+    entity: Annotated[str, typer.Option("--to", help="The canonical entity, e.g. customer.")],
+) -> None:
+    """Write a draft: which field is which column, with a score each, and what was left open."""
+    from flow.new import mapping as draft
+
+    made = draft(_project(), name, sample, entity)
+    print(f"  made {made.path}: {made.found} columns found")
+    for column in made.missing:
+        print(f"  open {column}: required, and no field fits")
+    print(f"\nnext:  crossdock lint {made.path}")
+
+
+@app.command()
+def schema(
+    kind: Annotated[
+        str | None, typer.Argument(help="mapping, tests, values, quality, reconcile or crossdock: print it.")
+    ] = None,
+    out: Annotated[Path | None, typer.Option("--out", help="Write all into this folder; default: .schema.")] = None,
+) -> None:
+    """JSON Schemas of what is written as YAML: editors then complete and check it."""
+    from flow import schema as schemas
+
+    project = _project()
+    if kind is None or out is not None:
+        for path in schemas.write(out or project.root / schemas.FOLDER, project, kind):
+            print(f"  made {path}")
+    else:
+        print(schemas.as_text(schemas.schema(kind, project)), end="")
+
+
+@app.command()
+def docs(out: Annotated[Path, typer.Option("--out", help="A folder.")] = Path("docs")) -> None:
+    """Write the mapping sheet, field by field (HTML and CSV), and the reference of the functions."""
+    from flow.docs import write
+
+    for path in write(_project(), out):
+        print(f"  made {path}")
 
 
 @app.command("compile")

@@ -82,4 +82,12 @@ Give a mapping file, a folder, or nothing for the whole project.""",
     "P509": """`crossdock rebuild` found no merge in the ledger's journal, so there is nothing to replay.
 Either nothing was ever merged, or crossdock.yaml names another ledger than the one that was used.
 Run `crossdock run` for a first merge, or correct `ledger:`.""",
+    "P540": """`crossdock schema` was given a kind of file that there is not.
+There are mapping, tests, values, quality, reconcile and crossdock (the project's own file).
+Example: crossdock schema mapping""",
+    "P541": """The records for a draft cannot be read.
+A draft is made from what a system really sends: one record as JSON, a list, an answer with a list in it, or a record a line.
+Example: crossdock new mapping shop/customers --from customers.json --to customer""",
+    "P542": """`crossdock new` was told to write a file that is there already; it was not touched.
+Choose another name (shop/customers.address reads the same stream), or edit the file that is there.""",
 }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from flow.schema import FOLDER, modeline, write
 from hub.errors import UsageError
 
 CONFIG = """\
@@ -36,6 +37,8 @@ A crossdock project. `crossdock.yaml` names the systems; what stands in these fo
 * `mappings/<system>/<stream>.yaml`: how a stream and an entity correspond; `extends: cart/orders` overrides some fields of a built-in one
 * `quality/<entity>.yaml`: rules of your own
 
+`.schema/` tells editors (any with yaml-language-server) what may stand in these files; `crossdock schema` writes it anew.
+
     crossdock check cart      can I log in?
     crossdock lint            is everything well written?
     crossdock run             pull → stage → map → gate → merge → reconcile → push
@@ -56,10 +59,11 @@ def init(directory: Path) -> list[Path]:
         (directory / folder).mkdir(parents=True, exist_ok=True)
         made.append(directory / folder)
     for path, text in (
-        (config, CONFIG.format(name=name)),
+        (config, modeline("crossdock") + CONFIG.format(name=name)),
         (directory / "README.md", README.format(name=name)),
         (directory / ".gitignore", GITIGNORE),
     ):
         path.write_text(text)
         made.append(path)
-    return made
+    write(directory / FOLDER, None)
+    return [*made, directory / FOLDER]

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from flow.language import load_mappings, streams_of
+from flow.lint_cache import Kept, Streams
 from hub.config import Project
 from hub.errors import UsageError
 from hub.findings import Finding
@@ -13,20 +14,16 @@ from hub.findings import Finding
 
 def lint(project: Project, paths: Sequence[Path], systems: Sequence[str] | None = None) -> tuple[list[Finding], int]:
     """All findings about mappings (of `systems`, or all) and quality rules below `paths` (all if none), and how many
-    files were read.
+    files were read. What was judged before, and nothing of it has changed since, is not judged again (`lint_cache.py`).
     """
-    from mappings.lint import lint as lint_mappings
-    from mappings.load import load
-    from quality import reconcile_spec, rules
-    from warehouse.model import entities
-
-    model = entities()
-    loaded = load(project.folders("mappings"), model, systems)
-    findings = [*loaded.findings, *lint_mappings(loaded, model, streams_of(project))]
-    rulebook = rules.load(project.folders("quality"), model)
-    findings += rulebook.findings
-    findings += reconcile_spec.load(project.folders("quality"), model).findings
     files = _files(project)
+    kept = Kept(project, streams_of(project))
+    names = {path.parent.name for folder in project.folders("mappings") for path in folder.glob("*/*.yaml")}
+    findings: list[Finding] = []
+    for system in sorted(names if systems is None else names & set(systems)):
+        findings += kept.mappings(system, _judge_mappings)
+    findings += kept.quality(_judge_quality)
+    kept.save()
     if paths:
         wanted = {file.resolve() for path in paths for file in (path.rglob("*.yaml") if path.is_dir() else [path])}
         if missing := [path for path in paths if not path.exists()]:
@@ -35,6 +32,24 @@ def lint(project: Project, paths: Sequence[Path], systems: Sequence[str] | None 
         files = [file for file in files if file.resolve() in wanted]
     unique = dict.fromkeys(findings)
     return sorted(unique, key=lambda f: (f.place.where, f.place.line or 0, f.place.column or 0, f.code)), len(files)
+
+
+def _judge_mappings(project: Project, system: str, streams: Streams) -> tuple[list[Finding], Sequence[str]]:
+    """The findings about a system's mappings, and the systems whose mappings they extend."""
+    from mappings.lint import lint as lint_mappings
+    from mappings.load import load
+    from warehouse.model import entities
+
+    loaded = load(project.folders("mappings"), entities(), [system])
+    return [*loaded.findings, *lint_mappings(loaded, entities(), streams)], loaded.extended
+
+
+def _judge_quality(project: Project) -> list[Finding]:
+    from quality import reconcile_spec, rules
+    from warehouse.model import entities
+
+    folders = project.folders("quality")
+    return [*rules.load(folders, entities()).findings, *reconcile_spec.load(folders, entities()).findings]
 
 
 def _files(project: Project) -> list[Path]:

@@ -7,7 +7,7 @@ no table can say. The transport is an argument: a connector opens no session of 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Literal
 
@@ -22,6 +22,19 @@ Status = Literal["applied", "rejected", "unsupported", "pending", "unknown"]
 
 
 @dataclass(frozen=True, slots=True)
+class TargetField:
+    """A field that a system takes. `length` counts characters; `choices` are all values of a picklist (none: it is free).
+
+    A `required` one may be missing where `instead`, another field, is sent.
+    """
+
+    required: bool = False
+    length: int | None = None
+    choices: tuple[str, ...] = ()
+    instead: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Stream:
     """One kind of record of a system, and what is peculiar about reading and writing it.
 
@@ -30,7 +43,8 @@ class Stream:
     `cursor_fields` are the record's fields that make the cursor. `overlap` is how many seconds each pull reaches back,
     because peers commit late. `version_field` orders versions of a record where `version_trusted` says its clock does not
     lie. `idempotency` says what makes a repeated create harmless; with `none` an unanswered create waits for a person.
-    `options` is for the protocol (path, page size name, operation), documented there.
+    `options` is for the protocol (path, page size name, operation), documented there. `target_fields` says what an
+    operation takes, by dotted place in the payload (`items.quantity` of a list): lint then knows what a push misses.
     """
 
     name: str
@@ -47,6 +61,7 @@ class Stream:
     page_size: int = 100
     batch_size: int = 1
     options: dict[str, Any] = field(default_factory=dict)
+    target_fields: Mapping[Operation, Mapping[str, TargetField]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -114,6 +114,17 @@ Example: inventory_level.available   Fix: total(inventory_level.available)""",
 Example: bound(number)   Fix: bound(customer)""",
     "M214": """A column is read with a value map and sent without one, so that it cannot be told whether the target has it already.
 Every run would compare its word with ours. Example: - tier: {at: Tier, value: tier}   Fix: add values: tier (a warning)""",
+    "M221": """The target's stream declares a field that it cannot do without, and the push does not send it.
+Every call would be refused by the target. (Streams declare it as `target_fields`; those that declare nothing are not judged.)
+Example: create of sales_orders without sold_to   Fix: - customer: {at: sold_to, ref: customer}""",
+    "M222": """A push sends a value to a place that the target's stream does not declare.
+Some systems refuse such a call, others throw the value away and say nothing.
+Example: - name: {at: Nmae}   Fix: - name: {at: Name}; if the field is new, add it to the stream's target_fields""",
+    "M223": """A push can send a value that the target's picklist does not have: by a value map, a constant, or our own words.
+Those records would be refused one by one, the first of them perhaps in a year.
+Example: tier: {Platinum: gold}, where the target has Standard, Silver and Gold   Fix: tier: {Gold: gold}""",
+    "M224": """A push can send a text that is longer than the target's field; it would be refused, or cut.
+Example: order_type: "'WEBSHOP'" for a field of 4 characters   Fix: "'WEB'\"""",
     "M301": """A value is not of the column's type. The record is rejected with the raw value; it never becomes an empty column.
 Example: quantity is 'many'; a date is 2026-02-30   Fix: have it corrected in the system, or read it with a function""",
     "M302": """A value is missing that every row needs: null, absent, or an empty text.

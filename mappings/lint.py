@@ -9,7 +9,7 @@ from hub.connector import Stream
 from hub.entity import Model
 from hub.errors import Place
 from hub.findings import Finding, did_you_mean
-from mappings import inbound, outbound, shapes
+from mappings import inbound, outbound, shapes, target
 from mappings.load import Mappings
 from mappings.parse import ExpressionError
 from mappings.shapes import Shape
@@ -32,6 +32,7 @@ def lint(mappings: Mappings, model: Model, streams: Map[str, Sequence[Stream]]) 
         siblings = [other for other in mappings.of(mapping.system) if other is not mapping]
         for push in mapping.push:
             findings += outbound.check(mapping, push, model, siblings)[1]
+            findings += target.check(mapping, push, model, known.get(push.stream))
     return list(dict.fromkeys(findings))
 
 

@@ -28,10 +28,13 @@ MAX_SAMPLE = 5_000_000
 
 
 class Mappings:
-    """All mappings by name (`cart/orders`), in order of name, and what is wrong with their files."""
+    """All mappings by name (`cart/orders`), in order of name, and what is wrong with their files.
 
-    def __init__(self, mappings: dict[str, Mapping], findings: list[Finding]) -> None:
-        self.by_name, self.findings = mappings, findings
+    `extended` are the systems whose files were read because a mapping extends one of theirs.
+    """
+
+    def __init__(self, mappings: dict[str, Mapping], findings: list[Finding], extended: Sequence[str] = ()) -> None:
+        self.by_name, self.findings, self.extended = mappings, findings, tuple(extended)
 
     def __getitem__(self, name: str) -> Mapping:
         """Raises ConfigurationError M130 where there is no such mapping."""
@@ -64,24 +67,31 @@ def load(folders: Sequence[Path], model: Model, only: Sequence[str] | None = Non
     for name, mapping in made.items():
         ordinals[mapping.system] = ordinals.get(mapping.system, -1) + 1
         made[name] = replace(mapping, ordinal=ordinals[mapping.system], sample=loader.sample(mapping))
-    return Mappings(made, loader.findings)
+    return Mappings(made, loader.findings, sorted(loader.extended))
 
 
 class _Loader:
     def __init__(self, folders: Sequence[Path], only: Sequence[str] | None) -> None:
-        self.folders = list(folders)
+        self.folders, self.only = list(folders), only
         self.findings: list[Finding] = []
+        self.extended: set[str] = set()
         self.files: dict[str, list[Path]] = {}
         self.maps: dict[str, ValueMaps] = {}
         self.samples: dict[tuple[str, str], shapes.Shape | None] = {}
         for folder in self.folders:
             for path in sorted(folder.glob("*/*.yaml")):
-                if only is None or path.parent.name in only:
-                    self._found(path)
+                self._found(path)
+
+    def _wanted(self, system: str) -> bool:
+        return self.only is None or system in self.only
 
     def _found(self, path: Path) -> None:
         system, stem = path.parent.name, path.stem
-        if not _SYSTEM.fullmatch(system) or not _STEM.fullmatch(stem):
+        named = _SYSTEM.fullmatch(system) and _STEM.fullmatch(stem)
+        if not self._wanted(system):
+            if named and stem not in _NO_MAPPINGS:
+                self.files.setdefault(f"{system}/{stem}", []).append(path)  # only to be extended
+        elif not named:
             fix = "lower case letters, digits and _, parts joined by a dot: cart/orders.customer.yaml"
             self.findings.append(
                 Finding("M117", f"'{system}/{stem}' is no name for a mapping", Place(shown(path)), fix)
@@ -90,7 +100,8 @@ class _Loader:
             self.files.setdefault(f"{system}/{stem}", []).append(path)
 
     def names(self) -> list[str]:
-        return sorted(self.files)
+        """The mappings to read. The others are known too: one of these may extend them."""
+        return sorted(name for name in self.files if self._wanted(name.partition("/")[0]))
 
     def mapping(self, name: str) -> Mapping | None:
         node = self._node(name, 0, ())
@@ -116,7 +127,7 @@ class _Loader:
             return content
         at = content.value_places["extends"]
         next_behind = behind + 1 if base_name == name else 0
-        if base_name not in self.files or next_behind >= len(self.files[base_name]):
+        if not isinstance(base_name, str) or base_name not in self.files or next_behind >= len(self.files[base_name]):
             fix = did_you_mean(str(base_name), self.files) or "name it like cart/orders"
             if base_name == name:
                 fix = "no file of this name lies behind this one"
@@ -125,6 +136,7 @@ class _Loader:
         if (base_name, next_behind) in path:
             self.findings.append(Finding("M116", f"'{name}' extends itself", at, "break the circle"))
             return None
+        self.extended.add(base_name.partition("/")[0])
         base = self._node(base_name, next_behind, (*path, (name, behind)))
         return None if base is None else merged(base, content)
 

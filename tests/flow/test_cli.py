@@ -18,6 +18,7 @@ CROSSDOCK = str(Path(sys.executable).parent / "crossdock")
 def run(*arguments: str, cwd: Path = ROOT) -> subprocess.CompletedProcess[str]:
     # As installed for a user: modules are compiled once, not at every start.
     environment = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+    environment["PYTHONPATH"] = str(ROOT)  # the code beside these tests, wherever crossdock was installed from
     return subprocess.run(
         [CROSSDOCK, *arguments], cwd=cwd, env=environment, capture_output=True, text=True, timeout=120
     )
@@ -37,8 +38,8 @@ def cpu_seconds(*arguments: str) -> float:
 def test_lint_is_clean_and_quick() -> None:
     done = run("lint")
     assert done.returncode == 0, done.stdout + done.stderr
-    # Under a second on a quiet machine; a busy one makes every CPU second longer.
-    assert cpu_seconds("lint") < 2.5
+    # The first of five judges all, the others what changed since, which is nothing.
+    assert cpu_seconds("lint") < 1.0
 
 
 def test_lint_tells_a_program_too() -> None:

@@ -209,3 +209,19 @@ def test_fields_of_a_push(write: Write, loaded: Callable[[], Mappings], push: st
     field = mapping.push[0].fields[0]
     assert (field.name, field.at and field.at.text, field.value and field.value.text, field.bare) == wanted
     assert (mapping.push[0].stream, mapping.push[0].entity) == ("s", "customer")
+
+
+def test_a_mapping_of_another_system_is_extended_also_where_only_one_is_read(
+    write: Write, folder: Path, model: Model
+) -> None:
+    write("shop/a.yaml", "stream: a\nentity: customer\nkey: id\nfields: {name: name}\n")
+    write("second/a.yaml", "extends: shop/a\nfields: {phone: phone}\n")
+    made = load([folder], model, only=["second"])
+    assert (made.findings, made.extended) == ([], ("shop",))
+    assert [mapping.name for mapping in made] == ["second/a"]
+    assert [field.name for field in made["second/a"].fields] == ["name", "phone"]
+
+
+def test_what_a_mapping_extends_has_to_be_a_name(write: Write, folder: Path, model: Model) -> None:
+    write("shop/a.yaml", "extends: [shop/b]\n")
+    assert [finding.code for finding in load([folder], model).findings] == ["M116"]

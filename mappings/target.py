@@ -1,0 +1,145 @@
+"""What a push sends, held against what the target's stream declares to take (`Stream.target_fields`).
+
+Findings M221 (a required field is not sent), M222 (a place that the target does not have), M223 (a value that its picklist
+does not have), M224 (a text that is longer than its field). A stream that declares nothing is not judged.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from collections.abc import Mapping as Map
+
+from hub.connector import Stream, TargetField
+from hub.entity import Entity, Model
+from hub.errors import Place
+from hub.findings import Finding, did_you_mean
+from mappings.leaves import inbound_field
+from mappings.parse import Call, Case, ExpressionError, Literal, Name, Node, Path, parse
+from mappings.syntax import Expr, Field, Mapping, Push, PushField, ValueMap
+
+_Sent = dict[str, Place]  # dotted place → where the mapping says so
+
+
+def check(mapping: Mapping, push: Push, model: Model, stream: Stream | None) -> list[Finding]:
+    """All findings about one push. What is wrong with the push itself is said by `outbound.check`."""
+    takes = stream.target_fields.get(push.operation) if stream else None
+    entity = model.get(push.entity)
+    if takes is None or entity is None:
+        return []
+    shown = f"{push.operation} of {mapping.system}.{push.stream}"
+    findings: list[Finding] = []
+    sent: _Sent = {}
+    for child, rows, fields, prefix in _objects(push, entity, model):
+        for one in fields:
+            read = inbound_field(mapping, mapping.child(child.name) if child else None, rows, one.name)
+            place = _place(one, read)
+            if place is not None:
+                sent[prefix + place] = (one.at or Expr("", one.place)).place
+                findings += _values(one, read, rows, takes.get(prefix + place), prefix + place)
+        if prefix:
+            sent[prefix.removesuffix(".")] = push.place
+    findings += [_unknown(place, at, takes, shown) for place, at in sent.items() if not _known(place, takes)]
+    return [*findings, *_missing(push, sent, takes, shown)]
+
+
+def _objects(
+    push: Push, entity: Entity, model: Model
+) -> Iterator[tuple[Entity | None, Entity, Sequence[PushField], str]]:
+    """(child entity, entity, fields, prefix of their places) of the payload itself and of each list in it."""
+    yield None, entity, push.fields, ""
+    for child in push.children:
+        if child.entity in model:
+            yield model[child.entity], model[child.entity], child.fields, f"{child.each.text}."
+
+
+def _place(pushed: PushField, read: Field | None) -> str | None:
+    at = pushed.at or (read.at if read and pushed.bare else None)
+    return None if at is None else at.text.strip()
+
+
+def _known(place: str, takes: Map[str, TargetField]) -> bool:
+    """A declared place, one above declared ones, or one within a field whose parts are not declared."""
+    within = [place.rsplit(".", n)[0] for n in range(place.count(".") + 1)]
+    return any(part in takes for part in within) or any(known.startswith(f"{place}.") for known in takes)
+
+
+def _unknown(place: str, at: Place, takes: Map[str, TargetField], shown: str) -> Finding:
+    fix = did_you_mean(place, takes) or f"it takes: {', '.join(takes)}"
+    return Finding("M222", f"{shown} has no field '{place}'", at, fix)
+
+
+def _missing(push: Push, sent: _Sent, takes: Map[str, TargetField], shown: str) -> list[Finding]:
+    findings = []
+    for place, field in takes.items():
+        above, _, _ = place.rpartition(".")
+        asked = not above or any(other == above or other.startswith(f"{above}.") for other in sent)
+        if field.required and asked and not {place, field.instead} & set(sent):
+            fix = f"send it: - <column>: {{at: {place}}}" + (f", or {field.instead}" if field.instead else "")
+            findings.append(Finding("M221", f"{shown} needs '{place}', and the push does not send it", push.place, fix))
+    return findings
+
+
+# -- what a field can become
+
+
+def _values(
+    pushed: PushField, read: Field | None, entity: Entity, field: TargetField | None, place: str
+) -> list[Finding]:
+    texts = _texts(pushed, read, entity) if field else None
+    if not texts or field is None:
+        return []
+    values = _map(pushed, read)
+    source = f"the value map {values.name}" if values else f"'{pushed.name}'"
+    findings = []
+    for text in sorted(texts):
+        if field.choices and text not in field.choices:
+            fix = did_you_mean(text, field.choices) or f"one of {', '.join(field.choices)}"
+            findings.append(
+                Finding("M223", f"{source} can send '{text}', which {place} does not have", pushed.place, fix)
+            )
+        elif field.length is not None and len(text) > field.length:
+            what = f"{source} can send '{text}', which is longer than the {field.length} characters of {place}"
+            findings.append(Finding("M224", what, pushed.place, "write a shorter one, or left(x, n)"))
+    return findings
+
+
+def _map(pushed: PushField, read: Field | None) -> ValueMap | None:
+    return pushed.values or (read.values if read and pushed.bare else None)
+
+
+def _texts(pushed: PushField, read: Field | None, entity: Entity) -> frozenset[str] | None:
+    """All texts that a pushed field can be, None where they cannot be told."""
+    if values := _map(pushed, read):
+        return frozenset(values.outward.values()) - {""}
+    if pushed.ref is not None:
+        return None
+    if pushed.value is None:
+        return _of_column(pushed.name, entity)
+    try:
+        return _of_node(parse(pushed.value.text), entity)
+    except ExpressionError:
+        return None
+
+
+def _of_column(name: str, entity: Entity) -> frozenset[str] | None:
+    column = next((one for one in entity if one.name == name), None)
+    return frozenset(column.values) if column and column.values else None
+
+
+def _of_node(node: Node, entity: Entity) -> frozenset[str] | None:
+    if isinstance(node, Literal):
+        return frozenset() if node.kind == "missing" else frozenset([node.value]) if node.kind == "text" else None
+    if isinstance(node, Path):
+        (first, *rest) = node.steps
+        return _of_column(first.text, entity) if isinstance(first, Name) and not rest else None
+    if isinstance(node, Case):
+        results = [result for _, result in node.branches] + ([node.default] if node.default else [])
+        return _all(results, entity)
+    if isinstance(node, Call) and node.function in ("if", "coalesce"):
+        return _all(node.args[1:] if node.function == "if" else node.args, entity)
+    return None
+
+
+def _all(nodes: Sequence[Node], entity: Entity) -> frozenset[str] | None:
+    found = [_of_node(node, entity) for node in nodes]
+    return None if None in found else frozenset[str]().union(*(one for one in found if one is not None))
