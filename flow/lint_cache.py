@@ -24,6 +24,7 @@ from hub.findings import Finding
 
 Streams = Mapping[str, Sequence[Stream]]
 JudgeMappings = Callable[[Project, str, Streams], tuple[list[Finding], Sequence[str]]]
+_JUDGED = (".yaml", ".json")  # beside them lie the built-in folders' modules, compiled at any time
 _SOURCES = ("hub", "mappings", "quality", "flow/lint.py", "flow/lint_cache.py", "warehouse/model.py")
 
 
@@ -75,7 +76,8 @@ class Kept:
     def _stamps(self) -> list[tuple[str, int, int]]:
         """Of every file that may be judged: its name, size and time."""
         folders = [folder for kind in ("mappings", "quality") for folder in self.project.folders(kind)]
-        stats = [(path, path.stat()) for folder in folders for path in sorted(folder.rglob("*.*")) if path.exists()]
+        files = [path for folder in folders for path in sorted(folder.rglob("*")) if path.suffix in _JUDGED]
+        stats = [(path, path.stat()) for path in files if path.exists()]
         return [(str(path), stat.st_size, stat.st_mtime_ns) for path, stat in stats]
 
     # -- keys
