@@ -174,15 +174,17 @@ def compile_(mapping: Annotated[str, typer.Argument(help="system/stream, e.g. ca
 @app.command("test")
 def examples(
     mapping: Annotated[list[str] | None, typer.Argument(help="system/stream; all if none.")] = None,
+    junit: Annotated[Path | None, typer.Option("--junit", help="Write JUnit XML to this file too.")] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Run the examples that stand in the mappings."""
-    from flow import show
-    from flow.lint import run_examples
+    """Run the examples in the mappings and in the *_test.yaml beside them."""
+    from flow import examples, show_examples
 
-    findings, count = run_examples(_project(), mapping or [])
-    _print_json([f.as_dict() for f in findings]) if as_json else show.findings(findings, f"{count} examples hold")
-    raise typer.Exit(int(bool(findings)))
+    outcomes = examples.run_examples(_project(), mapping or [])
+    if junit:
+        examples.write_junit(outcomes, junit)
+    _print_json([one.as_dict() for one in outcomes]) if as_json else show_examples.outcomes(outcomes)
+    raise typer.Exit(int(any(not one.holds for one in outcomes)))
 
 
 @app.command()

@@ -82,4 +82,6 @@ Give a mapping file, a folder, or nothing for the whole project.""",
     "P509": """`crossdock rebuild` found no merge in the ledger's journal, so there is nothing to replay.
 Either nothing was ever merged, or crossdock.yaml names another ledger than the one that was used.
 Run `crossdock run` for a first merge, or correct `ledger:`.""",
+    "P510": """`crossdock test --junit` was given a file that cannot be written.
+Do: name a file in a folder that you may write, as in --junit build/examples.xml""",
 }

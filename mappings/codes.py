@@ -134,4 +134,7 @@ Fix: correct the mapping, or the example""",
 Fix: the message names field, rule and raw value""",
     "M403": """An example cannot be tried: its record is not of the shape that the mapping reads, or it expects unknown columns.
 Example: customer: 12 where the mapping reads customer.id   Fix: customer: {id: 12}""",
+    "M404": """A file of tests that tests nothing: there is no mapping of its name, or it holds no list of examples.
+Such a file looks like proof and proves nothing.
+Example: mappings/shop/order_test.yaml where the mapping is orders.yaml   Fix: call it orders_test.yaml""",
 }

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from decimal import Decimal
 from pathlib import Path
 from typing import Any, cast, get_args
@@ -346,8 +346,12 @@ class Reader:
     # -- examples
 
     def _examples(self, node: yaml.Node) -> tuple[Example, ...]:
+        return self.examples(node.get("examples"), node.value_places.get("examples", node.place))
+
+    def examples(self, listed: Any, at: Place) -> tuple[Example, ...]:
+        """One example or a list of them: what stands under `examples:`, or in a file of tests."""
         made = []
-        for part, place in _parts(node.get("examples"), node.value_places.get("examples", node.place)):
+        for part, place in _parts(listed, at):
             if part is None:
                 continue
             if not isinstance(part, yaml.Node) or part.get("given") is None:
@@ -362,16 +366,18 @@ class Reader:
         return tuple(made)
 
     def _example(self, part: yaml.Node, place: Place) -> Example:
-        expect = None
+        expect: tuple[Any, ...] | None = None
+        places: tuple[dict[str, Place], ...] = ()
         if part.get("expect") is not None:
-            expect = tuple(plain(row) for row, _ in _parts(part["expect"], place) if isinstance(row, yaml.Node))
+            rows = [row for row, _ in _parts(part["expect"], place) if isinstance(row, yaml.Node)]
+            expect, places = tuple(plain(row) for row in rows), tuple(dict(_places(row)) for row in rows)
         rejects = []
         for one, at in _parts(part.get("rejects"), place):
             if isinstance(one, str):
-                rejects.append(Rejection(one))
+                rejects.append(Rejection(one, place=at))
             elif isinstance(one, yaml.Node) and isinstance(one.get("field"), str):
                 self.findings += _unknown(one, ("field", "rule"))
-                rejects.append(Rejection(one["field"], one.get("rule")))
+                rejects.append(Rejection(one["field"], one.get("rule"), at))
             elif one is not None:
                 self.wrong("M128", "rejects names a field", at, "write rejects: {field: name, rule: cast}")
         return Example(
@@ -382,6 +388,7 @@ class Reader:
             rejects=tuple(rejects),
             excluded=part.get("excluded") is True,
             push=None if part.get("push") is None else str(part["push"]),
+            places=places,
         )
 
 
@@ -390,6 +397,19 @@ def plain(value: Any) -> Any:
     if isinstance(value, yaml.Node):
         return {key: plain(part) for key, part in value.items()}
     return [plain(part) for part in value] if isinstance(value, list) else value
+
+
+def _places(value: Any, shown: str = "") -> Iterator[tuple[str, Place]]:
+    """Where each part of a value stands, by name: `total`, `order_line[0].sku`."""
+    if isinstance(value, yaml.Node):
+        for key, part in value.items():
+            name = f"{shown}.{key}" if shown else key
+            yield name, value.value_places[key]
+            yield from _places(part, name)
+    elif isinstance(value, yaml.Items):
+        for number, (part, place) in enumerate(zip(value, value.item_places, strict=True)):
+            yield f"{shown}[{number}]", place
+            yield from _places(part, f"{shown}[{number}]")
 
 
 def _parts(value: Any, place: Place) -> list[tuple[Any, Place]]:

@@ -1,0 +1,46 @@
+"""What `crossdock test` shows in the terminal. Nothing here decides anything."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from rich.markup import escape
+
+from flow.show import out
+
+if TYPE_CHECKING:
+    from hub.findings import Finding
+    from mappings.outcomes import Difference, Outcome
+
+
+def outcomes(listed: Sequence[Outcome]) -> None:
+    """Each example that does not hold, with what was expected and what came, field by field; then how many hold."""
+    from mappings.outcomes import Difference
+
+    failed = [one for one in listed if not one.holds]
+    for one in failed:
+        arrow = f" → push {one.push}" if one.push else ""
+        out.print(f"[red]✗[/] [bold]{escape(one.mapping)}[/]{arrow}  {escape(one.example)}", soft_wrap=True)
+        fields = [finding for finding in one.findings if isinstance(finding, Difference)]
+        width = max((len(one.field) for one in fields), default=0)
+        for finding in one.findings:
+            line = _field(finding, width) if isinstance(finding, Difference) else _other(finding)
+            out.print(f"    {line}", soft_wrap=True)
+    there = len(listed)
+    if failed:
+        out.print(f"{len(failed)} of {there} examples do not hold")
+    else:
+        out.print(f"[green]✓[/] {there} examples hold")
+
+
+def _field(finding: Difference, width: int) -> str:
+    expected = "nothing" if finding.expected is None else finding.expected
+    came = "nothing" if finding.came is None else finding.came
+    values = f"expected [green]{escape(expected)}[/]  came [red]{escape(came)}[/]"
+    return f"{escape(finding.field):<{width}}  {values}  [dim]{escape(str(finding.place))}[/]"
+
+
+def _other(finding: Finding) -> str:
+    fix = f"; {finding.fix}" if finding.fix else ""
+    return f"[yellow]{finding.code}[/] {escape(finding.what + fix)}  [dim]{escape(str(finding.place))}[/]"
