@@ -44,6 +44,9 @@ Example: children: {tax_line: …} of customer   Fix: children: {customer_addres
 Example: extends: cart/order   Fix: extends: cart/orders""",
     "M117": """A file's or folder's name that cannot be the name of a mapping or a system.
 Example: mappings/Shop/Orders.yaml   Fix: mappings/shop/orders.yaml""",
+    "M118": """A mapping pushes in more ways, or pushes more lists, than any system has calls for.
+Each of them is compiled for itself, and the whole file would take long for nothing.
+Example: 21 of them under push:   Fix: split the mapping; 20 pushes, and 20 lists in each, are read""",
     "M119": """A push names an operation that there is not.
 Example: operation: update   Fix: one of create, change, cancel, fulfil, upsert""",
     "M120": """An expression cannot be read. The language has paths, literals, operators, case and a closed list of functions,

@@ -27,7 +27,7 @@ from mappings.outcomes import Difference, difference
 from mappings.read import scalar
 from mappings.syntax import Example, Mapping
 
-_RUN = {
+RUN_TABLES = {
     "run.rejects": "stream VARCHAR, mapping VARCHAR, entity VARCHAR, source_id VARCHAR, segment VARCHAR, line BIGINT, code VARCHAR,"
     " field VARCHAR, rule VARCHAR, message VARCHAR, raw VARCHAR",
     "run.counts": "stream VARCHAR, mapping VARCHAR, entity VARCHAR, state VARCHAR, n BIGINT",
@@ -73,7 +73,7 @@ def tried(
     """
     made = inbound.compile(mapping, model, stream)
     with tempfile.TemporaryDirectory(prefix="crossdock-examples-") as folder:
-        con = _hardened(Path(folder))
+        con = hardened(Path(folder))
         try:
             _create(con, made, model)
             findings, staged = _stage(con, made, _inbound(mapping), Path(folder) / "given.jsonl")
@@ -84,7 +84,8 @@ def tried(
             con.close()
 
 
-def _hardened(folder: Path) -> Any:
+def hardened(folder: Path) -> Any:
+    """A DuckDB in memory that can reach nothing but `folder`."""
     import duckdb
 
     config: dict[str, Any] = {
@@ -103,7 +104,7 @@ def _hardened(folder: Path) -> Any:
 def _create(con: Any, made: Inbound, model: Model) -> None:
     for schema in ("stage", "mapped", "run"):
         con.execute(f"CREATE SCHEMA {schema}")
-    for name, columns in _RUN.items():
+    for name, columns in RUN_TABLES.items():
         con.execute(f"CREATE TABLE {name} ({columns})")
     entity = model[made.entity]
     for one in (entity, *children(model, entity.name)):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Sequence
 from decimal import Decimal
 from pathlib import Path
@@ -34,6 +35,8 @@ _PUSH = ("operation", "stream", "entity", "key", "when", "since", "hold", "field
 _PUSH_FIELD = ("at", "value", "values", "ref", "doc")
 _PUSH_CHILD = ("each", "when", "fields")
 _EXAMPLE = ("name", "given", "expect", "rejects", "excluded", "push")
+MAX_PUSHES = 20
+_STREAM = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]{0,80}")
 _OPERATIONS: tuple[str, ...] = get_args(Operation)
 _POLICIES: tuple[str, ...] = get_args(Unmapped)
 
@@ -111,7 +114,7 @@ class Reader:
     def mapping(self, node: yaml.Node, name: str, system: str) -> Mapping | None:
         self.findings += _unknown(node, _TOP)
         stream, entity = self._word(node, "stream"), self._word(node, "entity")
-        if stream is None or entity is None:
+        if stream is None or entity is None or not self._is_stream(stream, node):
             return None
         pushes = self._pushes(node, stream, entity)
         reads = "fields" in node or "key" in node
@@ -150,6 +153,13 @@ class Reader:
         place = node.value_places.get(key, node.place)
         self.wrong("M103", f"nothing says which {key} this is about", place, f"write {key}: <name>")
         return None
+
+    def _is_stream(self, name: str, node: yaml.Node) -> bool:
+        if _STREAM.fullmatch(name):
+            return True
+        fix = "letters, digits, _ - and . make the name of a stream"
+        self.wrong("M108", f"{name[:60]!r} is no name of a stream", node.value_places["stream"], fix)
+        return False
 
     def _names(self, node: yaml.Node, key: str) -> tuple[str, ...]:
         value = node.get(key)
@@ -248,7 +258,7 @@ class Reader:
 
     def _pushes(self, node: yaml.Node, stream: str, entity: str) -> tuple[Push, ...]:
         made = []
-        for part, place in _parts(node.get("push"), node.key_places.get("push", node.place)):
+        for part, place in self._few(node.get("push"), node.key_places.get("push", node.place)):
             if not isinstance(part, yaml.Node):
                 if part is not None:
                     self.wrong("M101", "a push holds operation and fields", place, "write push: {operation: create, …}")
@@ -258,6 +268,8 @@ class Reader:
             if operation not in _OPERATIONS:
                 fix = did_you_mean(str(operation), _OPERATIONS) or f"one of {', '.join(_OPERATIONS)}"
                 self.wrong("M119", f"'{operation}' is no operation", part.value_places.get("operation", place), fix)
+                continue
+            if part.get("stream") is not None and not self._is_stream(str(part["stream"]), part):
                 continue
             made.append(
                 Push(
@@ -274,6 +286,12 @@ class Reader:
                 )
             )
         return tuple(made)
+
+    def _few(self, value: Any, place: Place) -> list[tuple[Any, Place]]:
+        parts = _parts(value, place)
+        if len(parts) > MAX_PUSHES:
+            self.wrong("M118", f"more than {MAX_PUSHES} of them", parts[MAX_PUSHES][1], "split the mapping")
+        return parts[:MAX_PUSHES]
 
     def _push_fields(self, node: yaml.Node) -> tuple[PushField, ...]:
         items = node.get("fields")
@@ -315,7 +333,7 @@ class Reader:
         children = self._node(node, "children", "write children: {entity: {each: path, fields: […]}}")
         made = []
         for entity, value in (children or {}).items():
-            for part, place in _parts(value, cast(yaml.Node, children).key_places[entity]):
+            for part, place in self._few(value, cast(yaml.Node, children).key_places[entity]):
                 if not isinstance(part, yaml.Node):
                     self.wrong("M101", f"'{entity}' holds each and fields", place)
                     continue
