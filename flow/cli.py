@@ -175,11 +175,25 @@ def compile_(mapping: Annotated[str, typer.Argument(help="system/stream, e.g. ca
 def examples(
     mapping: Annotated[list[str] | None, typer.Argument(help="system/stream; all if none.")] = None,
     junit: Annotated[Path | None, typer.Option("--junit", help="Write JUnit XML to this file too.")] = None,
+    capture: Annotated[
+        str | None,
+        typer.Option("--capture", metavar="KEY", help="Make an example of a real record, masked, by its id."),
+    ] = None,
+    of: Annotated[str | None, typer.Option("--mapping", help="Of which mapping the captured record is.")] = None,
+    keep: Annotated[
+        list[str] | None, typer.Option("--keep", metavar="PART", help="Leave this personal part as it is.")
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Run the examples in the mappings and in the *_test.yaml beside them."""
     from flow import examples, show_examples
 
+    if capture is not None:
+        from flow.capture import capture as make
+
+        made = make(_project(), capture, of, keep or ())
+        _print_json(made.as_dict()) if as_json else show_examples.captured(made)
+        return
     outcomes = examples.run_examples(_project(), mapping or [])
     if junit:
         examples.write_junit(outcomes, junit)

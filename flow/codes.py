@@ -84,4 +84,10 @@ Either nothing was ever merged, or crossdock.yaml names another ledger than the 
 Run `crossdock run` for a first merge, or correct `ledger:`.""",
     "P510": """`crossdock test --junit` was given a file that cannot be written.
 Do: name a file in a folder that you may write, as in --junit build/examples.xml""",
+    "P511": """`crossdock test --capture` found no record, or several, by the id that was given.
+It is the record's id in its system, as `crossdock quarantine list` and `crossdock trace` show it, of what was published last.
+Do: crossdock test --capture 501 --mapping cart/orders says of which mapping it is.""",
+    "P512": """`crossdock test --capture` cannot read the record in the lake, or its mapping's file of tests cannot be written.
+A line that is no JSON never reached a mapping, so there is nothing to test; a segment may be gone by retention.
+Do: crossdock quarantine show KEY says why the record waits; mend the file of tests with crossdock lint.""",
 }

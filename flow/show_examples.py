@@ -10,6 +10,7 @@ from rich.markup import escape
 from flow.show import out
 
 if TYPE_CHECKING:
+    from flow.capture import Captured
     from hub.findings import Finding
     from mappings.outcomes import Difference, Outcome
 
@@ -44,3 +45,16 @@ def _field(finding: Difference, width: int) -> str:
 def _other(finding: Finding) -> str:
     fix = f"; {finding.fix}" if finding.fix else ""
     return f"[yellow]{finding.code}[/] {escape(finding.what + fix)}  [dim]{escape(str(finding.place))}[/]"
+
+
+def captured(made: Captured) -> None:
+    """Where the example was written, what becomes of it, and what was done to the record."""
+    fixture = made.fixture
+    out.print(
+        f"[green]✓[/] {escape(str(made.file))}  [bold]{escape(made.mapping)}[/]  {escape(fixture.outcome)}",
+        soft_wrap=True,
+    )
+    out.print(f"  masked   {escape(', '.join(fixture.masked) or 'nothing: no part is personal')}", soft_wrap=True)
+    out.print("  unread   " + ("masked, for it matters" if fixture.unread else "left out"), soft_wrap=True)
+    if fixture.kept:
+        out.print(f"[yellow]  as it is {escape(', '.join(fixture.kept))}: personal, and in the file[/]", soft_wrap=True)

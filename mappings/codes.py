@@ -140,4 +140,12 @@ Example: customer: 12 where the mapping reads customer.id   Fix: customer: {id: 
     "M404": """A file of tests that tests nothing: there is no mapping of its name, or it holds no list of examples.
 Such a file looks like proof and proves nothing.
 Example: mappings/shop/order_test.yaml where the mapping is orders.yaml   Fix: call it orders_test.yaml""",
+    "M407": """A record cannot be captured masked: it is refused, or read, as it is because of a personal value itself.
+Look-alikes keep length, kinds of characters and validity; something else of the value matters here.
+Fix: look at the value; --keep PART leaves it as it is, where that is allowed; or write the example by hand""",
+    "M408": """A record cannot be captured: it is not of the shape that the mapping reads, so nothing is mapped or refused by it.
+Example: customer is a text where the mapping reads customer.id   Fix: loose: [customer], or have the system mended""",
+    "M409": """A captured example would still hold a personal value, in a part that is not tagged so.
+It is not written: files of tests are read by everybody who reads the mappings.
+Fix: report it; and write the example by hand, with values of your own""",
 }

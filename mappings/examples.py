@@ -212,6 +212,23 @@ class Compared:
     def at(self, name: str) -> Place:
         return self.example.at(self.nth, name)
 
+    def actual(self) -> list[dict[str, Any]]:
+        """The rows that were made, as `expect:` would say them: columns that have a value, and children."""
+        entity = self.model[self.made.entity]
+        return [self._said(entity, row) for row in self._rows(entity, f"_seq = {self.number}")]
+
+    def _said(self, entity: Entity, row: Map[str, Any]) -> dict[str, Any]:
+        said: dict[str, Any] = {}
+        for column in entity:
+            text = _readable(row[_stored(column)], column)
+            if text is not None:
+                said[column.name] = _typed(text, column)
+        for child in children(self.model, entity.name):
+            rows = self._rows(child, f"_parent_row = {row['_row']}")
+            if rows:
+                said[child.name] = [self._said(child, one) for one in rows]
+        return said
+
     def _rejected(self, rejects: Sequence[tuple[str, str, str]]) -> list[Finding]:
         shown = ", ".join(f"{field} by rule {rule}" for field, rule, _ in rejects) or "nothing"
         return [
@@ -288,6 +305,12 @@ def _readable(text: str | None, column: Column | None) -> str | None:
     if column.kind in ("money", "quantity", "percent") and "." in text:
         return text.rstrip("0").rstrip(".")
     return text
+
+
+def _typed(text: str, column: Column) -> Any:
+    if column.kind == "boolean":
+        return text == "true"
+    return Decimal(text) if column.kind in ("money", "quantity", "percent", "integer") else text
 
 
 def _told(text: str | None) -> str | None:
