@@ -175,6 +175,9 @@ def compile_(mapping: Annotated[str, typer.Argument(help="system/stream, e.g. ca
 def examples(
     mapping: Annotated[list[str] | None, typer.Argument(help="system/stream; all if none.")] = None,
     junit: Annotated[Path | None, typer.Option("--junit", help="Write JUnit XML to this file too.")] = None,
+    mutate: Annotated[
+        bool, typer.Option("--mutate", help="Which small mistakes in the mapping would no example notice?")
+    ] = False,
     capture: Annotated[
         str | None,
         typer.Option("--capture", metavar="KEY", help="Make an example of a real record, masked, by its id."),
@@ -193,6 +196,10 @@ def examples(
 
         made = make(_project(), capture, of, keep or ())
         _print_json(made.as_dict()) if as_json else show_examples.captured(made)
+        return
+    if mutate:
+        reports = examples.run_mutants(_project(), mapping or [])
+        _print_json([one.as_dict() for one in reports]) if as_json else show_examples.mutants(reports)
         return
     outcomes = examples.run_examples(_project(), mapping or [])
     if junit:

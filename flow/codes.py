@@ -90,4 +90,6 @@ Do: crossdock test --capture 501 --mapping cart/orders says of which mapping it 
     "P512": """`crossdock test --capture` cannot read the record in the lake, or its mapping's file of tests cannot be written.
 A line that is no JSON never reached a mapping, so there is nothing to test; a segment may be gone by retention.
 Do: crossdock quarantine show KEY says why the record waits; mend the file of tests with crossdock lint.""",
+    "P513": """Examples cannot be measured while one of them does not hold: every mistake would look as if it were noticed.
+Do: crossdock test shows what does not hold; mend the mapping or the example, then measure again.""",
 }

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,6 +12,7 @@ from hub.entity import Model
 from hub.errors import UsageError
 
 if TYPE_CHECKING:
+    from mappings.mutants import Report
     from mappings.outcomes import Outcome
     from mappings.syntax import Mapping
 
@@ -31,6 +32,22 @@ def run_examples(project: Project, names: Sequence[str]) -> list[Outcome]:
 
     mappings, model = chosen(project, names)
     return [outcome for mapping in mappings for outcome in outcomes(mapping, model)]
+
+
+def run_mutants(project: Project, names: Sequence[str]) -> Iterator[Report]:
+    """For each named mapping (all if none): the small mistakes in it that none of its examples would notice.
+
+    Raises UsageError P513 where an example does not hold as it is: then nothing can be said of mistakes.
+    """
+    from mappings.mutants import mutate
+    from mappings.outcomes import outcomes
+
+    mappings, model = chosen(project, names)
+    for mapping in mappings:
+        if wrong := [one for one in outcomes(mapping, model) if not one.holds]:
+            what = f"example '{wrong[0].example}' of {mapping.name} does not hold"
+            raise UsageError("P513", what, place=wrong[0].place, fix=f"crossdock test {mapping.name} says why")
+        yield mutate(mapping, model)
 
 
 def write_junit(listed: Sequence[Outcome], file: Path) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from rich.markup import escape
@@ -12,6 +12,7 @@ from flow.show import out
 if TYPE_CHECKING:
     from flow.capture import Captured
     from hub.findings import Finding
+    from mappings.mutants import Report
     from mappings.outcomes import Difference, Outcome
 
 
@@ -58,3 +59,14 @@ def captured(made: Captured) -> None:
     out.print("  unread   " + ("masked, for it matters" if fixture.unread else "left out"), soft_wrap=True)
     if fixture.kept:
         out.print(f"[yellow]  as it is {escape(', '.join(fixture.kept))}: personal, and in the file[/]", soft_wrap=True)
+
+
+def mutants(reports: Iterable[Report]) -> None:
+    """What no example notices, with its place; and for each mapping how many small mistakes are noticed."""
+    for report in reports:
+        noticed = report.tried - len(report.unnoticed)
+        out.print(
+            f"[bold]{escape(report.mapping)}[/]  {noticed} of {report.tried} small mistakes are noticed by an example"
+        )
+        for one in report.unnoticed:
+            out.print(f"    {escape(one.about)}: {escape(one.what)}  [dim]{escape(str(one.place))}[/]", soft_wrap=True)

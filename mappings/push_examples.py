@@ -47,10 +47,11 @@ def _tried(mapping: Mapping, model: Model, example: Example) -> list[Finding]:
         payload = trial.push(made, model, example.given)
     except ValueError as error:
         return [Finding("M403", f"example '{example.name}' cannot be tried: {error}", example.place)]
-    return _compared(example, payload)
+    return compared(example, payload)
 
 
-def _compared(example: Example, payload: dict[str, Any] | None) -> list[Finding]:
+def compared(example: Example, payload: dict[str, Any] | None) -> list[Finding]:
+    """What of a payload (None: not due) is not as the example says."""
     if example.excluded or example.expect is None:
         if payload is None:
             return []

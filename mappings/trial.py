@@ -7,7 +7,8 @@ gives them, and nothing else of a real warehouse.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any, Protocol
 
 import duckdb
@@ -59,6 +60,13 @@ def push(made: Push, model: Model, given: Mapping[str, Any]) -> dict[str, Any] |
     its children, and those that refer to it. `target` holds the target's own view of it, and makes it known there.
     Raises ValueError where a value is not of its column's type.
     """
+    with opened(made, model, given) as con:
+        return payload(con, made)
+
+
+@contextmanager
+def opened(made: Push, model: Model, given: Mapping[str, Any]) -> Iterator[duckdb.DuckDBPyConnection]:
+    """A warehouse that holds one canonical record. Raises ValueError where a value is not of its column's type."""
     con = duckdb.connect(config={"threads": "1"})
     try:
         # Only the tables that are asked for: making all of them takes longer than all the rest.
@@ -69,10 +77,15 @@ def push(made: Push, model: Model, given: Mapping[str, Any]) -> dict[str, Any] |
             _Trial(con, model, set(asked)).fill(made, given)
         except duckdb.Error as error:
             raise ValueError(str(error).splitlines()[0]) from None
-        row = con.execute(f"SELECT payload FROM ({made.sql})", {"target": "target"}).fetchone()
-        return None if row is None else dict(json.loads(row[0]))
+        yield con
     finally:
         con.close()
+
+
+def payload(con: duckdb.DuckDBPyConnection, made: Push) -> dict[str, Any] | None:
+    """What the push makes of the record in an opened warehouse; None where it is not due."""
+    row = con.execute(f"SELECT payload FROM ({made.sql})", {"target": "target"}).fetchone()
+    return None if row is None else dict(json.loads(row[0]))
 
 
 class _Trial:
