@@ -175,6 +175,9 @@ def compile_(mapping: Annotated[str, typer.Argument(help="system/stream, e.g. ca
 def examples(
     mapping: Annotated[list[str] | None, typer.Argument(help="system/stream; all if none.")] = None,
     junit: Annotated[Path | None, typer.Option("--junit", help="Write JUnit XML to this file too.")] = None,
+    coverage: Annotated[
+        bool, typer.Option("--coverage", help="Which fields, branches and value-map rows does no example exercise?")
+    ] = False,
     mutate: Annotated[
         bool, typer.Option("--mutate", help="Which small mistakes in the mapping would no example notice?")
     ] = False,
@@ -196,6 +199,10 @@ def examples(
 
         made = make(_project(), capture, of, keep or ())
         _print_json(made.as_dict()) if as_json else show_examples.captured(made)
+        return
+    if coverage:
+        covered = examples.run_coverage(_project(), mapping or [])
+        _print_json([one.as_dict() for one in covered]) if as_json else show_examples.coverage(covered)
         return
     if mutate:
         reports = examples.run_mutants(_project(), mapping or [])

@@ -12,6 +12,7 @@ from hub.entity import Model
 from hub.errors import UsageError
 
 if TYPE_CHECKING:
+    from mappings.coverage import Coverage
     from mappings.mutants import Report
     from mappings.outcomes import Outcome
     from mappings.syntax import Mapping
@@ -32,6 +33,15 @@ def run_examples(project: Project, names: Sequence[str]) -> list[Outcome]:
 
     mappings, model = chosen(project, names)
     return [outcome for mapping in mappings for outcome in outcomes(mapping, model)]
+
+
+def run_coverage(project: Project, names: Sequence[str]) -> Iterator[Coverage]:
+    """For each named mapping (all if none): which of its fields, branches, policies and rows no example exercises."""
+    from mappings.coverage import cover
+
+    mappings, model = chosen(project, names)
+    for mapping in mappings:
+        yield cover(mapping, model)
 
 
 def run_mutants(project: Project, names: Sequence[str]) -> Iterator[Report]:

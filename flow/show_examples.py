@@ -12,6 +12,7 @@ from flow.show import out
 if TYPE_CHECKING:
     from flow.capture import Captured
     from hub.findings import Finding
+    from mappings.coverage import Coverage
     from mappings.mutants import Report
     from mappings.outcomes import Difference, Outcome
 
@@ -70,3 +71,15 @@ def mutants(reports: Iterable[Report]) -> None:
         )
         for one in report.unnoticed:
             out.print(f"    {escape(one.about)}: {escape(one.what)}  [dim]{escape(str(one.place))}[/]", soft_wrap=True)
+
+
+def coverage(listed: Iterable[Coverage]) -> None:
+    """What no example exercises, with its place."""
+    for one in listed:
+        out.print(
+            f"[bold]{escape(one.mapping)}[/]  {one.points - len(one.missed)} of {one.points} points are exercised"
+        )
+        for point in one.missed:
+            out.print(
+                f"    {escape(point.about)}: {escape(point.what)}  [dim]{escape(str(point.place))}[/]", soft_wrap=True
+            )
