@@ -178,6 +178,9 @@ def examples(
     coverage: Annotated[
         bool, typer.Option("--coverage", help="Which fields, branches and value-map rows does no example exercise?")
     ] = False,
+    laws: Annotated[
+        bool, typer.Option("--laws", help="Does what is sent come back as it was? And what is lost, and why?")
+    ] = False,
     mutate: Annotated[
         bool, typer.Option("--mutate", help="Which small mistakes in the mapping would no example notice?")
     ] = False,
@@ -204,6 +207,10 @@ def examples(
         covered = examples.run_coverage(_project(), mapping or [])
         _print_json([one.as_dict() for one in covered]) if as_json else show_examples.coverage(covered)
         return
+    if laws:
+        told = list(examples.run_laws(_project(), mapping or []))
+        _print_json([one.as_dict() for one in told]) if as_json else show_examples.laws(told)
+        raise typer.Exit(int(any(one.findings for one in told)))
     if mutate:
         reports = examples.run_mutants(_project(), mapping or [])
         _print_json([one.as_dict() for one in reports]) if as_json else show_examples.mutants(reports)

@@ -13,6 +13,7 @@ from hub.errors import UsageError
 
 if TYPE_CHECKING:
     from mappings.coverage import Coverage
+    from mappings.laws import Law
     from mappings.mutants import Report
     from mappings.outcomes import Outcome
     from mappings.syntax import Mapping
@@ -42,6 +43,15 @@ def run_coverage(project: Project, names: Sequence[str]) -> Iterator[Coverage]:
     mappings, model = chosen(project, names)
     for mapping in mappings:
         yield cover(mapping, model)
+
+
+def run_laws(project: Project, names: Sequence[str]) -> Iterator[Law]:
+    """For each push of the named mappings (all if none): which columns come back as they were sent, and which do not."""
+    from mappings.laws import laws
+
+    mappings, model = chosen(project, names)
+    for mapping in mappings:
+        yield from laws(mapping, model)
 
 
 def run_mutants(project: Project, names: Sequence[str]) -> Iterator[Report]:

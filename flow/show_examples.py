@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from flow.capture import Captured
     from hub.findings import Finding
     from mappings.coverage import Coverage
+    from mappings.laws import Law
     from mappings.mutants import Report
     from mappings.outcomes import Difference, Outcome
 
@@ -83,3 +84,18 @@ def coverage(listed: Iterable[Coverage]) -> None:
             out.print(
                 f"    {escape(point.about)}: {escape(point.what)}  [dim]{escape(str(point.place))}[/]", soft_wrap=True
             )
+
+
+def laws(listed: Iterable[Law]) -> None:
+    """For each push: what comes back as it was sent, what is wrong, and what is lost, with the reason."""
+    for one in listed:
+        mark = "[red]✗[/]" if one.findings else "[green]✓[/]"
+        held = ", ".join(one.held) or "nothing goes both ways"
+        out.print(
+            f"{mark} [bold]{escape(one.mapping)}[/] push {one.push}  {one.tried} records: {escape(held)}",
+            soft_wrap=True,
+        )
+        for finding in one.findings:
+            out.print(f"    {_other(finding)}", soft_wrap=True)
+        for name, why in one.lossy.items():
+            out.print(f"    [dim]lossy[/] {escape(name)}: {escape(why)}", soft_wrap=True)

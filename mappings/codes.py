@@ -148,4 +148,13 @@ Example: customer is a text where the mapping reads customer.id   Fix: loose: [c
     "M409": """A captured example would still hold a personal value, in a part that is not tagged so.
 It is not written: files of tests are read by everybody who reads the mappings.
 Fix: report it; and write the example by hand, with values of your own""",
+    "M405": """A column that goes both ways does not come back as it was sent: pull(push(x)) is not x.
+After such a push the target's own word would differ from the hub's, and each run would find a difference again.
+Example: name is read by upper(name) and sent as it is   Fix: send what the way in gives back, or read it as it is""",
+    "M406": """What a push sends is refused when it is read back, by the same mapping.
+The next pull would put the record that was just written into quarantine.
+Example: a rate is sent as 19 and read as 0.19   Fix: let both ways say the same""",
+    "M411": """`crossdock test --laws` generates its records with the library hypothesis, a tool of development.
+It is not needed to run crossdock, so it is not installed with it.
+Fix: pip install hypothesis""",
 }

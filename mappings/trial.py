@@ -7,7 +7,7 @@ gives them, and nothing else of a real warehouse.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, Protocol
 
@@ -80,6 +80,25 @@ def opened(made: Push, model: Model, given: Mapping[str, Any]) -> Iterator[duckd
         yield con
     finally:
         con.close()
+
+
+def payloads(made: Push, model: Model, givens: Sequence[Mapping[str, Any]]) -> list[dict[str, Any] | None]:
+    """The payload of each of several canonical records, each in a warehouse of its own."""
+    told: list[dict[str, Any] | None] = []
+    asked = {name: entity for name, entity in model.items() if f".{name}\n" in made.sql or name == made.entity}
+    con = duckdb.connect(config={"threads": "1"})
+    try:
+        create(con, asked)
+        con.execute("SET TimeZone = 'UTC'")
+        tables = ["ops.bindings", *(f"{layer}.{name}" for layer in ("canonical", "source") for name in asked)]
+        for given in givens:
+            for table in tables:
+                con.execute(f"DELETE FROM {table}")
+            _Trial(con, model, set(asked)).fill(made, given)
+            told.append(payload(con, made))
+    finally:
+        con.close()
+    return told
 
 
 def payload(con: duckdb.DuckDBPyConnection, made: Push) -> dict[str, Any] | None:
