@@ -180,6 +180,8 @@ class _Trial:
             self.broken.setdefault(name, Finding("M406", what, self._place(name), "have both ways say the same"))
             return
         name = finding.field
+        if name in self.broken or name in self.lossy:
+            return
         pushed, field, _ = self.both[name]
         if row[name] is None:
             self.lossy.setdefault(name, f"missing comes back as {finding.came}: {field.at.text}")
