@@ -230,15 +230,52 @@ def compile_(mapping: Annotated[str, typer.Argument(help="system/stream, e.g. ca
 @app.command("test")
 def examples(
     mapping: Annotated[list[str] | None, typer.Argument(help="system/stream; all if none.")] = None,
+    junit: Annotated[Path | None, typer.Option("--junit", help="Write JUnit XML to this file too.")] = None,
+    coverage: Annotated[
+        bool, typer.Option("--coverage", help="Which fields, branches and value-map rows does no example exercise?")
+    ] = False,
+    laws: Annotated[
+        bool, typer.Option("--laws", help="Does what is sent come back as it was? And what is lost, and why?")
+    ] = False,
+    mutate: Annotated[
+        bool, typer.Option("--mutate", help="Which small mistakes in the mapping would no example notice?")
+    ] = False,
+    capture: Annotated[
+        str | None,
+        typer.Option("--capture", metavar="KEY", help="Make an example of a real record, masked, by its id."),
+    ] = None,
+    of: Annotated[str | None, typer.Option("--mapping", help="Of which mapping the captured record is.")] = None,
+    keep: Annotated[
+        list[str] | None, typer.Option("--keep", metavar="PART", help="Leave this personal part as it is.")
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Run the examples that stand in the mappings."""
-    from flow import show
-    from flow.lint import run_examples
+    """Run the examples in the mappings and in the *_test.yaml beside them."""
+    from flow import examples, show_examples
 
-    findings, count = run_examples(_project(), mapping or [])
-    _print_json([f.as_dict() for f in findings]) if as_json else show.findings(findings, f"{count} examples hold")
-    raise typer.Exit(int(bool(findings)))
+    if capture is not None:
+        from flow.capture import capture as make
+
+        made = make(_project(), capture, of, keep or ())
+        _print_json(made.as_dict()) if as_json else show_examples.captured(made)
+        return
+    if coverage:
+        covered = examples.run_coverage(_project(), mapping or [])
+        _print_json([one.as_dict() for one in covered]) if as_json else show_examples.coverage(covered)
+        return
+    if laws:
+        told = list(examples.run_laws(_project(), mapping or []))
+        _print_json([one.as_dict() for one in told]) if as_json else show_examples.laws(told)
+        raise typer.Exit(int(any(one.findings for one in told)))
+    if mutate:
+        reports = examples.run_mutants(_project(), mapping or [])
+        _print_json([one.as_dict() for one in reports]) if as_json else show_examples.mutants(reports)
+        return
+    outcomes = examples.run_examples(_project(), mapping or [])
+    if junit:
+        examples.write_junit(outcomes, junit)
+    _print_json([one.as_dict() for one in outcomes]) if as_json else show_examples.outcomes(outcomes)
+    raise typer.Exit(int(any(not one.holds for one in outcomes)))
 
 
 @app.command()

@@ -90,4 +90,14 @@ A draft is made from what a system really sends: one record as JSON, a list, an 
 Example: crossdock new mapping shop/customers --from customers.json --to customer""",
     "P542": """`crossdock new` was told to write a file that is there already; it was not touched.
 Choose another name (shop/customers.address reads the same stream), or edit the file that is there.""",
+    "P510": """`crossdock test --junit` was given a file that cannot be written.
+Do: name a file in a folder that you may write, as in --junit build/examples.xml""",
+    "P511": """`crossdock test --capture` found no record, or several, by the id that was given.
+It is the record's id in its system, as `crossdock quarantine list` and `crossdock trace` show it, of what was published last.
+Do: crossdock test --capture 501 --mapping cart/orders says of which mapping it is.""",
+    "P512": """`crossdock test --capture` cannot read the record in the lake, or its mapping's file of tests cannot be written.
+A line that is no JSON never reached a mapping, so there is nothing to test; a segment may be gone by retention.
+Do: crossdock quarantine show KEY says why the record waits; mend the file of tests with crossdock lint.""",
+    "P513": """Examples cannot be measured while one of them does not hold: every mistake would look as if it were noticed.
+Do: crossdock test shows what does not hold; mend the mapping or the example, then measure again.""",
 }

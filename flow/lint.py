@@ -1,4 +1,4 @@
-"""What `crossdock lint`, `compile` and `test` do: the mappings and rules of a project, read and judged, nothing run."""
+"""What `crossdock lint` and `compile` do: the mappings and rules of a project, read and judged, nothing run."""
 
 from __future__ import annotations
 
@@ -75,17 +75,3 @@ def compiled(project: Project, name: str) -> str:
         out = outbound.compile(mapping, push, model, loaded.of(mapping.system))
         parts.append(f"-- {name}: {out.entity} → {out.stream}, {out.operation}\n{out.sql}")
     return "\n\n".join(parts)
-
-
-def run_examples(project: Project, names: Sequence[str]) -> tuple[list[Finding], int]:
-    """Run the `examples:` of the named mappings (all if none): what did not hold, and how many there are."""
-    from mappings import examples, push_examples
-    from warehouse.model import entities
-
-    model = entities()
-    loaded = load_mappings(project, model)
-    chosen = [loaded[name] for name in names] or list(loaded)
-    findings = [
-        finding for mapping in chosen for run in (examples.run, push_examples.run) for finding in run(mapping, model)
-    ]
-    return findings, sum(len(mapping.examples) for mapping in chosen)

@@ -259,6 +259,13 @@ Fix: remove one; the line of the first is named.""",
 NO becomes false, 010 becomes 8, 1:30 becomes 90.
 Example: country: NO.
 Fix: put it in quotes: country: "NO".""",
+    "F111": """A text in a YAML file holds a control character, or half of a character.
+Nobody sees it, no system means it, and neither SQL nor JSON can carry every one of them.
+Example: name: "a\\0b".
+Fix: take it out; a tab or a line break may stay.""",
+    "F112": """A YAML file holds more names and values than anybody writes.
+Each of them costs memory before anything can be said about it, so the rest is not read.
+Example: 16,384 of them are read. Fix: split the file.""",
     "F201": """There is no system of this name in crossdock.yaml.
 Example: crossdock run shp.
 Fix: take the nearest name; `crossdock systems` lists them.""",

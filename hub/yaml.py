@@ -16,10 +16,14 @@ from hub.findings import Finding
 _Loader: Any = getattr(pyyaml, "CSafeLoader", pyyaml.SafeLoader)
 MAX_BYTES = 1_000_000
 MAX_DEPTH = 40
+MAX_NUMERAL = 60
+MAX_VALUES = 16_384  # names and values of one file: composing them takes some 3 kB each
 # What YAML 1.1 reads as a boolean, an octal or a sexagesimal number and a person means as text.
 _SURPRISES = re.compile(
     r"^(?:[Yy]|[Nn]|[Yy]es|YES|[Nn]o|NO|[Oo]n|ON|[Oo]ff|OFF|0[0-9_]+|0x[0-9a-fA-F_]+|[-+]?[0-9][0-9_]*(?::[0-5]?[0-9])+(?:\.[0-9_]*)?)$"
 )
+
+_UNSEEN = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff]")
 
 
 class Node(dict[str, Any]):
@@ -89,7 +93,7 @@ def loads(raw: bytes | str, name: str = "<text>") -> tuple[Any, list[Finding]]:
 
 def _guard_tokens(text: str, name: str) -> None:
     """Refuse depth, anchors, aliases and tags while they are still tokens: composing them is what costs."""
-    depth = 0
+    depth = values = 0
     for token in _scan(text):
         place = Place(name, token.start_mark.line + 1, token.start_mark.column + 1)
         if isinstance(token, (pyyaml.AnchorToken, pyyaml.AliasToken)):
@@ -98,6 +102,10 @@ def _guard_tokens(text: str, name: str) -> None:
             )
         if isinstance(token, (pyyaml.TagToken, pyyaml.DirectiveToken)):
             raise _Refused(Finding("F106", "tags and directives are not used here", place))
+        if isinstance(token, pyyaml.ScalarToken):
+            values += 1
+            if values > MAX_VALUES:
+                raise _Refused(Finding("F112", f"more than {MAX_VALUES:,} names and values", place, "split the file"))
         if isinstance(
             token,
             (
@@ -132,6 +140,8 @@ def _build(node: Any, name: str, findings: list[Finding]) -> Any:
                 findings.append(Finding("F108", "a key has to be a plain text", key_place))
                 continue
             key = str(key_node.value)
+            if not _visible(key, key_place, findings):
+                continue
             if key in made:
                 findings.append(
                     Finding(
@@ -152,8 +162,19 @@ def _build(node: Any, name: str, findings: list[Finding]) -> Any:
     return _scalar(node, place, findings)
 
 
+def _visible(text: str, place: Place, findings: list[Finding]) -> bool:
+    """Is there nothing in it that only an escape could have written?"""
+    if text.isprintable() or not (odd := _UNSEEN.search(text)):
+        return True
+    fix = "take it out; a tab or a line break may stay"
+    findings.append(Finding("F111", f"a text holds the control character U+{ord(odd[0]):04X}", place, fix))
+    return False
+
+
 def _scalar(node: Any, place: Place, findings: list[Finding]) -> Any:
     text: str = node.value
+    if not _visible(text, place, findings):
+        return None
     if node.style in ("'", '"', "|", ">"):  # quoted or block: exactly what was written
         return text
     if _SURPRISES.match(text):
@@ -165,6 +186,8 @@ def _scalar(node: Any, place: Place, findings: list[Finding]) -> Any:
         return None
     if text in ("true", "True", "TRUE", "false", "False", "FALSE"):
         return text[0] in "tT"
+    if len(text) > MAX_NUMERAL:  # an id, or nonsense; Python would refuse to read it as a number
+        return text
     if re.fullmatch(r"[-+]?\d+", text):
         return int(text)
     if re.fullmatch(r"[-+]?\d+\.\d+", text):

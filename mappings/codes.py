@@ -44,6 +44,9 @@ Example: children: {tax_line: …} of customer   Fix: children: {customer_addres
 Example: extends: cart/order   Fix: extends: cart/orders""",
     "M117": """A file's or folder's name that cannot be the name of a mapping or a system.
 Example: mappings/Shop/Orders.yaml   Fix: mappings/shop/orders.yaml""",
+    "M118": """A mapping pushes in more ways, or pushes more lists, than any system has calls for.
+Each of them is compiled for itself, and the whole file would take long for nothing.
+Example: 21 of them under push:   Fix: split the mapping; 20 pushes, and 20 lists in each, are read""",
     "M119": """A push names an operation that there is not.
 Example: operation: update   Fix: one of create, change, cancel, fulfil, upsert""",
     "M120": """An expression cannot be read. The language has paths, literals, operators, case and a closed list of functions,
@@ -149,4 +152,24 @@ Fix: correct the mapping, or the example""",
 Fix: the message names field, rule and raw value""",
     "M403": """An example cannot be tried: its record is not of the shape that the mapping reads, or it expects unknown columns.
 Example: customer: 12 where the mapping reads customer.id   Fix: customer: {id: 12}""",
+    "M404": """A file of tests that tests nothing: there is no mapping of its name, or it holds no list of examples.
+Such a file looks like proof and proves nothing.
+Example: mappings/shop/order_test.yaml where the mapping is orders.yaml   Fix: call it orders_test.yaml""",
+    "M407": """A record cannot be captured masked: it is refused, or read, as it is because of a personal value itself.
+Look-alikes keep length, kinds of characters and validity; something else of the value matters here.
+Fix: look at the value; --keep PART leaves it as it is, where that is allowed; or write the example by hand""",
+    "M408": """A record cannot be captured: it is not of the shape that the mapping reads, so nothing is mapped or refused by it.
+Example: customer is a text where the mapping reads customer.id   Fix: loose: [customer], or have the system mended""",
+    "M409": """A captured example would still hold a personal value, in a part that is not tagged so.
+It is not written: files of tests are read by everybody who reads the mappings.
+Fix: report it; and write the example by hand, with values of your own""",
+    "M405": """A column that goes both ways does not come back as it was sent: pull(push(x)) is not x.
+After such a push the target's own word would differ from the hub's, and each run would find a difference again.
+Example: name is read by upper(name) and sent as it is   Fix: send what the way in gives back, or read it as it is""",
+    "M406": """What a push sends is refused when it is read back, by the same mapping.
+The next pull would put the record that was just written into quarantine.
+Example: a rate is sent as 19 and read as 0.19   Fix: let both ways say the same""",
+    "M411": """`crossdock test --laws` generates its records with the library hypothesis, a tool of development.
+It is not needed to run crossdock, so it is not installed with it.
+Fix: pip install hypothesis""",
 }

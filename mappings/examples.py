@@ -12,20 +12,22 @@ import tempfile
 from collections.abc import Iterator, Sequence
 from collections.abc import Mapping as Map
 from contextlib import contextmanager
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
 from typing import Any
 
 from hub.connector import Stream
 from hub.entity import Column, Entity, Model, children
+from hub.errors import Place
 from hub.findings import Finding, did_you_mean, errors_in
 from mappings import inbound, once, sql
 from mappings.inbound import Inbound
+from mappings.outcomes import Difference, difference
 from mappings.read import scalar
 from mappings.syntax import Example, Mapping
 
-_RUN = {
+RUN_TABLES = {
     "run.rejects": "stream VARCHAR, mapping VARCHAR, entity VARCHAR, source_id VARCHAR, segment VARCHAR, line BIGINT, code VARCHAR,"
     " field VARCHAR, rule VARCHAR, message VARCHAR, raw VARCHAR",
     "run.counts": "stream VARCHAR, mapping VARCHAR, entity VARCHAR, state VARCHAR, n BIGINT",
@@ -33,16 +35,28 @@ _RUN = {
 _PSEUDO = {"key": "source_id", "version": "version", "hub": "_hub"}
 
 
+Judged = list[tuple[Example | None, list[Finding]]]
+
+
 def run(mapping: Mapping, model: Model, stream: Stream | None = None) -> list[Finding]:
     """What does not hold, one finding for each field (M401), record (M402) or example that cannot be tried (M403)."""
+    return [finding for _, findings in judged(mapping, model, stream) for finding in findings]
+
+
+def judged(mapping: Mapping, model: Model, stream: Stream | None = None) -> Judged:
+    """Each example with what does not hold of it; None and the findings of the mapping where it cannot be compiled."""
     made, found = inbound.build(mapping, model, stream)
     wanted = _inbound(mapping)
     if not wanted or made is None:
-        return errors_in(found) if wanted else []
-    with tried(mapping, model, stream) as (con, findings, staged):
-        for number in staged:
-            findings += _Compared(con, made, model, number, wanted[number]).findings()
-    return sorted(findings, key=lambda finding: (finding.place.line or 0, finding.place.column or 0))
+        return [(None, errors_in(found))] if wanted else []
+    with tried(mapping, model, stream) as (con, unread, staged):
+        told: dict[int, list[Finding]] = {}
+        for number, example in enumerate(wanted):
+            if number in staged:
+                told[number] = Compared(con, made, model, number, example).findings()
+            else:
+                told[number] = [finding for finding in unread if finding.place == example.place]
+    return [(example, told[number]) for number, example in enumerate(wanted)]
 
 
 def _inbound(mapping: Mapping) -> list[Example]:
@@ -59,7 +73,7 @@ def tried(
     """
     made = inbound.compile(mapping, model, stream)
     with tempfile.TemporaryDirectory(prefix="crossdock-examples-") as folder:
-        con = _hardened(Path(folder))
+        con = hardened(Path(folder))
         try:
             _create(con, made, model)
             findings, staged = _stage(con, made, _inbound(mapping), Path(folder) / "given.jsonl")
@@ -71,7 +85,8 @@ def tried(
             con.close()
 
 
-def _hardened(folder: Path) -> Any:
+def hardened(folder: Path) -> Any:
+    """A DuckDB in memory that can reach nothing but `folder`."""
     import duckdb
 
     config: dict[str, Any] = {
@@ -90,7 +105,7 @@ def _hardened(folder: Path) -> Any:
 def _create(con: Any, made: Inbound, model: Model) -> None:
     for schema in ("stage", "mapped", "run"):
         con.execute(f"CREATE SCHEMA {schema}")
-    for name, columns in _RUN.items():
+    for name, columns in RUN_TABLES.items():
         con.execute(f"CREATE TABLE {name} ({columns})")
     entity = model[made.entity]
     for one in (entity, *children(model, entity.name)):
@@ -165,14 +180,15 @@ def _shape(made: Inbound) -> str:
     return ", ".join(nested) or "plain values"
 
 
-class _Compared:
+class Compared:
     """One example against what the statements made of its record."""
 
     def __init__(self, con: Any, made: Inbound, model: Model, number: int, example: Example) -> None:
         self.con, self.made, self.model, self.number, self.example = con, made, model, number, example
+        self.nth = 0  # which of the expected rows is looked at
 
-    def wrong(self, code: str, what: str, fix: str = "") -> Finding:
-        return Finding(code, f"example '{self.example.name}': {what}", self.example.place, fix)
+    def wrong(self, code: str, what: str, fix: str = "", place: Place | None = None) -> Finding:
+        return Finding(code, f"example '{self.example.name}': {what}", place or self.example.place, fix)
 
     def findings(self) -> list[Finding]:
         entity, example = self.model[self.made.entity], self.example
@@ -189,14 +205,38 @@ class _Compared:
         if len(rows) != len(example.expect):
             what = "it is excluded" if not rows else f"it makes {len(rows)} rows, not {len(example.expect)}"
             return [self.wrong("M402", what, "when: decides that" if not rows else "")]
-        pairs = zip(example.expect, rows, strict=True)
-        return [finding for wanted, row in pairs for finding in self._row(entity, wanted, row, "")]
+        found = []
+        for self.nth, (wanted, row) in enumerate(zip(example.expect, rows, strict=True)):
+            found += self._row(entity, wanted, row, "")
+        return found
+
+    def at(self, name: str) -> Place:
+        return self.example.at(self.nth, name)
+
+    def actual(self) -> list[dict[str, Any]]:
+        """The rows that were made, as `expect:` would say them: columns that have a value, and children."""
+        entity = self.model[self.made.entity]
+        return [self._said(entity, row) for row in self._rows(entity, f"_seq = {self.number}")]
+
+    def _said(self, entity: Entity, row: Map[str, Any]) -> dict[str, Any]:
+        said: dict[str, Any] = {}
+        for column in entity:
+            text = _readable(row[_stored(column)], column)
+            if text is not None:
+                said[column.name] = _typed(text, column)
+        for child in children(self.model, entity.name):
+            rows = self._rows(child, f"_parent_row = {row['_row']}")
+            if rows:
+                said[child.name] = [self._said(child, one) for one in rows]
+        return said
 
     def _rejected(self, rejects: Sequence[tuple[str, str, str]]) -> list[Finding]:
         shown = ", ".join(f"{field} by rule {rule}" for field, rule, _ in rejects) or "nothing"
         return [
             self.wrong(
-                "M402", f"{one.field} is not rejected{f' by rule {one.rule}' if one.rule else ''}; rejected: {shown}"
+                "M402",
+                f"{one.field} is not rejected{f' by rule {one.rule}' if one.rule else ''}; rejected: {shown}",
+                place=one.place,
             )
             for one in self.example.rejects
             if not any(field == one.field and one.rule in (None, rule) for field, rule, _ in rejects)
@@ -224,27 +264,29 @@ class _Compared:
                 findings += self._value(f"{prefix}{name}", value, row[_stored(column)], column)
             else:
                 known = [column.name for column in entity] + [one.name for one in children(self.model, entity.name)]
-                findings.append(
-                    self.wrong("M403", f"there is no column '{name}' in {entity.name}", did_you_mean(name, known))
-                )
+                what = f"there is no column '{name}' in {entity.name}"
+                findings.append(self.wrong("M403", what, did_you_mean(name, known), self.at(f"{prefix}{name}")))
         return findings
 
     def _children(self, child: Entity, wanted: Any, row: Map[str, Any]) -> list[Finding]:
         rows = self._rows(child, f"_parent_row = {row['_row']}")
         if not isinstance(wanted, list) or not all(isinstance(one, dict) for one in wanted):
-            return [self.wrong("M403", f"{child.name} is a list of rows", f"write {child.name}: [{{…}}]")]
+            fix = f"write {child.name}: [{{…}}]"
+            return [self.wrong("M403", f"{child.name} is a list of rows", fix, self.at(child.name))]
         if len(rows) != len(wanted):
-            return [self.wrong("M401", f"there are {len(rows)} {child.name}, expected {len(wanted)}")]
+            what = f"example '{self.example.name}': there are {len(rows)} {child.name}, expected {len(wanted)}"
+            numbers = f"{len(wanted)} rows", f"{len(rows)} rows"
+            return [Difference("M401", what, self.at(child.name), "", "error", child.name, *numbers)]
         pairs = enumerate(zip(wanted, rows, strict=True))
         return [found for n, (one, made) in pairs for found in self._row(child, one, made, f"{child.name}[{n}].")]
 
     def _value(self, name: str, wanted: Any, made: str | None, column: Column | None) -> list[Finding]:
         said = None if wanted is None else scalar(wanted)
         if wanted is not None and said is None:
-            return [self.wrong("M403", f"{name} holds a plain value", "write it without brackets")]
+            return [self.wrong("M403", f"{name} holds a plain value", "write it without brackets", self.at(name))]
         if _same(said, made, column):
             return []
-        return [self.wrong("M401", f"{name} is {_told(made)}, expected {_told(said)}")]
+        return [difference(self.example, self.at(name), name, _told(said), _told(_readable(made, column)))]
 
 
 def _shown(column: Column) -> str:
@@ -255,8 +297,25 @@ def _shown(column: Column) -> str:
     return f"CAST({name} AS VARCHAR)"
 
 
-def _told(text: str | None) -> str:
-    return "missing" if text is None else f"'{text}'"
+def _readable(text: str | None, column: Column | None) -> str | None:
+    """What came, as a person would write it: an instant in UTC, numbers without the column's trailing zeros."""
+    if text is None or column is None:
+        return text
+    if column.kind == "instant":
+        return (datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=int(text))).isoformat().replace("+00:00", "Z")
+    if column.kind in ("money", "quantity", "percent") and "." in text:
+        return text.rstrip("0").rstrip(".")
+    return text
+
+
+def _typed(text: str, column: Column) -> Any:
+    if column.kind == "boolean":
+        return text == "true"
+    return Decimal(text) if column.kind in ("money", "quantity", "percent", "integer") else text
+
+
+def _told(text: str | None) -> str | None:
+    return None if text is None else f"'{text}'"
 
 
 def _same(wanted: str | None, made: str | None, column: Column | None) -> bool:

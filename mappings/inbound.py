@@ -105,8 +105,9 @@ class _Builder:
             self.wrong("M106", f"'{entity.name}' travels with its {entity.parent}", mapping.place, fix)
             return None
         head = self._head(entity)
-        children = [self._child(child, head, number) for number, child in enumerate(mapping.children)] if head else []
-        if len(children) > MAX_CHILDREN:
+        few = mapping.children[:MAX_CHILDREN]
+        children = [self._child(child, head, number) for number, child in enumerate(few)] if head else []
+        if len(mapping.children) > MAX_CHILDREN:
             self.wrong(
                 "M115", f"more than {MAX_CHILDREN} children", mapping.children[MAX_CHILDREN].place, "split the mapping"
             )

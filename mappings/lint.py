@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping as Map
 from collections.abc import Sequence
+from typing import Any
 
 from hub.connector import Stream
-from hub.entity import Model
+from hub.entity import Model, children
 from hub.errors import Place
 from hub.findings import Finding, did_you_mean
 from mappings import inbound, outbound, shapes, target
 from mappings.load import Mappings
 from mappings.parse import ExpressionError
 from mappings.shapes import Shape
-from mappings.syntax import Mapping
+from mappings.syntax import Example, Mapping
 
 
 def lint(mappings: Mappings, model: Model, streams: Map[str, Sequence[Stream]]) -> list[Finding]:
@@ -33,6 +34,7 @@ def lint(mappings: Mappings, model: Model, streams: Map[str, Sequence[Stream]]) 
         for push in mapping.push:
             findings += outbound.check(mapping, push, model, siblings)[1]
             findings += target.check(mapping, push, model, known.get(push.stream))
+        findings += _examples(mapping, model)
     return list(dict.fromkeys(findings))
 
 
@@ -47,6 +49,39 @@ def _unknown_streams(mapping: Mapping, wanted: Map[str, Place], known: Map[str, 
         for stream, place in wanted.items()
         if stream not in known
     ]
+
+
+def _examples(mapping: Mapping, model: Model) -> list[Finding]:
+    """Names in examples that there are not. Whether the examples hold is what `crossdock test` finds out."""
+    findings = []
+    pushes = [str(push.operation) for push in mapping.push]
+    for example in mapping.examples:
+        if example.push is None:
+            for number, row in enumerate(example.expect or ()):
+                findings += _unknown_columns(example, number, row, mapping.entity, "", model)
+        elif example.push not in pushes:
+            fix = did_you_mean(example.push, pushes) or f"there are: {', '.join(pushes) or 'none'}"
+            findings.append(Finding("M403", f"the mapping has no push '{example.push}'", example.place, fix))
+    return findings
+
+
+def _unknown_columns(
+    example: Example, number: int, row: Map[str, Any], entity: str, prefix: str, model: Model
+) -> list[Finding]:
+    if entity not in model:
+        return []
+    below = [one.name for one in children(model, entity)]
+    known = [*(column.name for column in model[entity]), *below, "key", "version", "hub"]
+    found = []
+    for name, value in row.items():
+        if name not in known:
+            what, at = f"there is no column '{name}' in {entity}", example.at(number, prefix + name)
+            found.append(Finding("M403", what, at, did_you_mean(name, known)))
+        elif name in below and isinstance(value, list):
+            for nth, one in enumerate(value):
+                if isinstance(one, Map):
+                    found += _unknown_columns(example, number, one, name, f"{prefix}{name}[{nth}].", model)
+    return found
 
 
 def _disagreement(mapping: Mapping, shape: Shape, shared: dict[tuple[str, str], Shape]) -> list[Finding]:

@@ -19,11 +19,12 @@ from hub.errors import ConfigurationError, Place
 from hub.findings import Finding, did_you_mean
 from mappings import shapes
 from mappings.read import Reader, ValueMaps
-from mappings.syntax import Mapping
+from mappings.syntax import Example, Mapping
 
 _SYSTEM = re.compile(r"[a-z][a-z0-9_]{0,40}")
 _STEM = re.compile(r"[a-z][a-z0-9_]{0,60}(\.[a-z][a-z0-9_]{0,60}){0,3}")
 _NO_MAPPINGS = ("values",)
+TESTS = "_test"  # orders_test.yaml holds examples of orders.yaml
 MAX_SAMPLE = 5_000_000
 
 
@@ -62,7 +63,12 @@ def load(folders: Sequence[Path], model: Model, only: Sequence[str] | None = Non
     """Read all mappings (of the systems in `only`). A file in an earlier folder stands before one of its name behind it."""
     loader = _Loader(folders, only)
     mappings = {name: loader.mapping(name) for name in loader.names()}
-    made = {name: mapping for name, mapping in mappings.items() if mapping is not None}
+    made = {
+        name: replace(mapping, examples=(*mapping.examples, *loader.examples(mapping)))
+        for name, mapping in mappings.items()
+        if mapping is not None
+    }
+    loader.orphans()
     ordinals: dict[str, int] = {}
     for name, mapping in made.items():
         ordinals[mapping.system] = ordinals.get(mapping.system, -1) + 1
@@ -76,6 +82,7 @@ class _Loader:
         self.findings: list[Finding] = []
         self.extended: set[str] = set()
         self.files: dict[str, list[Path]] = {}
+        self.tests: dict[str, list[Path]] = {}
         self.maps: dict[str, ValueMaps] = {}
         self.samples: dict[tuple[str, str], shapes.Shape | None] = {}
         for folder in self.folders:
@@ -89,13 +96,15 @@ class _Loader:
         system, stem = path.parent.name, path.stem
         named = _SYSTEM.fullmatch(system) and _STEM.fullmatch(stem)
         if not self._wanted(system):
-            if named and stem not in _NO_MAPPINGS:
+            if named and stem not in _NO_MAPPINGS and not stem.endswith(TESTS):
                 self.files.setdefault(f"{system}/{stem}", []).append(path)  # only to be extended
         elif not named:
             fix = "lower case letters, digits and _, parts joined by a dot: cart/orders.customer.yaml"
             self.findings.append(
                 Finding("M117", f"'{system}/{stem}' is no name for a mapping", Place(shown(path)), fix)
             )
+        elif stem.endswith(TESTS):
+            self.tests.setdefault(f"{system}/{stem.removesuffix(TESTS)}", []).append(path)
         elif stem not in _NO_MAPPINGS:
             self.files.setdefault(f"{system}/{stem}", []).append(path)
 
@@ -139,6 +148,30 @@ class _Loader:
         self.extended.add(base_name.partition("/")[0])
         base = self._node(base_name, next_behind, (*path, (name, behind)))
         return None if base is None else merged(base, content)
+
+    # -- files of tests
+
+    def examples(self, mapping: Mapping) -> list[Example]:
+        """What the files of tests say of a mapping: those beside its file, and those of the folders before it."""
+        own = self.files[mapping.name][0].parents[1]
+        found: list[Example] = []
+        for file in self.tests.get(mapping.name, ()):
+            if self.folders.index(file.parents[1]) <= self.folders.index(own):
+                content, findings = yaml.load(file, shown(file))
+                self.findings += findings
+                if isinstance(content, yaml.Items):
+                    found += Reader(self.findings, self._maps(mapping.system)).examples(content, content.place)
+                elif not findings:
+                    at = content.place if isinstance(content, yaml.Node) else Place(shown(file), 1, 1)
+                    fix = "write - {name: …, given: {…}, expect: {…}}"
+                    self.findings.append(Finding("M404", "a file of tests holds a list of examples", at, fix))
+        return found
+
+    def orphans(self) -> None:
+        for name in sorted(set(self.tests) - set(self.files)):
+            fix = did_you_mean(name, self.files) or f"write {name.partition('/')[2]}.yaml beside it, or remove it"
+            at = Place(shown(self.tests[name][0]))
+            self.findings.append(Finding("M404", f"there is no mapping '{name}' to test", at, fix))
 
     def _maps(self, system: str) -> ValueMaps:
         if system not in self.maps:

@@ -12,16 +12,18 @@ from typing import Any
 from hub.entity import Model
 from hub.findings import Finding, did_you_mean, errors_in
 from mappings import outbound, trial
+from mappings.outcomes import difference
 from mappings.syntax import Example, Mapping
 
 
 def run(mapping: Mapping, model: Model) -> list[Finding]:
     """What does not hold: a value (M401), whether it is due (M402), or an example that cannot be tried (M403)."""
-    findings: list[Finding] = []
-    for example in mapping.examples:
-        if example.push is not None:
-            findings += _tried(mapping, model, example)
-    return findings
+    return [finding for _, findings in judged(mapping, model) for finding in findings]
+
+
+def judged(mapping: Mapping, model: Model) -> list[tuple[Example | None, list[Finding]]]:
+    """Each example that names a push, with what does not hold of it."""
+    return [(one, _tried(mapping, model, one)) for one in mapping.examples if one.push is not None]
 
 
 def _tried(mapping: Mapping, model: Model, example: Example) -> list[Finding]:
@@ -45,10 +47,11 @@ def _tried(mapping: Mapping, model: Model, example: Example) -> list[Finding]:
         payload = trial.push(made, model, example.given)
     except ValueError as error:
         return [Finding("M403", f"example '{example.name}' cannot be tried: {error}", example.place)]
-    return _compared(example, payload)
+    return compared(example, payload)
 
 
-def _compared(example: Example, payload: dict[str, Any] | None) -> list[Finding]:
+def compared(example: Example, payload: dict[str, Any] | None) -> list[Finding]:
+    """What of a payload (None: not due) is not as the example says."""
     if example.excluded or example.expect is None:
         if payload is None:
             return []
@@ -73,8 +76,7 @@ def _differences(made: Any, said: Any, place: str, example: Example) -> list[Fin
         return [found for n, (m, s) in pairs for found in _differences(m, s, f"{place}[{n}]", example)]
     if _equal(made, said):
         return []
-    what = f"example '{example.name}': {place} is {_told(made)}, expected {_told(said)}"
-    return [Finding("M401", what, example.place)]
+    return [difference(example, example.at(0, place), place, _told(said), _told(made))]
 
 
 def _equal(made: Any, said: Any) -> bool:
@@ -87,5 +89,5 @@ def _equal(made: Any, said: Any) -> bool:
         return False
 
 
-def _told(value: Any) -> str:
-    return "missing" if value is None else repr(value)
+def _told(value: Any) -> str | None:
+    return None if value is None else repr(value)

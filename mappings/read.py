@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import re
+from collections.abc import Callable, Iterator, Sequence
 from decimal import Decimal
 from pathlib import Path
 from typing import Any, cast, get_args
@@ -34,6 +35,8 @@ _PUSH = ("operation", "stream", "entity", "key", "when", "since", "hold", "field
 _PUSH_FIELD = ("at", "value", "values", "ref", "doc")
 _PUSH_CHILD = ("each", "when", "fields")
 _EXAMPLE = ("name", "given", "expect", "rejects", "excluded", "push")
+MAX_PUSHES = 20
+_STREAM = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]{0,80}")
 _OPERATIONS: tuple[str, ...] = get_args(Operation)
 _POLICIES: tuple[str, ...] = get_args(Unmapped)
 
@@ -111,7 +114,7 @@ class Reader:
     def mapping(self, node: yaml.Node, name: str, system: str) -> Mapping | None:
         self.findings += _unknown(node, _TOP)
         stream, entity = self._word(node, "stream"), self._word(node, "entity")
-        if stream is None or entity is None:
+        if stream is None or entity is None or not self._is_stream(stream, node):
             return None
         pushes = self._pushes(node, stream, entity)
         reads = "fields" in node or "key" in node
@@ -150,6 +153,13 @@ class Reader:
         place = node.value_places.get(key, node.place)
         self.wrong("M103", f"nothing says which {key} this is about", place, f"write {key}: <name>")
         return None
+
+    def _is_stream(self, name: str, node: yaml.Node) -> bool:
+        if _STREAM.fullmatch(name):
+            return True
+        fix = "letters, digits, _ - and . make the name of a stream"
+        self.wrong("M108", f"{name[:60]!r} is no name of a stream", node.value_places["stream"], fix)
+        return False
 
     def _names(self, node: yaml.Node, key: str) -> tuple[str, ...]:
         value = node.get(key)
@@ -248,7 +258,7 @@ class Reader:
 
     def _pushes(self, node: yaml.Node, stream: str, entity: str) -> tuple[Push, ...]:
         made = []
-        for part, place in _parts(node.get("push"), node.key_places.get("push", node.place)):
+        for part, place in self._few(node.get("push"), node.key_places.get("push", node.place)):
             if not isinstance(part, yaml.Node):
                 if part is not None:
                     self.wrong("M101", "a push holds operation and fields", place, "write push: {operation: create, …}")
@@ -258,6 +268,8 @@ class Reader:
             if operation not in _OPERATIONS:
                 fix = did_you_mean(str(operation), _OPERATIONS) or f"one of {', '.join(_OPERATIONS)}"
                 self.wrong("M119", f"'{operation}' is no operation", part.value_places.get("operation", place), fix)
+                continue
+            if part.get("stream") is not None and not self._is_stream(str(part["stream"]), part):
                 continue
             made.append(
                 Push(
@@ -274,6 +286,12 @@ class Reader:
                 )
             )
         return tuple(made)
+
+    def _few(self, value: Any, place: Place) -> list[tuple[Any, Place]]:
+        parts = _parts(value, place)
+        if len(parts) > MAX_PUSHES:
+            self.wrong("M118", f"more than {MAX_PUSHES} of them", parts[MAX_PUSHES][1], "split the mapping")
+        return parts[:MAX_PUSHES]
 
     def _push_fields(self, node: yaml.Node) -> tuple[PushField, ...]:
         items = node.get("fields")
@@ -315,7 +333,7 @@ class Reader:
         children = self._node(node, "children", "write children: {entity: {each: path, fields: […]}}")
         made = []
         for entity, value in (children or {}).items():
-            for part, place in _parts(value, cast(yaml.Node, children).key_places[entity]):
+            for part, place in self._few(value, cast(yaml.Node, children).key_places[entity]):
                 if not isinstance(part, yaml.Node):
                     self.wrong("M101", f"'{entity}' holds each and fields", place)
                     continue
@@ -346,8 +364,12 @@ class Reader:
     # -- examples
 
     def _examples(self, node: yaml.Node) -> tuple[Example, ...]:
+        return self.examples(node.get("examples"), node.value_places.get("examples", node.place))
+
+    def examples(self, listed: Any, at: Place) -> tuple[Example, ...]:
+        """One example or a list of them: what stands under `examples:`, or in a file of tests."""
         made = []
-        for part, place in _parts(node.get("examples"), node.value_places.get("examples", node.place)):
+        for part, place in _parts(listed, at):
             if part is None:
                 continue
             if not isinstance(part, yaml.Node) or part.get("given") is None:
@@ -362,16 +384,18 @@ class Reader:
         return tuple(made)
 
     def _example(self, part: yaml.Node, place: Place) -> Example:
-        expect = None
+        expect: tuple[Any, ...] | None = None
+        places: tuple[dict[str, Place], ...] = ()
         if part.get("expect") is not None:
-            expect = tuple(plain(row) for row, _ in _parts(part["expect"], place) if isinstance(row, yaml.Node))
+            rows = [row for row, _ in _parts(part["expect"], place) if isinstance(row, yaml.Node)]
+            expect, places = tuple(plain(row) for row in rows), tuple(dict(_places(row)) for row in rows)
         rejects = []
         for one, at in _parts(part.get("rejects"), place):
             if isinstance(one, str):
-                rejects.append(Rejection(one))
+                rejects.append(Rejection(one, place=at))
             elif isinstance(one, yaml.Node) and isinstance(one.get("field"), str):
                 self.findings += _unknown(one, ("field", "rule"))
-                rejects.append(Rejection(one["field"], one.get("rule")))
+                rejects.append(Rejection(one["field"], one.get("rule"), at))
             elif one is not None:
                 self.wrong("M128", "rejects names a field", at, "write rejects: {field: name, rule: cast}")
         return Example(
@@ -382,6 +406,7 @@ class Reader:
             rejects=tuple(rejects),
             excluded=part.get("excluded") is True,
             push=None if part.get("push") is None else str(part["push"]),
+            places=places,
         )
 
 
@@ -390,6 +415,19 @@ def plain(value: Any) -> Any:
     if isinstance(value, yaml.Node):
         return {key: plain(part) for key, part in value.items()}
     return [plain(part) for part in value] if isinstance(value, list) else value
+
+
+def _places(value: Any, shown: str = "") -> Iterator[tuple[str, Place]]:
+    """Where each part of a value stands, by name: `total`, `order_line[0].sku`."""
+    if isinstance(value, yaml.Node):
+        for key, part in value.items():
+            name = f"{shown}.{key}" if shown else key
+            yield name, value.value_places[key]
+            yield from _places(part, name)
+    elif isinstance(value, yaml.Items):
+        for number, (part, place) in enumerate(zip(value, value.item_places, strict=True)):
+            yield f"{shown}[{number}]", place
+            yield from _places(part, f"{shown}[{number}]")
 
 
 def _parts(value: Any, place: Place) -> list[tuple[Any, Place]]:

@@ -16,6 +16,7 @@ _WORDS = (
     "tablesample then time timestamp to trailing true try try_cast union unique unnest unpivot using values variadic "
     "verbose when where window with"
 )
+_BREAKS = {"\n": 10, "\r": 13}
 _RESERVED = frozenset(_WORDS.split())
 
 
@@ -29,10 +30,15 @@ def name(text: str) -> str:
 
 
 def text(value: str) -> str:
-    """A string literal."""
+    """A string literal, always on one line: what is indented afterwards stays the same text."""
     if "\0" in value:
         raise ValueError("a text holds a NUL character")
-    return "'" + value.replace("'", "''") + "'"
+    quoted = "'" + value.replace("'", "''") + "'"
+    if "\n" not in value and "\r" not in value:
+        return quoted
+    for character, code in _BREAKS.items():
+        quoted = quoted.replace(character, f"' || chr({code}) || '")
+    return f"({quoted})"
 
 
 def indent(sql: str, by: int = 2) -> str:

@@ -1,6 +1,7 @@
 """What a mapping file says, as values. `mappings/load.py` makes them, `inbound.py` and `outbound.py` compile them.
 
     mappings/<system>/<name>.yaml            the mapping `<system>/<name>`; several may read one stream
+    mappings/<system>/<name>_test.yaml       more examples of that mapping: a list, each as under `examples:`
     mappings/<system>/values.yaml            value maps of the system
     mappings/values.yaml                     value maps of all systems, looked up after the system's own
     mappings/<system>/<stream>.sample.json   a record (or a list of them): what the stream really holds, for lint
@@ -68,6 +69,7 @@ Rules of reading
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping as Map
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -187,6 +189,7 @@ class Rejection:
 
     field: str
     rule: str | None = None
+    place: Place | None = dataclasses.field(default=None, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,6 +198,7 @@ class Example:
 
     In `expect` a child entity's name holds the list of its rows; a reference holds the system's own id. Only columns that
     are written are compared. With `push` the direction is out: `given` are canonical columns and `expect` the payload.
+    `places` say for each row of `expect` where each value stands: `total`, `order_line[0].sku`.
     """
 
     name: str
@@ -204,6 +208,11 @@ class Example:
     rejects: tuple[Rejection, ...] = ()
     excluded: bool = False
     push: str | None = None
+    places: tuple[Map[str, Place], ...] = field(default=(), compare=False, repr=False)
+
+    def at(self, row: int, name: str) -> Place:
+        """Where a value of an expected row is said; the example's own place where it is not."""
+        return self.places[row].get(name, self.place) if row < len(self.places) else self.place
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,8 @@ gives them, and nothing else of a real warehouse.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any, Protocol
 
 import duckdb
@@ -59,6 +60,13 @@ def push(made: Push, model: Model, given: Mapping[str, Any]) -> dict[str, Any] |
     its children, and those that refer to it. `target` holds the target's own view of it, and makes it known there.
     Raises ValueError where a value is not of its column's type.
     """
+    with opened(made, model, given) as con:
+        return payload(con, made)
+
+
+@contextmanager
+def opened(made: Push, model: Model, given: Mapping[str, Any]) -> Iterator[duckdb.DuckDBPyConnection]:
+    """A warehouse that holds one canonical record. Raises ValueError where a value is not of its column's type."""
     con = duckdb.connect(config={"threads": "1"})
     try:
         # Only the tables that are asked for: making all of them takes longer than all the rest.
@@ -69,10 +77,34 @@ def push(made: Push, model: Model, given: Mapping[str, Any]) -> dict[str, Any] |
             _Trial(con, model, set(asked)).fill(made, given)
         except duckdb.Error as error:
             raise ValueError(str(error).splitlines()[0]) from None
-        row = con.execute(f"SELECT payload FROM ({made.sql})", {"target": "target"}).fetchone()
-        return None if row is None else dict(json.loads(row[0]))
+        yield con
     finally:
         con.close()
+
+
+def payloads(made: Push, model: Model, givens: Sequence[Mapping[str, Any]]) -> list[dict[str, Any] | None]:
+    """The payload of each of several canonical records, each in a warehouse of its own."""
+    told: list[dict[str, Any] | None] = []
+    asked = {name: entity for name, entity in model.items() if f".{name}\n" in made.sql or name == made.entity}
+    con = duckdb.connect(config={"threads": "1"})
+    try:
+        create(con, asked)
+        con.execute("SET TimeZone = 'UTC'")
+        tables = ["ops.bindings", *(f"{layer}.{name}" for layer in ("canonical", "source") for name in asked)]
+        for given in givens:
+            for table in tables:
+                con.execute(f"DELETE FROM {table}")
+            _Trial(con, model, set(asked)).fill(made, given)
+            told.append(payload(con, made))
+    finally:
+        con.close()
+    return told
+
+
+def payload(con: duckdb.DuckDBPyConnection, made: Push) -> dict[str, Any] | None:
+    """What the push makes of the record in an opened warehouse; None where it is not due."""
+    row = con.execute(f"SELECT payload FROM ({made.sql})", {"target": "target"}).fetchone()
+    return None if row is None else dict(json.loads(row[0]))
 
 
 class _Trial:

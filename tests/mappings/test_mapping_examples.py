@@ -52,7 +52,7 @@ TRUE = """{key: "7", number: "1", ordered_at: "2026-11-18T08:00:00Z", requested_
     ("outcome", "code", "says"),
     [
         (f"expect: {TRUE}", None, ""),
-        (f"expect: {TRUE.replace('12.5', '12.51')}", "M401", "total is '12.5000', expected '12.51'"),
+        (f"expect: {TRUE.replace('12.5', '12.51')}", "M401", "total is '12.5', expected '12.51'"),
         (f"expect: {TRUE.replace('T08', 'T09')}", "M401", "ordered_at is"),
         (f"expect: {TRUE.replace('T08:00:00Z', 'T08:00:00')}", "M401", "ordered_at is"),
         (f"expect: {TRUE.replace('11-20', '11-21')}", "M401", "requested_date is '2026-11-20'"),
@@ -62,7 +62,7 @@ TRUE = """{key: "7", number: "1", ordered_at: "2026-11-18T08:00:00Z", requested_
         (
             f"expect: {TRUE.replace('quantity: 2,', 'quantity: 1,')}",
             "M401",
-            "order_line[0].quantity is '2.000000', expected '1'",
+            "order_line[0].quantity is '2', expected '1'",
         ),
         (f"expect: {TRUE.replace(', {quantity: 3.50}', '')}", "M401", "there are 2 order_line, expected 1"),
         (

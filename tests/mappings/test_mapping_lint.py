@@ -94,7 +94,10 @@ RULES: dict[str, list[tuple[Any, Any, str]]] = {
         ("stream: lines\nentity: order_line\nkey: id\nfields: {quantity: q}", customer(""), "travels with its sales_order"),
     ],
     "M107": [(customer("emial: email"), customer("email: email"), "no column 'emial' in customer; did you mean 'email'?")],
-    "M108": [(customer("").replace("customers", "custumers"), customer(""), "did you mean 'customers'?")],
+    "M108": [
+        (customer("").replace("customers", "custumers"), customer(""), "did you mean 'customers'?"),
+        (customer("").replace("customers", "'a; b'"), customer(""), "is no name of a stream"),
+    ],
     "M109": [
         (ORDER.replace("{ref: customer, at: customer.id}", "customer.id"), ORDER, "write customer: {ref: customer, at: customer.id}"),
         (ORDER.replace("ref: customer", "ref: product"), ORDER, "refers to a customer, not to a product"),
@@ -123,6 +126,7 @@ RULES: dict[str, list[tuple[Any, Any, str]]] = {
         ({"a.yaml": "extends: shop/a"}, {"a.yaml": customer("")}, "no file of this name lies behind"),
     ],
     "M117": [({"Big.yaml": customer("")}, {"big.yaml": customer("")}, "no name for a mapping")],
+    "M118": [(customer("", "push:\n" + "- {operation: upsert, fields: [name]}\n" * 21), customer("", "push:\n" + "- {operation: upsert, fields: [name]}\n" * 20), "more than 20")],
     "M119": [(customer("", "push: {operation: upsrt, fields: [name]}"), customer("", "push: {operation: upsert, fields: [name]}"), "did you mean 'upsert'?")],
     "M120": [
         (customer("email: lower(email"), customer("email: lower(email)"), "not closed"),
