@@ -186,6 +186,40 @@ def examples(
 
 
 @app.command()
+def preview(
+    mapping: Annotated[str, typer.Argument(help="system/stream, e.g. cart/orders")],
+    limit: Annotated[int, typer.Option(min=1, max=1000, help="How many records.")] = 5,
+    source: Annotated[
+        str | None, typer.Option("--from", metavar="FILE", help="Records of a file, - for stdin; default: the lake.")
+    ] = None,
+    key: Annotated[str | None, typer.Option(help="The record with this id in its system.")] = None,
+    rejected: Annotated[bool, typer.Option("--rejected", help="Only records that are refused.")] = False,
+    field: Annotated[str | None, typer.Option(help="Explain one value: total, order_line.quantity.")] = None,
+    watch: Annotated[bool, typer.Option("--watch", help="Show again whenever the mapping is saved.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """What a mapping makes of a few records, input beside output. No store is touched."""
+    from flow import preview_command as command
+    from flow import show, show_preview
+    from flow.preview import Preview, Wanted
+
+    def shown(made: command.Made) -> None:
+        if as_json:
+            _print_json(command.as_dict(made))
+        elif isinstance(made, Preview):
+            show_preview.preview(made)
+        else:
+            show_preview.explained(made)
+
+    wanted = Wanted(limit, key, rejected)
+    if watch:
+        command.watch(_project(), mapping, source, shown, show.error, wanted=wanted, field=field)
+    made = command.make(_project(), mapping, command.given(source), wanted, field)
+    shown(made)
+    raise typer.Exit(command.exit_code(made))
+
+
+@app.command()
 def plan(
     target: str,
     as_json: AsJson = False,

@@ -82,4 +82,15 @@ Give a mapping file, a folder, or nothing for the whole project.""",
     "P509": """`crossdock rebuild` found no merge in the ledger's journal, so there is nothing to replay.
 Either nothing was ever merged, or crossdock.yaml names another ledger than the one that was used.
 Run `crossdock run` for a first merge, or correct `ledger:`.""",
+    "P520": """There is nothing to preview: the lake holds no record of the stream.
+`crossdock preview` shows what a mapping makes of real records, the newest of the lake unless others are given.
+Do: crossdock run SYSTEM --step pull; or give records of your own: crossdock preview cart/orders --from orders.json""",
+    "P521": """The records to preview cannot be read.
+A file (or stdin, with -) holds a JSON array, one object, one record a line, or a page as the system sends it.
+Example: curl … | crossdock preview cart/orders --from -""",
+    "P522": """The mapping reads nothing: it has only a `push:`, and a preview is of the way in.
+Do: preview a mapping with `key:` and `fields:`; crossdock plan TARGET shows what would be sent.""",
+    "P523": """The mapping has no field of that name to explain.
+A child's field is named with its entity: crossdock preview cart/orders --field order_line.quantity. `key` and `when` can be
+explained too.""",
 }

@@ -24,7 +24,10 @@ from mappings.write import MAX_CHILDREN, Ground, Part, Statement, statements
 
 @dataclass(frozen=True, slots=True)
 class Inbound:
-    """A compiled mapping. `reads` are the stream's top-level fields with their DuckDB types."""
+    """A compiled mapping. `reads` are the stream's top-level fields with their DuckDB types.
+
+    `parts` are what its views were written from, the entity's own first: a preview asks them which column is what.
+    """
 
     mapping: str
     stream: str
@@ -32,6 +35,7 @@ class Inbound:
     reads: dict[str, str]
     statements: tuple[Statement, ...]
     shape: Shape = field(repr=False, compare=False, default_factory=Shape)
+    parts: tuple[Part, ...] = field(repr=False, compare=False, default=())
 
     @property
     def sql(self) -> str:
@@ -111,7 +115,8 @@ class _Builder:
         if errors_in(self.findings):
             return None
         made = tuple(statements(mapping, head, parts, version, hub))
-        return Inbound(mapping.name, mapping.stream, entity.name, shapes.declared(self.reads), made, self.reads)
+        reads = shapes.declared(self.reads)
+        return Inbound(mapping.name, mapping.stream, entity.name, reads, made, self.reads, (head, *parts))
 
     def _ground(self) -> Ground | None:
         """The record (or the items that the mapping goes through), with its key and condition. Each view has its own."""
