@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
 
@@ -33,7 +33,7 @@ class Source:
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One record as it came, and where it stands."""
+    """One record as it came, and where it stands: a segment of the lake, or the file's name, and a line from 1."""
 
     segment: str
     line: int
@@ -97,7 +97,8 @@ def written(folder: Path, system: str, stream: str, records: Iterable[bytes]) ->
 def some(source: Source, limit: int) -> list[Line]:
     """The newest records of the lake, or the first of a file; in the order in which they came."""
     if not source.newest:
-        return list(islice(_lines(source.lake, source.segments[0].path), limit))
+        lines = islice(_lines(source.lake, source.segments[0].path), limit)
+        return [replace(line, segment=source.origin) for line in lines]
     found: list[Line] = []
     for segment in reversed(source.segments):
         if len(found) >= limit:
@@ -117,7 +118,8 @@ def at(source: Source, places: Sequence[tuple[str, int]]) -> list[Line]:
         for one in islice(_lines(source.lake, segment), max(lines))
         if one.line in lines
     }
-    return [found[place] for place in places]
+    shown = [found[place] for place in places]
+    return shown if source.newest else [replace(line, segment=source.origin) for line in shown]
 
 
 def _lines(lake: str, path: str) -> Iterator[Line]:
