@@ -220,6 +220,29 @@ def preview(
 
 
 @app.command()
+def diff(
+    mapping: Annotated[str, typer.Argument(help="system/stream, or a system for all of its streams")],
+    against: Annotated[str, typer.Option(metavar="REV", help="A git revision, or a folder with mappings.")] = "HEAD",
+    examples: Annotated[int, typer.Option(min=0, help="How many of each kind are shown.")] = 3,
+    unmask: Annotated[bool, typer.Option("--unmask", help="Show personal values.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Which rows and which calls a change of mappings would change. Exit code 1 where there are any. No store is touched."""
+    from dataclasses import asdict
+
+    from flow import show_diff
+    from flow.diff import diff as compare
+    from flow.diff import masked
+    from warehouse.model import entities
+
+    made = compare(_project(), mapping, against, examples)
+    if not unmask:
+        made = masked(made, entities())
+    _print_json(asdict(made)) if as_json else show_diff.diff(made)
+    raise typer.Exit(int(made.any))
+
+
+@app.command()
 def plan(
     target: str,
     as_json: AsJson = False,

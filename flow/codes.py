@@ -93,4 +93,11 @@ Do: preview a mapping with `key:` and `fields:`; crossdock plan TARGET shows wha
     "P523": """The mapping has no field of that name to explain.
 A child's field is named with its entity: crossdock preview cart/orders --field order_line.quantity. `key` and `when` can be
 explained too.""",
+    "P530": """The mappings as they were cannot be found.
+`crossdock diff` compares with a git revision of the project's mapping files, HEAD unless another is named, or with a folder.
+Do: name a commit, branch or tag that git knows here; or --against FOLDER, a folder with a folder a system in it.""",
+    "P531": """There is no mapping of that name that reads, neither now nor in the revision that is compared with.
+Do: crossdock diff cart/orders compares all mappings of that one's stream, crossdock diff cart those of the whole system.""",
+    "P532": """The mappings of the revision that is compared with are not right, so that nobody knows what they would make.
+Do: compare with a revision whose `crossdock lint` was clean: crossdock diff cart/orders --against v1.4""",
 }
