@@ -243,6 +243,28 @@ def diff(
 
 
 @app.command()
+def replay(
+    mapping: Annotated[str, typer.Argument(help="system/stream, or a system for all of its streams")],
+    since: Annotated[
+        str | None, typer.Option(metavar="DAY", help="Only what was pulled since then (UTC): 2026-11-01.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Map kept raw data again with the mappings as they are now, and merge what comes out otherwise."""
+    from flow import show
+    from flow.replay import moment
+    from flow.replay import replay as run_replay
+    from flow.report import exit_code
+
+    reports = run_replay(_project(), mapping, moment(since), on_report=None if as_json else show.step)
+    if as_json:
+        _print_json([report.as_dict() for report in reports])
+    else:
+        show.total(reports)
+    raise typer.Exit(exit_code(reports))
+
+
+@app.command()
 def plan(
     target: str,
     as_json: AsJson = False,

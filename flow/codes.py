@@ -100,4 +100,9 @@ Do: name a commit, branch or tag that git knows here; or --against FOLDER, a fol
 Do: crossdock diff cart/orders compares all mappings of that one's stream, crossdock diff cart those of the whole system.""",
     "P532": """The mappings of the revision that is compared with are not right, so that nobody knows what they would make.
 Do: compare with a revision whose `crossdock lint` was clean: crossdock diff cart/orders --against v1.4""",
+    "P533": """There is nothing to replay: no segment of the stream was merged (since the day that was named).
+A replay maps again what was merged before; what is new in the lake is the next run's.
+Do: crossdock run SYSTEM, or an earlier --since.""",
+    "P534": """`--since` is no day and no instant.
+Example: crossdock replay cart/orders --since 2026-11-01, its beginning in UTC; or --since 2026-11-01T12:00:00+01:00""",
 }
