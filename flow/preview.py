@@ -11,7 +11,7 @@ import tempfile
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -291,7 +291,7 @@ class _Collected:
             for (number,) in self.con.execute(sql).fetchall():
                 self.rows[number].state = state
                 if state == "excluded":
-                    self.rows[number].reasons.clear()
+                    _pardon(self.rows[number])
 
     def _marked(self) -> None:
         """What the gate's rules have against a row."""
@@ -301,7 +301,7 @@ class _Collected:
         ).fetchall()
         for number, code, rule, severity, name, message, raw in found:
             row = self.rows[number]
-            row.reasons.append(Reason(code, name, rule, message, raw, f"quality rule, {severity}"))
+            row.reasons.append(Reason(code, name, f"{rule} ({severity})", message, raw))
             if severity != "warn" and row.state == "mapped":
                 row.state = "quarantined"
 
@@ -314,6 +314,12 @@ class _Collected:
             records[line - 1].reasons.append(Reason(*said))
         for (line,) in self.con.execute("SELECT _seq FROM raw._gone").fetchall():
             records[line - 1].duplicate = not records[line - 1].reasons
+
+
+def _pardon(row: Row) -> None:
+    """A record that is left out is refused for nothing."""
+    row.reasons.clear()
+    row.values = tuple(replace(value, reason=None) for value in row.values)
 
 
 def _reasons(row: Row) -> list[Reason]:
