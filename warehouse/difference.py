@@ -99,11 +99,11 @@ def _row(kind: Kind, key: str, names: Sequence[str], cells: Sequence[str | None]
 
 def counts_sql(source: str, key: str, names: Sequence[str]) -> str:
     """added, removed, changed, and for each column how many of the changed rows differ in it."""
-    both = "b.k IS NOT NULL AND a.k IS NOT NULL"
+    both = "b._k IS NOT NULL AND a._k IS NOT NULL"
     tests = [f"b.{quote(name)} IS DISTINCT FROM a.{quote(name)}" for name in names]
     columns = "".join(f", count(*) FILTER ({both} AND {test})" for test in tests)
     return f"""
-        SELECT count(*) FILTER (b.k IS NULL), count(*) FILTER (a.k IS NULL), count(*) FILTER ({both} AND ({" OR ".join(tests)})){columns}
+        SELECT count(*) FILTER (b._k IS NULL), count(*) FILTER (a._k IS NULL), count(*) FILTER ({both} AND ({" OR ".join(tests)})){columns}
         FROM {_pair(source, key)}"""
 
 
@@ -112,15 +112,15 @@ def examples_sql(source: str, key: str, names: Sequence[str], limit: int) -> str
     tests = " OR ".join(f"b.{quote(name)} IS DISTINCT FROM a.{quote(name)}" for name in names)
     cells = [f"CAST({side}.{quote(name)} AS VARCHAR)" for side in ("b", "a") for name in names]
     return f"""
-        SELECT CASE WHEN b.k IS NULL THEN 'added' WHEN a.k IS NULL THEN 'removed' ELSE 'changed' END AS kind,
-               CAST(coalesce(a.k, b.k) AS VARCHAR) AS key, {", ".join(cells)}
-        FROM {_pair(source, key)} WHERE b.k IS NULL OR a.k IS NULL OR {tests}
-        QUALIFY row_number() OVER (PARTITION BY kind ORDER BY coalesce(a.k, b.k)) <= {limit} ORDER BY kind, coalesce(a.k, b.k)"""
+        SELECT CASE WHEN b._k IS NULL THEN 'added' WHEN a._k IS NULL THEN 'removed' ELSE 'changed' END AS _kind,
+               CAST(coalesce(a._k, b._k) AS VARCHAR) AS _key, {", ".join(cells)}
+        FROM {_pair(source, key)} WHERE b._k IS NULL OR a._k IS NULL OR {tests}
+        QUALIFY row_number() OVER (PARTITION BY _kind ORDER BY coalesce(a._k, b._k)) <= {limit} ORDER BY _kind, coalesce(a._k, b._k)"""
 
 
 def _pair(source: str, key: str) -> str:
-    before, after = (f"(SELECT *, {quote(key)} AS k FROM {source.format(side=side)})" for side in ("before", "after"))
-    return f"{before} b FULL JOIN {after} a ON a.k = b.k"
+    before, after = (f"(SELECT *, {quote(key)} AS _k FROM {source.format(side=side)})" for side in ("before", "after"))
+    return f"{before} b FULL JOIN {after} a ON a._k = b._k"
 
 
 def refusals(con: Connection, side: Literal["before", "after"], examples: int = 3) -> list[Refusals]:

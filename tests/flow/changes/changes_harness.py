@@ -28,6 +28,7 @@ systems:
     write: true
     from: "2026-01-01"
     connection: {url: "http://127.0.0.1:9/services"}
+survivorship: {customer: {default: [shop, desk]}}
 """
 ORDERS = """\
 stream: orders
