@@ -64,6 +64,11 @@ push:
 """
 VALUES = "paying: {paid: paid, pending: unpaid, '': unpaid}\n"
 
+CUSTOMER = {"id": 7, "name": "Ann Lee", "email": "ann@example.com", "updated_at": "2026-11-18T09:00:00+01:00"}
+ACCOUNT = {
+    "Id": "001A", "Name": "Ann Lee", "Email": "ann@example.com", "HubId": "1", "LastModified": "2026-11-18T09:00:00Z"
+}  # fmt: skip
+
 
 def order(number: int, /, **changed: Any) -> dict[str, Any]:
     """An order as the shop sends it."""

@@ -18,27 +18,6 @@ from flow.diff import Diff, diff, masked
 from hub.errors import ConfigurationError, UsageError
 from warehouse.model import entities
 
-CUSTOMER = {"id": 7, "name": "Ann Lee", "email": "Ann@example.com", "updated_at": "2026-11-18T09:00:00+01:00"}
-ACCOUNT = {
-    "Id": "001A",
-    "Name": "Ann Lee",
-    "Email": "ann@example.com",
-    "HubId": "1",
-    "LastModified": "2026-11-18T09:00:00Z",
-}
-
-
-@pytest.fixture
-def synced(shop: Shop) -> Shop:
-    """Three orders of one customer, merged and published; the mappings are in git, and the desk knows the customer."""
-    shop.pulled([CUSTOMER], "shop/customers")
-    shop.pulled([order(1), order(2, financial_status="pending"), order(3)])
-    shop.pulled([ACCOUNT], "desk/accounts")
-    shop.sync()
-    shop.sync("desk")
-    shop.committed()
-    return shop
-
 
 def counted(found: Diff) -> dict[str, tuple[int, int, int, dict[str, int]]]:
     return {f"{t.mapping} {t.entity}": (t.added, t.removed, t.changed, t.columns) for t in found.rows}
