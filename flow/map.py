@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from functools import partial
 
 from flow.language import mappings_of
 from flow.report import StepReport
@@ -14,7 +15,9 @@ _STATES = ("mapped", "excluded", "rejected", "superseded")
 
 def map(run: Run) -> StepReport:
     """Every mapping's statements, all in the run file; afterwards older versions of a key are set aside."""
+    from mappings.once import fill
     from warehouse import runfile
+    from warehouse.duck import run as execute
 
     began = time.monotonic()
     report = StepReport("map", run.system)
@@ -22,6 +25,7 @@ def map(run: Run) -> StepReport:
     try:
         runfile.reset(con, run.model, "map")
         for inbound in mappings_of(run):
+            fill(inbound.lookups, partial(execute, con, name=f"{inbound.mapping}: what is looked up"))
             runfile.execute(con, inbound.statements)
         runfile.supersede(con, run.model)
         counted = dict(con.execute("SELECT state, sum(n)::BIGINT FROM run.counts GROUP BY state").fetchall())

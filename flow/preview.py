@@ -12,6 +12,7 @@ from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -151,8 +152,10 @@ class Bench:
     def _mapped(
         self, lake: str, segments: Sequence[Any], file: Path, settings: Sequence[str] = ()
     ) -> Iterator[Connection]:
+        from mappings.once import fill
         from quality import gate, rules
         from warehouse import runfile
+        from warehouse.duck import run
         from warehouse.stage import stage
 
         rulebook = rules.load(self.project.folders("quality"), self.model)
@@ -161,6 +164,7 @@ class Bench:
         con = runfile.create(file, lake, self.model, settings)
         try:
             stage(con, lake, self.mapping.system, self.stream, segments, columns)
+            fill(self.made.lookups, partial(run, con, name=f"{self.made.mapping}: what is looked up"))
             runfile.execute(con, self.made.statements)
             con.execute(f"CREATE TEMP TABLE _before AS SELECT _row FROM mapped.{self.made.entity}")
             runfile.supersede(con, self.model)

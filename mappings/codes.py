@@ -76,6 +76,10 @@ Fix: put one record, or a list of some, into mappings/<system>/<stream>.sample.j
 Example: each: line_items[quantity > 0]   Fix: each: line_items, when: quantity > 0   (a row that fails is then rejected)""",
     "M133": """The version of a row is taken from a clock that the stream declares not to be trusted. It is not used: the order
 in which records were pulled decides.   Fix: leave version: out""",
+    "M140": """A function that Python computes, once for each distinct value, stands where nothing can be looked up: within the
+brackets of a path, or in a push.
+Example: phones[phone(number) = '+49…'].number   Fix: phone(phones[kind = 'main'].number); in a push, send the column that was
+read with the function under fields:""",
     "M201": """What a push is about does not exist, or is the child of something else.
 Lines travel with their order: a push is about the order, and lists the lines under children.
 Example: push: {entity: order_line}   Fix: push: {entity: sales_order, children: {order_line: {each: items, fields: […]}}}""",

@@ -20,7 +20,7 @@ from typing import Any
 from hub.connector import Stream
 from hub.entity import Column, Entity, Model, children
 from hub.findings import Finding, did_you_mean, errors_in
-from mappings import inbound, sql
+from mappings import inbound, once, sql
 from mappings.inbound import Inbound
 from mappings.read import scalar
 from mappings.syntax import Example, Mapping
@@ -63,6 +63,7 @@ def tried(
         try:
             _create(con, made, model)
             findings, staged = _stage(con, made, _inbound(mapping), Path(folder) / "given.jsonl")
+            once.fill(made.lookups, con.execute)
             for statement in made.statements:
                 con.execute(statement.sql)
             yield con, findings, staged

@@ -85,6 +85,10 @@ class Scope(Protocol):
         """The SQL of a function that only this scope knows (`ordinal()`); None where it is none of its own."""
         ...
 
+    def lookup(self, function: Function, arguments: Sequence[Value], at: int) -> str:
+        """The SQL of what Python finds for these arguments. Raises ExpressionError where nothing can be looked up."""
+        ...
+
 
 def compile_expression(expr: Expr, scope: Scope, findings: list[Finding], want: Type | None = None) -> Value | None:
     """The SQL of an expression, read as `want` where that is given; None (and findings) where it is wrong."""
@@ -209,7 +213,8 @@ class Compiler:
             inner = self.read_as(inner, "boolean", node.at)
             return _made(f"NOT {_wrap(inner)}", "boolean", inner)
         if inner.constant is not None and inner.type in ("integer", "number"):
-            return replace(inner, sql=f"-{inner.sql}", constant=f"-{inner.constant}")
+            turned = [text[1:] if text.startswith("-") else f"-{text}" for text in (inner.sql, inner.constant)]
+            return replace(inner, sql=turned[0], constant=turned[1])  # two signs would begin a comment
         return self._arithmetic(Binary("-", node.operand, node.operand, node.at), literal("0", "integer"), inner)
 
     def _binary(self, node: Binary) -> Value:
@@ -316,8 +321,11 @@ class Compiler:
             kind = "integer" if all(value.type == "integer" for value in made) else "number"
         elif function.returns != "same":
             kind = cast(Type, function.returns)
+        if function.missing:
+            made[0] = replace(made[0], sql=function.missing.format(made[0].sql), constant=None, choices=None)
         try:
-            text = function.render(made)
+            found = self.scope.lookup(function, made, node.at) if function.looked_up else ""
+            text = function.render(made, found)
         except ValueError as error:
             raise ExpressionError(str(error), node.at, function.signature, "M123") from None
         choices = _choices(made[1:]) if function.name == "if" else None
@@ -383,12 +391,16 @@ def _made(text: str, kind: Type, *parts: Value) -> Value:
     return Value(text, kind, failed, inputs)
 
 
-def _computed(text: str, kind: Type, *parts: Value) -> Value:
-    """A value that fails also where it is NULL though no part of it is."""
-    known = [f"{_wrap(part)} IS NOT NULL" for part in parts if part.constant is None]
+def computed(text: str, kind: Type, needed: Sequence[Value], parts: Sequence[Value]) -> Value:
+    """A value made of parts that fails also where it is NULL though nothing of what is needed is."""
+    known = [f"{_wrap(part)} IS NOT NULL" for part in needed if part.constant is None]
     own = " AND ".join([*known, f"{sql.term(text)} IS NULL"])
     made = _made(text, kind, *parts)
     return replace(made, failed=_any(made.failed, own))
+
+
+def _computed(text: str, kind: Type, *parts: Value) -> Value:
+    return computed(text, kind, parts, parts)
 
 
 def _converted(value: Value, text: str, kind: Type) -> Value:

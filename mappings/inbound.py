@@ -16,16 +16,18 @@ from mappings import shapes
 from mappings.columns import Compiled, compile_field
 from mappings.expressions import Compiler, Value, compile_expression
 from mappings.levels import Level
+from mappings.once import Lookup
 from mappings.parse import ExpressionError, Path, Type, parse
 from mappings.shapes import Shape
 from mappings.syntax import Child, Expr, Field, Mapping
-from mappings.write import MAX_CHILDREN, Ground, Part, Statement, statements
+from mappings.write import MAX_CHILDREN, Ground, Part, Statement, written
 
 
 @dataclass(frozen=True, slots=True)
 class Inbound:
     """A compiled mapping. `reads` are the stream's top-level fields with their DuckDB types.
 
+    `once.fill(lookups, execute)` comes before the statements, in the same connection.
     `parts` are what its views were written from, the entity's own first: a preview asks them which column is what.
     """
 
@@ -34,13 +36,16 @@ class Inbound:
     entity: str
     reads: dict[str, str]
     statements: tuple[Statement, ...]
+    lookups: tuple[Lookup, ...] = ()
     shape: Shape = field(repr=False, compare=False, default_factory=Shape)
     parts: tuple[Part, ...] = field(repr=False, compare=False, default=())
 
     @property
     def sql(self) -> str:
         """All statements as one readable text."""
-        return "\n\n".join(f"-- {statement.name}\n{statement.sql};" for statement in self.statements) + "\n"
+        asked = [f"-- {one.function}() is asked into {one.table} for each of\n{one.asked};" for one in self.lookups]
+        made = [f"-- {statement.name}\n{statement.sql};" for statement in self.statements]
+        return "\n\n".join([*asked, *made]) + "\n"
 
 
 def compile(mapping: Mapping, model: Model, stream: Stream | None = None) -> Inbound:
@@ -114,9 +119,11 @@ class _Builder:
         hub = self._expression(mapping.hub, head.level, "text") if mapping.hub else None
         if errors_in(self.findings):
             return None
-        made = tuple(statements(mapping, head, parts, version, hub))
+        made, lookups = written(mapping, head, parts, version, hub)
         reads = shapes.declared(self.reads)
-        return Inbound(mapping.name, mapping.stream, entity.name, reads, made, self.reads, (head, *parts))
+        return Inbound(
+            mapping.name, mapping.stream, entity.name, reads, tuple(made), tuple(lookups), self.reads, (head, *parts)
+        )
 
     def _ground(self) -> Ground | None:
         """The record (or the items that the mapping goes through), with its key and condition. Each view has its own."""
@@ -130,7 +137,7 @@ class _Builder:
             level = opened
         assert mapping.key is not None
         key = self._expression(mapping.key, level, "text")
-        when = self._expression(mapping.when, level, "boolean") if mapping.when else None
+        when = self._when(mapping.when, level)
         return None if key is None else Ground(level, key, when)
 
     def _head(self, entity: Entity) -> Part | None:
@@ -138,6 +145,9 @@ class _Builder:
         level = ground.level if ground else Level("record", "", Shape("object"), None)
         before = len(self.findings)
         columns = self._fields(self.mapping.fields, entity, level, self.mapping.place)
+        if level.shared and self.mapping.when is not None:
+            fix = "write the condition into the brackets of each"
+            self.wrong("M121", "share() counts the rows that when: leaves out", self.mapping.when.place, fix)
         if ground is None:
             # Without the list only what does not depend on it can be judged.
             self.findings[before:] = [f for f in self.findings[before:] if f.code in ("M107", "M109", "M110")]
@@ -160,7 +170,7 @@ class _Builder:
         if ground is None or level is None:
             return None
         key = self._expression(child.key, level, "text")
-        when = self._expression(child.when, level, "boolean") if child.when else None
+        when = self._when(child.when, level)
         columns = self._fields(child.fields, entity, level, child.place, f"{entity.name}.")
         same = [one for one in self.mapping.children[:number] if one.entity == child.entity]
         view = f"{self.mapping.name} {entity.name}" + (f" {len(same) + 1}" if same else "")
@@ -168,6 +178,16 @@ class _Builder:
 
     def _expression(self, expr: Expr, level: Level, want: Type) -> Value | None:
         return compile_expression(expr, level, self.findings, want)
+
+    def _when(self, expr: Expr | None, level: Level) -> Value | None:
+        before, level.shared = level.shared, False
+        made = self._expression(expr, level, "boolean") if expr else None
+        if expr and level.shared:
+            self.wrong(
+                "M121", "share() has no meaning in when:", expr.place, "it is the rows that when: leaves that share"
+            )
+        level.shared = before
+        return made
 
     def _each(self, expr: Expr, level: Level) -> Level | None:
         compiler = Compiler(level, expr, self.findings)

@@ -8,13 +8,20 @@ within a list it also knows which columns of the level around it have to be carr
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 
 from mappings import shapes, sql
-from mappings.expressions import Compiler, Value
+from mappings.asked import Asked
+from mappings.expressions import SQL_TYPES, Compiler, Value, computed
+from mappings.formats import share
+from mappings.functions import FUNCTIONS, Function
 from mappings.parse import Call, ExpressionError, Filter, Index, Name, Path
 from mappings.shapes import Shape
 
-_TAKEN = ("record", "parent", "item", "_segment", "_line", "_seq", "_ordinal")  # names that the views use themselves
+_TAKEN = (
+    *("record", "parent", "item", "_segment", "_line", "_seq", "_ordinal"),
+    *("_asked_1", "_asked_2", "_made"),
+)  # names that the views use themselves
 MAX_ITEMS = 65_535  # items of one list of one record: their numbers are part of `_row`
 
 
@@ -22,7 +29,8 @@ class Level:
     """A scope of `expressions`.
 
     `columns` (name → SQL over `base`) is what is read here, `carried` (name → name at `outer`) what comes from around it,
-    `opened` the column of `outer` whose items these are. At the record itself `outer` is None.
+    `opened` the column of `outer` whose items these are. At the record itself `outer` is None. `asked` (what is looked up → the
+    name under which it is joined) is in an order in which each may ask with what those before it found.
     """
 
     def __init__(self, base: str, stream: str, reads: Shape, sample: Shape | None, outer: Level | None = None) -> None:
@@ -32,6 +40,8 @@ class Level:
         self.opened = ""
         self.lambdas = 0
         self.loose: frozenset[str] = frozenset()
+        self.asked: dict[Asked, str] = {}
+        self.shared = False  # is something of the record shared out among the items?
 
     @property
     def record(self) -> Level:
@@ -47,13 +57,40 @@ class Level:
         return self._from(level, Path(path.steps[1:], path.at), str(path), compiler)
 
     def call(self, call: Call, compiler: Compiler) -> Value | None:
-        if call.function != "ordinal":
+        if call.function not in ("ordinal", "share"):
             return None
         if self.outer is None:
-            raise ExpressionError("ordinal() counts the items of each", call.at, "there is no each here", "M121")
+            what = f"{call.function}() is about the items of each"
+            raise ExpressionError(what, call.at, "there is no each here", "M121")
+        if call.function == "share":
+            return self._share(call, compiler)
         if call.args:
             raise ExpressionError("ordinal() is called with nothing", call.at, "write ordinal()", "M122")
         return Value("_ordinal", "integer", inputs=(("ordinal()", "CAST(_ordinal AS VARCHAR)"),))
+
+    def _share(self, call: Call, compiler: Compiler) -> Value:
+        """The difference of two rounded running totals: whatever is rounded off one item comes to another."""
+        assert self.outer is not None
+        if len(call.args) not in (2, 3):
+            what = f"share is called with {len(call.args)} values"
+            raise ExpressionError(what, call.at, FUNCTIONS["share"].signature, "M122")
+        amount, weight = (compiler.read_as(compiler.value(part), "number", call.at) for part in call.args[:2])
+        if " OVER (" in amount.sql + weight.sql:
+            raise ExpressionError("a share of a share", call.at, "share out the first amount", "M121")
+        digits = compiler.value(call.args[2]).constant if len(call.args) == 3 else "2"
+        if digits is None or not digits.isdigit() or int(digits) > 6:
+            raise ExpressionError("decimals of share has to be written out", call.at, "0 to 6", "M123")
+        self.shared = True
+        owner = "_seq" if self.outer.outer is None else "_seq, _parent_row"
+        return computed(share(amount.sql, weight.sql, int(digits), owner), "number", [amount], [amount, weight])
+
+    def lookup(self, function: Function, arguments: Sequence[Value], at: int) -> str:
+        """A join of what Python finds for the arguments; the same is asked once."""
+        texts = tuple(argument.sql for argument in arguments)
+        if any(" OVER (" in text for text in texts):
+            raise ExpressionError("what share() gives is not looked up", at, "", "M121")
+        asked = Asked(function.name, SQL_TYPES[function.returns], texts, function.asked.format(*texts))
+        return f"{self.asked.setdefault(asked, f'_found_{len(self.asked) + 1}')}._made"
 
     def each(self, path: Path, compiler: Compiler) -> Level:
         """The level of a list's items. Raises ExpressionError where it is no list of this level."""
@@ -81,7 +118,7 @@ class Level:
     def _named(self, shown: str, text: str) -> str:
         """A column for this SQL, named after what it reads."""
         first = re.split(r"[.\[]", shown)[0]
-        shown = f"own {shown}" if first in _TAKEN else shown
+        shown = f"own {shown}" if first.lower() in _TAKEN else shown
         name, number = shown, 1
         while self.columns.get(name, text) != text:
             number += 1
@@ -203,7 +240,13 @@ class _Filtered(Level):
         return here._from(level, inner, str(path), compiler)
 
     def call(self, call: Call, compiler: Compiler) -> Value | None:
+        if call.function == "share":
+            raise ExpressionError("share() has no meaning within brackets", call.at, "", "M121")
         return self.around.call(call, compiler)
+
+    def lookup(self, function: Function, arguments: Sequence[Value], at: int) -> str:
+        fix = f"compare the text as it is sent, or use {function.name}() in when:"
+        raise ExpressionError(f"{function.name}() is looked up, which is not possible within brackets", at, fix, "M140")
 
     def _other(self, path: Path) -> Level | None:
         return self.around._other(path)

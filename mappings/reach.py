@@ -17,13 +17,16 @@ system `$target`), so that what would be sent can be compared with what is there
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Literal, NoReturn
 
 from hub.entity import Column, Entity, Kind, Model
 from hub.findings import Finding, did_you_mean
 from mappings import sql
+from mappings.currencies import THREE, ZERO
 from mappings.expressions import Compiler, Value, compile_expression
+from mappings.function import Function
 from mappings.parse import Call, ExpressionError, Name, Node, Path, Type, parse, walk
 from mappings.syntax import Expr
 
@@ -39,10 +42,8 @@ TYPES: dict[Kind, Type] = {
     "date": "date",
     "ref": "integer",
 }
+_LOOKED_UP = "read it so under fields:, and send the column"
 MANY = ("total", "any", "latest", "first")
-# ISO 4217 gives most currencies two decimals; these have none, and these three.
-_NO_MINOR = "BIF CLP DJF GNF ISK JPY KMF KRW PYG RWF UGX UYI VND VUV XAF XOF XPF"
-_THREE = "BHD IQD JOD KWD LYD OMR TND"
 
 
 @dataclass
@@ -210,6 +211,11 @@ class Rows:
             )
         return self._over_many(call, compiler)
 
+    def lookup(self, function: Function, arguments: Sequence[Value], at: int) -> str:
+        raise ExpressionError(
+            f"{function.name}() is looked up, which is possible only on the way in", at, _LOOKED_UP, "M140"
+        )
+
     def _target(self, step: Name) -> Value:
         if step.text not in self.entity or self.inner or self.header is not None:
             known = [column.name for column in self.entity]
@@ -355,6 +361,9 @@ class _Within:
     def call(self, call: Call, compiler: Compiler) -> Value | None:
         return self.rows.call(call, compiler)
 
+    def lookup(self, function: Function, arguments: Sequence[Value], at: int) -> str:
+        return self.rows.lookup(function, arguments, at)
+
 
 def only_column(node: Node) -> tuple[str, ...] | None:
     """The names of a path where the expression is nothing else."""
@@ -365,5 +374,5 @@ def only_column(node: Node) -> tuple[str, ...] | None:
 
 def _surplus() -> str:
     """How many of the last characters of `1234.5000` are more than the currency shows."""
-    few, many = (", ".join(map(sql.text, codes.split())) for codes in (_NO_MINOR, _THREE))
+    few, many = (", ".join(map(sql.text, codes.split())) for codes in (ZERO, THREE))
     return f"CASE\n    WHEN currency IN ({few}) THEN 5\n    WHEN currency IN ({many}) THEN 1\n    ELSE 2\n  END"

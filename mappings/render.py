@@ -23,12 +23,12 @@ class Argument(Protocol):
     def constant(self) -> str | None: ...
 
 
-def _constant(arguments: Sequence[Argument], index: int, default: str) -> str:
+def constant(arguments: Sequence[Argument], index: int, default: str) -> str:
     return str(arguments[index].constant) if index < len(arguments) else default
 
 
 @cache
-def _zone(name: str) -> str:
+def zone_text(name: str) -> str:
     from zoneinfo import ZoneInfo
 
     try:
@@ -38,11 +38,16 @@ def _zone(name: str) -> str:
     return sql.text(name)
 
 
-_DATE_PARTS = (("YYYY", "%Y", "[0-9]{4}"), ("MM", "%m", "[0-9]{1,2}"), ("DD", "%d", "[0-9]{1,2}"))
-_TIME_PARTS = (*_DATE_PARTS, ("hh", "%H", ""), ("mm", "%M", ""), ("ss", "%S", ""))
+_DATE_PARTS = (
+    ("YYYY", "%Y", "[0-9]{4}"),
+    ("MON", "%b", "[A-Za-z]{3}"),
+    ("MM", "%m", "[0-9]{1,2}"),
+    ("DD", "%d", "[0-9]{1,2}"),
+)
+TIME_PARTS = (*_DATE_PARTS, ("hh", "%H", "[0-9]{1,2}"), ("mm", "%M", "[0-9]{1,2}"), ("ss", "%S", "[0-9]{1,2}"))
 
 
-def _pattern(text: str, parts: Sequence[tuple[str, str, str]]) -> tuple[str, str]:
+def pattern_of(text: str, parts: Sequence[tuple[str, str, str]]) -> tuple[str, str]:
     """A date pattern as (strptime format, regular expression). Raises ValueError for what is no pattern."""
     made, expression, at = "", "", 0
     joined = not re.search(r"[^A-Za-z]", text)
@@ -66,21 +71,21 @@ def _pattern(text: str, parts: Sequence[tuple[str, str, str]]) -> tuple[str, str
 
 def parse_date(arguments: Sequence[Argument]) -> str:
     pattern = str(arguments[1].constant).upper()
-    code, regex = _pattern(pattern, _DATE_PARTS)
-    if {token for token, _, _ in _DATE_PARTS if token in pattern} != {"YYYY", "MM", "DD"}:
+    code, regex = pattern_of(pattern, _DATE_PARTS)
+    if {token for token, _, _ in _DATE_PARTS if token in pattern.replace("MON", "MM")} != {"YYYY", "MM", "DD"}:
         raise ValueError(f"'{pattern}' needs YYYY, MM and DD")
     x = arguments[0].sql
     return f"CASE WHEN regexp_full_match({x}, {sql.text(regex)}) THEN CAST(try_strptime({x}, {sql.text(code)}) AS DATE) END"
 
 
 def format_date(arguments: Sequence[Argument]) -> str:
-    code, _ = _pattern(str(arguments[1].constant).upper(), _DATE_PARTS)
+    code, _ = pattern_of(str(arguments[1].constant).upper(), _DATE_PARTS)
     return f"strftime({arguments[0].sql}, {sql.text(code)})"
 
 
 def format_instant(arguments: Sequence[Argument]) -> str:
-    code, _ = _pattern(str(arguments[1].constant), _TIME_PARTS)
-    return f"strftime(timezone({_zone(str(arguments[2].constant))}, {arguments[0].sql}), {sql.text(code)})"
+    code, _ = pattern_of(str(arguments[1].constant), TIME_PARTS)
+    return f"strftime(timezone({zone_text(str(arguments[2].constant))}, {arguments[0].sql}), {sql.text(code)})"
 
 
 _LOCAL = sql.text(r"[0-9]{4}-[0-9]{2}-[0-9]{2}[T ][0-9]{2}:[0-9]{2}(:[0-9]{2}([.][0-9]+)?)?")
@@ -95,20 +100,20 @@ def instant(arguments: Sequence[Argument]) -> str:
     with_offset = f"WHEN regexp_full_match({x}, {_WITH_OFFSET}) THEN TRY_CAST({x} AS TIMESTAMP WITH TIME ZONE)"
     if len(arguments) == 1:
         return f"CASE {with_offset} END"
-    zone = _zone(str(arguments[1].constant))
+    zone = zone_text(str(arguments[1].constant))
     local = f"WHEN regexp_full_match({x}, {_LOCAL}) THEN timezone({zone}, TRY_CAST({x} AS TIMESTAMP))"
     return f"CASE {local} {with_offset} END"
 
 
 def local_instant(arguments: Sequence[Argument]) -> str:
     day, clock = arguments[0].sql, arguments[1].sql
-    zone = _zone(str(arguments[2].constant))
+    zone = zone_text(str(arguments[2].constant))
     time = f"CASE WHEN regexp_full_match({clock}, {_CLOCK}) THEN TRY_CAST({clock} AS TIME) END"
     return f"timezone({zone}, {sql.term(day)} + {time})"
 
 
 def local_date(arguments: Sequence[Argument]) -> str:
-    return f"CAST(timezone({_zone(str(arguments[1].constant))}, {arguments[0].sql}) AS DATE)"
+    return f"CAST(timezone({zone_text(str(arguments[1].constant))}, {arguments[0].sql}) AS DATE)"
 
 
 def _regex(text: str) -> str:
@@ -135,20 +140,20 @@ def regexp_replace(arguments: Sequence[Argument]) -> str:
 
 def regexp_extract(arguments: Sequence[Argument]) -> str:
     pattern = _regex(str(arguments[1].constant))
-    group = _whole(_constant(arguments, 2, "0"), 9)
+    group = whole(constant(arguments, 2, "0"), 9)
     if group > re.compile(str(arguments[1].constant)).groups:
         raise ValueError(f"the pattern has no group {group}")
     return f"nullif(regexp_extract({arguments[0].sql}, {pattern}, {group}), '')"
 
 
-def _whole(text: str, most: int, least: int = 0) -> int:
+def whole(text: str, most: int, least: int = 0) -> int:
     if not text.isdigit() or not least <= int(text) <= most:
         raise ValueError(f"{text} is not a whole number from {least} to {most}")
     return int(text)
 
 
 def round(arguments: Sequence[Argument]) -> str:
-    return f"round({arguments[0].sql}, {_whole(_constant(arguments, 1, '0'), 10)})"
+    return f"round({arguments[0].sql}, {whole(constant(arguments, 1, '0'), 10)})"
 
 
 def absolute(arguments: Sequence[Argument]) -> str:
@@ -159,12 +164,12 @@ def absolute(arguments: Sequence[Argument]) -> str:
 
 
 def minor_units(arguments: Sequence[Argument]) -> str:
-    digits = _whole(_constant(arguments, 1, "2"), 6)
-    return f"TRY_CAST(TRY_CAST({arguments[0].sql} AS DECIMAL(27,10)) * {_unit(digits)} AS DECIMAL(27,10))"
+    digits = whole(constant(arguments, 1, "2"), 6)
+    return f"TRY_CAST(TRY_CAST({arguments[0].sql} AS DECIMAL(27,10)) * {unit(digits)} AS DECIMAL(27,10))"
 
 
 def divide(arguments: Sequence[Argument]) -> str:
-    return divided(arguments[0].sql, arguments[1].sql, _whole(str(arguments[2].constant), 10))
+    return divided(arguments[0].sql, arguments[1].sql, whole(str(arguments[2].constant), 10))
 
 
 def divided(a: str, b: str, digits: int = 10) -> str:
@@ -172,7 +177,7 @@ def divided(a: str, b: str, digits: int = 10) -> str:
     whole_a, whole_b = (f"CAST(TRY_CAST({x} AS DECIMAL(27,10)) * 10000000000 AS HUGEINT)" for x in (a, b))
     quotient = f"(abs({whole_a}) * {2 * 10**digits} + abs({whole_b})) // (2 * nullif(abs({whole_b}), 0))"
     signed = f"TRY_CAST(sign({whole_a}) * sign({whole_b}) * ({quotient}) AS DECIMAL(27,0))"
-    return f"TRY_CAST({signed} * {_unit(digits)} AS DECIMAL(27,10))"
+    return f"TRY_CAST({signed} * {unit(digits)} AS DECIMAL(27,10))"
 
 
 def epoch(per_second: int) -> Callable[[Sequence[Argument]], str]:
@@ -191,20 +196,20 @@ def parts(name: str, counts: int) -> Callable[[Sequence[Argument]], str]:
 
     def render(arguments: Sequence[Argument]) -> str:
         shown = [argument.sql for argument in arguments[:counts]]
-        shown += [str(_whole(str(argument.constant), 100_000, 1)) for argument in arguments[counts:]]
+        shown += [str(whole(str(argument.constant), 100_000, 1)) for argument in arguments[counts:]]
         return f"nullif({name}({', '.join(shown)}), '')"
 
     return render
 
 
-def _unit(digits: int) -> str:
+def unit(digits: int) -> str:
     return "0." + "0" * (digits - 1) + "1" if digits else "1"
 
 
 def pad(side: str) -> Callable[[Sequence[Argument]], str]:
     def render(arguments: Sequence[Argument]) -> str:
-        x, width = arguments[0].sql, _whole(str(arguments[1].constant), 200, 1)
-        fill = _constant(arguments, 2, " ")
+        x, width = arguments[0].sql, whole(str(arguments[1].constant), 200, 1)
+        fill = constant(arguments, 2, " ")
         if len(fill) != 1:
             raise ValueError("one character fills")
         return f"CASE WHEN length({x}) >= {width} THEN {x} ELSE {side}pad({x}, {width}, {sql.text(fill)}) END"
@@ -213,5 +218,5 @@ def pad(side: str) -> Callable[[Sequence[Argument]], str]:
 
 
 def alpha_out(arguments: Sequence[Argument]) -> str:
-    x, width = arguments[0].sql, _whole(str(arguments[1].constant), 40, 1)
+    x, width = arguments[0].sql, whole(str(arguments[1].constant), 40, 1)
     return f"CASE WHEN length({x}) < {width} AND regexp_full_match({x}, '[0-9]+') THEN lpad({x}, {width}, '0') ELSE {x} END"

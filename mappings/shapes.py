@@ -46,7 +46,7 @@ class Shape:
 
     def duckdb(self) -> str:
         """The DuckDB type: leaves are VARCHAR, because the mapping decides what they mean."""
-        if self.kind == "object":
+        if self.kind == "object" and self.parts:  # a list may be counted without anything of its items being read
             return (
                 f"STRUCT({', '.join(f'{sql.name(name)} {part.duckdb()}' for name, part in sorted(self.parts.items()))})"
             )

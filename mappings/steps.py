@@ -17,7 +17,7 @@ from mappings.expressions import Compiler, Value
 from mappings.inbound import Inbound
 from mappings.parse import Node, Type, parse
 from mappings.syntax import Child, Expr, Field, Mapping
-from mappings.write import Part, Statement, statements
+from mappings.write import Part, Statement, written
 
 _OWN = ("key", "when")
 
@@ -82,10 +82,10 @@ def trace(mapping: Mapping, model: Model, stream: Stream | None = None) -> list[
         [_traced(part, number, field) for number, field in enumerate(owner.fields)]
         for part, owner in zip(made.parts, _owners(mapping), strict=True)
     ]
-    written = _rewritten(mapping, made, "traced")
+    views = _rewritten(mapping, made, "traced")
     return [
         View(part.view, part.entity, part.prefix, tuple(traced), refused, statement)
-        for part, traced, refused, statement in zip(made.parts, columns, refusals, written, strict=True)
+        for part, traced, refused, statement in zip(made.parts, columns, refusals, views, strict=True)
     ]
 
 
@@ -110,7 +110,8 @@ def _rewritten(mapping: Mapping, made: Inbound, suffix: str) -> Sequence[Stateme
         part.refusals.clear()  # the writer fills them
         part.view = f"{part.view} {suffix}"
     head, *children = made.parts
-    return statements(mapping, head, children, None, None)[: len(made.parts)]
+    views, _ = written(mapping, head, children, None, None)  # what is looked up is there: the mapping ran before
+    return views[: len(made.parts)]
 
 
 def compile(mapping: Mapping, model: Model, name: str, stream: Stream | None = None) -> list[Steps]:
@@ -148,9 +149,9 @@ def _steps(mapping: Mapping, model: Model, stream: Stream | None, number: int, n
         name_of = f"step {place}"
         part.columns.append(Compiled(name_of, value.sql, _text(value, sql.name(f"raw_{name_of}")), (), value.failed))
         steps.append(Step(shown.text(node), value.type, name_of, f"failed_{name_of}" if value.failed else None))
-    written = _rewritten(mapping, made, "steps")[number]
+    view = _rewritten(mapping, made, "steps")[number]
     column = part.entity[field.name] if field else None
-    return Steps(name, at, field, column, tuple(steps), part.view, result, bool(part.prefix), refusals, written)
+    return Steps(name, at, field, column, tuple(steps), part.view, result, bool(part.prefix), refusals, view)
 
 
 def _result(part: Part, field: Field | None, name: str) -> str:

@@ -8,7 +8,7 @@ For a mapping `cart/orders` of the stream `orders` the statements are, in order:
     delete     what the mapping wrote before, so that a repeated task changes nothing
     insert     mapped.<entity>, mapped.<child>, run.rejects, run.counts
 
-Views and the table are temporary. Everything is read twice: once for what is refused, and once, with the few refused records
+What Python looks up (`once.py`) is joined by name where a view reads the record or the item. Views and the table are temporary. Everything is read twice: once for what is refused, and once, with the few refused records
 left out, for what is not. Columns that a pass does not ask for cost nothing.
 
 `_row` is `_seq` and the number of the item in its list, with the mapping's ordinal in front: unique among the rows of
@@ -22,9 +22,11 @@ from dataclasses import dataclass, field
 
 from hub.entity import Entity
 from mappings import sql
+from mappings.asked import joined, lookups_at
 from mappings.columns import RULES, Compiled, Refusal
 from mappings.expressions import Value
 from mappings.levels import MAX_ITEMS, Level
+from mappings.once import Lookup
 from mappings.syntax import Mapping
 
 _ITEMS = 1 << 16  # of one list of one record
@@ -70,11 +72,12 @@ class Part:
         return self.level is not self.ground.level if self.prefix else self.level.outer is not None
 
 
-def statements(
+def written(
     mapping: Mapping, head: Part, children: Sequence[Part], version: Value | None, hub: Value | None
-) -> list[Statement]:
-    """All statements of a mapping in the order in which they are executed."""
-    return _Writer(mapping, head, children, version, hub).statements()
+) -> tuple[list[Statement], list[Lookup]]:
+    """All statements of a mapping in the order in which they are executed, and what has to be looked up before."""
+    writer = _Writer(mapping, head, children, version, hub)
+    return writer.statements(), writer.lookups()
 
 
 class _Writer:
@@ -123,6 +126,17 @@ class _Writer:
             made.append(Refusal(f"{prefix}each", "too_many", condition, message, "CAST(_ordinal AS VARCHAR)"))
         return made
 
+    def lookups(self) -> list[Lookup]:
+        """What is asked at each level of each part, what is asked alike only once."""
+        made: dict[Lookup, None] = {}
+        for part in self.parts:
+            ctes, last = self._ground(part)
+            made |= dict.fromkeys(lookups_at(part.ground.level.asked, ctes, last))
+            if part.level is not part.ground.level:
+                ctes, last = self._items(part, ctes, last, [])
+                made |= dict.fromkeys(lookups_at(part.level.asked, ctes, last))
+        return list(made)
+
     # -- views
 
     def _ground(self, part: Part) -> tuple[list[tuple[str, str]], str]:
@@ -150,26 +164,41 @@ class _Writer:
             raw.append("_ordinal")
         if self.hub is not None:
             raw.append(f"{_certain(self.hub)} AS _hub")
-        return _view(part, [*ctes, ("raw", _select([*raw, *_excluded(part), *_raw(part)], last))])
+        source = joined(part.level.asked, last)
+        return _view(part, [*ctes, ("raw", _select([*raw, *_excluded(part), *_raw(part)], source))])
 
     def _child_view(self, part: Part) -> str:
         ctes, last = self._ground(part)
         listed = part.ground.level.outer is not None
         number = self.children.index(part) + 1
-        owner = {"_parent_row": self._row(0, listed), "parent_source_id": part.ground.key.sql}
-        owned = [*(f"{text} AS {name}" for name, text in owner.items()), *_LINEAGE]
+        owned = [*(f"{text} AS {name}" for name, text in self._owner(part).items()), *_LINEAGE]
         where = [] if part.ground.when is None else [part.ground.when.sql]
         own = [f"{part.key.sql} AS _key", *_raw(part)]
         if not part.items:
             row = f"{self._row(number, listed)} AS _row"
-            raw = _select([row, *owned, *own], last, [*where, *_condition(part)])
+            raw = _select([row, *owned, *own], joined(part.level.asked, last), [*where, *_condition(part)])
             return _view(part, [*ctes, ("raw", raw)])
         # A list within a list: both numbers do not fit.
         row = f"{'row_number() OVER ()' if listed else self._row(number, True)} AS _row"
-        passed = [*owner, *_LINEAGE, "_ordinal"]
-        ctes.append(("rows", _select([*owned, *_opened(part.level)], last, where)))
-        ctes.append(("read_rows", _select([*passed, *_passed(part.level), *_read(part.level)], "rows")))
-        return _view(part, [*ctes, ("raw", _select([row, *passed, *own], "read_rows", _condition(part)))])
+        ctes, last = self._items(part, ctes, last, where)
+        source = joined(part.level.asked, last)
+        passed = [*self._owner(part), *_LINEAGE, "_ordinal"]
+        return _view(part, [*ctes, ("raw", _select([row, *passed, *own], source, _condition(part)))])
+
+    def _owner(self, part: Part) -> dict[str, str]:
+        row = self._row(0, part.ground.level.outer is not None)
+        return {"_parent_row": row, "parent_source_id": part.ground.key.sql}
+
+    def _items(
+        self, part: Part, ctes: Sequence[tuple[str, str]], last: str, where: Sequence[str]
+    ) -> tuple[list[tuple[str, str]], str]:
+        """The steps that open the list of a child, after those of its ground, and the name of the last."""
+        owner = self._owner(part)
+        owned = [*(f"{text} AS {name}" for name, text in owner.items()), *_LINEAGE]
+        source = joined(part.ground.level.asked, last)
+        rows = _select([*owned, *_opened(part.level)], source, where)
+        passed = [*owner, *_LINEAGE, "_ordinal", *_passed(part.level), *_read(part.level)]
+        return [*ctes, ("rows", rows), ("read_rows", _select(passed, "rows"))], "read_rows"
 
     def _version_text(self) -> str:
         """The version as text; the warehouse orders numbers and instants by what they mean."""

@@ -56,13 +56,17 @@ class Helpdesk(Rest):
     streams = (Stream("people", primary_key="id", options={"path": "/people", "records": "people"}),)
 """
 MAPPING = "stream: people\nentity: customer\nkey: id\nfields:\n  name: full_name\n  email: lower(trim(mail))\n"
+MAPPING += (
+    "  country_code: country(land)\n  phone: phone(tel, country(land))\n"  # what is looked up before the statements
+)
+PERSON = {"id": 1, "full_name": "Ann Lee", "mail": " Ann@Example.com", "tel": "030 901820", "land": "Germany"}
 
 
 @pytest.fixture
 def helpdesk() -> Iterator[str]:
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
-            body = json.dumps({"people": [{"id": 1, "full_name": "Ann Lee", "mail": " Ann@Example.com"}]}).encode()
+            body = json.dumps({"people": [PERSON]}).encode()
             self.send_response(200)
             self.send_header("Content-Type", "application/json")
             self.send_header("Content-Length", str(len(body)))
@@ -90,4 +94,5 @@ def test_a_new_system_is_a_file_and_a_folder_and_nothing_of_the_engine(tmp_path:
     project = load_project(home)
     reports = cycle(project)
     assert [r.status for r in reports] == ["ok"] * len(reports), [(r.step, r.findings) for r in reports]
-    assert query_snapshot(project, "SELECT name, email FROM customer").rows == [("Ann Lee", "ann@example.com")]
+    found = query_snapshot(project, "SELECT name, email, country_code, phone FROM customer").rows
+    assert found == [("Ann Lee", "ann@example.com", "DE", "+4930901820")]

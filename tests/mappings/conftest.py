@@ -16,7 +16,7 @@ from hub.connector import Stream
 from hub.entity import Model
 from hub.findings import Finding
 from hub.segments import SegmentWriter, list_segments
-from mappings import inbound
+from mappings import inbound, once
 from mappings.inbound import Inbound
 from mappings.lint import lint
 from mappings.load import Mappings, load
@@ -108,6 +108,7 @@ def run(tmp_path: Path, write: Write, folder: Path, model: Model) -> Iterator[Ru
         open_files.append(con)
         known = stream or Stream(made.stream, "id")
         stage(con, str(lake), "shop", known, list_segments(str(lake), "shop"), inbound.declared([made]))
+        once.fill(made.lookups, con.execute)
         runfile.execute(con, made.statements)
         return Mapped(con, made)
 

@@ -166,6 +166,10 @@ RULES: dict[str, list[tuple[Any, Any, str]]] = {
         (customer("", "each: 'lines[number(sku) > 0]'").replace("key: id", "key: record.id").replace("name: name", "name: sku"), customer("", "each: \"lines[sku = 'A']\"").replace("key: id", "key: record.id").replace("name: name", "name: sku"), "would vanish"),
     ],
     "M133": [(customer("", "version: email"), customer("", "version: name"), "declared not to be trusted")],
+    "M140": [
+        (customer("email: \"lines[country(sku) = 'DE'].sku\""), customer("email: \"country(lines[sku = 'DE'].sku)\""), "not possible within brackets"),
+        (customer("", "push: {operation: upsert, fields: [{land: {at: land, value: country(name)}}]}"), customer("", "push: {operation: upsert, fields: [{land: {at: land, value: name}}]}"), "only on the way in"),
+    ],
 }  # fmt: skip
 CASES = [(code, *case) for code, cases in RULES.items() for case in cases]
 

@@ -90,3 +90,18 @@ def test_a_field_that_is_not_there_names_the_nearest(shop: Shop) -> None:
     with pytest.raises(UsageError, match="P523") as said:
         explained(shop, "totl", order(1))
     assert said.value.fix == "did you mean 'total'?"
+
+
+def test_what_python_looks_up_is_a_step_too(shop: Shop) -> None:
+    """Also where it is one part of an expression, and where it finds nothing."""
+    text = "coalesce(phone(ship_to.phone, 'DE'), 'none')"
+    shop.mapping("shop/orders", ORDERS.replace("ship_to_name: ship_to.name", f'ship_to_name: "{text}"'))
+    right, wrong = explained(
+        shop, "ship_to_name", order(1, ship_to={"phone": "0731 123456"}), order(2, ship_to={"phone": "ask Ann"})
+    )
+    assert way(right)[:3] == [
+        ("path", "ship_to.phone", "0731 123456"),
+        ("computed", "phone(ship_to.phone, 'DE')", "+49731123456"),
+        ("computed", text, "+49731123456"),
+    ]
+    assert [step.failed for step in wrong.steps[:2]] == [False, True]
