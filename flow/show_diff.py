@@ -6,10 +6,10 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
-from rich.text import Text
 
 from flow import show
 from flow.diff import Calls, Diff
+from flow.show_preview import assembled
 
 if TYPE_CHECKING:
     from warehouse.difference import Refusals, Table
@@ -45,7 +45,7 @@ def diff(made: Diff, out: Console | None = None) -> None:
 
 
 def _line(out: Console, *parts: str | tuple[str, str]) -> None:
-    out.print(Text.assemble(*parts), soft_wrap=True)
+    out.print(assembled(*parts), soft_wrap=True)
 
 
 def _counted(added: int, removed: int, changed: int) -> str:

@@ -1,6 +1,7 @@
 """A preview in the terminal: for each record what was read beside what it became, and why something was refused.
 
-Values are put in as `Text`, never as markup: a record may hold anything.
+Values are put in as `Text`, never as markup, and what cannot be printed is shown escaped: a record may hold anything, also
+what a terminal would obey.
 """
 
 from __future__ import annotations
@@ -45,8 +46,23 @@ def preview(made: Preview, out: Console | None = None) -> None:
         _record(out, record)
 
 
+def printable(text: str) -> str:
+    """The text with everything escaped that is no character to be seen."""
+    return (
+        text
+        if text.isprintable()
+        else "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+    )
+
+
+def assembled(*parts: str | tuple[str, str]) -> Text:
+    """One line of parts, each plain or with a style."""
+    pairs = ((part, "") if isinstance(part, str) else part for part in parts)
+    return Text.assemble(*((printable(text), style) for text, style in pairs))
+
+
 def _print(out: Console, *parts: str | tuple[str, str]) -> None:
-    out.print(Text.assemble(*parts), soft_wrap=True)
+    out.print(assembled(*parts), soft_wrap=True)
 
 
 def _record(out: Console, record: Record) -> None:
@@ -77,7 +93,7 @@ def _table(row: Row) -> Table:
         table.add_column(name, overflow="fold")
     _values(table, row, "")
     for child in row.children:
-        table.add_row("", "", "", Text.assemble((child.entity, "bold"), (f" {_id(child)}", "dim")), "")
+        table.add_row("", "", "", assembled((child.entity, "bold"), (f" {_id(child)}", "dim")), "")
         _values(table, child, "  ")
     return table
 
@@ -100,17 +116,17 @@ def _result(value: Value) -> Text:
 
 
 def _raw(raw: str | None) -> Text:
-    return Text(*_MISSING) if raw is None else Text(raw)
+    return Text(*_MISSING) if raw is None else Text(printable(raw))
 
 
 def _why(reason: Reason) -> Text:
     """Code, rule, sentence, the expression that was refused and the raw value."""
-    said = Text.assemble((reason.code, "yellow"), f" {reason.rule}: {reason.message}")
+    parts: list[str | tuple[str, str]] = [(reason.code, "yellow"), f" {reason.rule}: {reason.message}"]
     if reason.at:
-        said.append("  at ", "dim").append(reason.at)
+        parts += [("  at ", "dim"), reason.at]
     if reason.raw is not None:
-        said.append("  raw ", "dim").append(reason.raw)
-    return said
+        parts += [("  raw ", "dim"), reason.raw]
+    return assembled(*parts)
 
 
 def explained(found: Sequence[Explained], out: Console | None = None) -> None:
@@ -133,7 +149,7 @@ def _ways(one: Explained) -> Table:
     for step in one.steps:
         impossible = step.failed and step.kind == "computed"
         value = Text("cannot be computed", "red") if impossible else _raw(step.value)
-        table.add_row(f"  {step.kind}", Text(step.what), Text(*(_REFUSED if step.failed else _TO)), value)
+        table.add_row(f"  {step.kind}", Text(printable(step.what)), Text(*(_REFUSED if step.failed else _TO)), value)
     result = _why(one.reason) if one.reason else _raw(one.result)
     table.add_row("  result", "", Text(*(_REFUSED if one.reason else _TO)), result)
     return table

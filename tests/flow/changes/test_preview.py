@@ -238,6 +238,21 @@ def test_what_a_person_sees(shop: Shop) -> None:
     assert text == file.read_text()
 
 
+def test_what_a_terminal_would_obey_is_shown_and_not_sent(shop: Shop) -> None:
+    hostile = "\x1b]0;owned\x07\x1b[2J\r\nx"
+    records = [
+        order(1, ship_to={"name": hostile, hostile: 1}),
+        order(2, total_price=hostile),
+        order(3) | {"id": hostile},
+    ]
+    out = io.StringIO()
+    console = Console(file=out, width=200, highlight=False, color_system=None)
+    show_preview.preview(made(shop, records), console)
+    show_preview.explained(explained(shop, "payment_status", [order(1, financial_status=hostile)]), console)
+    assert "\\x1b]0;owned" in out.getvalue()
+    assert set(out.getvalue()) & {"\x1b", "\x07", "\r"} == set()
+
+
 def explained(shop: Shop, field: str, records: Any) -> Any:
     return explain(shop.project, "shop/orders", field, json.dumps(records).encode(), "given.json", Wanted())
 
