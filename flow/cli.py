@@ -279,6 +279,85 @@ def examples(
 
 
 @app.command()
+def preview(
+    mapping: Annotated[str, typer.Argument(help="system/stream, e.g. cart/orders")],
+    limit: Annotated[int, typer.Option(min=1, max=1000, help="How many records.")] = 5,
+    source: Annotated[
+        str | None, typer.Option("--from", metavar="FILE", help="Records of a file, - for stdin; default: the lake.")
+    ] = None,
+    key: Annotated[str | None, typer.Option(help="The record with this id in its system.")] = None,
+    rejected: Annotated[bool, typer.Option("--rejected", help="Only records that are refused.")] = False,
+    field: Annotated[str | None, typer.Option(help="Explain one value: total, order_line.quantity.")] = None,
+    watch: Annotated[bool, typer.Option("--watch", help="Show again whenever the mapping is saved.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """What a mapping makes of a few records, input beside output. No store is touched."""
+    from flow import preview_command as command
+    from flow import show, show_preview
+    from flow.preview import Preview, Wanted
+
+    def shown(made: command.Made) -> None:
+        if as_json:
+            _print_json(command.as_dict(made))
+        elif isinstance(made, Preview):
+            show_preview.preview(made)
+        else:
+            show_preview.explained(made)
+
+    wanted = Wanted(limit, key, rejected)
+    if watch:
+        command.watch(_project(), mapping, source, shown, show.error, wanted=wanted, field=field)
+    made = command.make(_project(), mapping, command.given(source), wanted, field)
+    shown(made)
+    raise typer.Exit(command.exit_code(made))
+
+
+@app.command()
+def diff(
+    mapping: Annotated[str, typer.Argument(help="system/stream, or a system for all of its streams")],
+    against: Annotated[str, typer.Option(metavar="REV", help="A git revision, or a folder with mappings.")] = "HEAD",
+    examples: Annotated[int, typer.Option(min=0, help="How many of each kind are shown.")] = 3,
+    unmask: Annotated[bool, typer.Option("--unmask", help="Show personal values.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Which rows and which calls a change of mappings would change. Exit code 1 where there are any. No store is touched."""
+    from dataclasses import asdict
+
+    from flow import show_diff
+    from flow.diff import diff as compare
+    from flow.diff import masked
+    from warehouse.model import entities
+
+    made = compare(_project(), mapping, against, examples)
+    if not unmask:
+        made = masked(made, entities())
+    _print_json(asdict(made)) if as_json else show_diff.diff(made)
+    raise typer.Exit(int(made.any))
+
+
+@app.command()
+def replay(
+    mapping: Annotated[str, typer.Argument(help="system/stream, or a system for all of its streams")],
+    since: Annotated[
+        str | None, typer.Option(metavar="DAY", help="Only what was pulled since then (UTC): 2026-11-01.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Map kept raw data again with the mappings as they are now, and merge what comes out otherwise."""
+    from flow import show
+    from flow.replay import moment
+    from flow.replay import replay as run_replay
+    from flow.report import exit_code
+
+    reports = run_replay(_project(), mapping, moment(since), on_report=None if as_json else show.step)
+    if as_json:
+        _print_json([report.as_dict() for report in reports])
+    else:
+        show.total(reports)
+    raise typer.Exit(exit_code(reports))
+
+
+@app.command()
 def plan(
     target: str,
     as_json: AsJson = False,

@@ -100,4 +100,27 @@ A line that is no JSON never reached a mapping, so there is nothing to test; a s
 Do: crossdock quarantine show KEY says why the record waits; mend the file of tests with crossdock lint.""",
     "P513": """Examples cannot be measured while one of them does not hold: every mistake would look as if it were noticed.
 Do: crossdock test shows what does not hold; mend the mapping or the example, then measure again.""",
+    "P520": """There is nothing to preview: the lake holds no record of the stream.
+`crossdock preview` shows what a mapping makes of real records, the newest of the lake unless others are given.
+Do: crossdock run SYSTEM --step pull; or give records of your own: crossdock preview cart/orders --from orders.json""",
+    "P521": """The records to preview cannot be read.
+A file (or stdin, with -) holds a JSON array, one object, one record a line, or a page as the system sends it.
+Example: curl … | crossdock preview cart/orders --from -""",
+    "P522": """The mapping reads nothing: it has only a `push:`, and a preview is of the way in.
+Do: preview a mapping with `key:` and `fields:`; crossdock plan TARGET shows what would be sent.""",
+    "P523": """The mapping has no field of that name to explain.
+A child's field is named with its entity: crossdock preview cart/orders --field order_line.quantity. `key` and `when` can be
+explained too.""",
+    "P530": """The mappings as they were cannot be found.
+`crossdock diff` compares with a git revision of the project's mapping files, HEAD unless another is named, or with a folder.
+Do: name a commit, branch or tag that git knows here; or --against FOLDER, a folder with a folder a system in it.""",
+    "P531": """There is no mapping of that name that reads, neither now nor in the revision that is compared with.
+Do: crossdock diff cart/orders compares all mappings of that one's stream, crossdock diff cart those of the whole system.""",
+    "P532": """The mappings of the revision that is compared with are not right, so that nobody knows what they would make.
+Do: compare with a revision whose `crossdock lint` was clean: crossdock diff cart/orders --against v1.4""",
+    "P533": """There is nothing to replay: no segment of the stream was merged (since the day that was named).
+A replay maps again what was merged before; what is new in the lake is the next run's.
+Do: crossdock run SYSTEM, or an earlier --since.""",
+    "P534": """`--since` is no day and no instant.
+Example: crossdock replay cart/orders --since 2026-11-01, its beginning in UTC; or --since 2026-11-01T12:00:00+01:00""",
 }

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from flow.run import Run
@@ -15,6 +15,7 @@ from hub.findings import Finding, errors_in
 if TYPE_CHECKING:
     from mappings.inbound import Inbound
     from mappings.load import Mappings
+    from mappings.syntax import Mapping
 
 
 def load_mappings(project: Project, model: Model, only: Sequence[str] | None = None) -> Mappings:
@@ -38,15 +39,16 @@ def refuse(findings: Sequence[Finding]) -> None:
 
 def mappings_of(run: Run) -> list[Inbound]:
     """The run's system's mappings, compiled for reading."""
+    loaded = load_mappings(run.project, run.model, [run.system])
+    return compiled_for(loaded.of(run.system), run.model, run.connector.streams)
+
+
+def compiled_for(mappings: Iterable[Mapping], model: Model, streams: Iterable[Stream]) -> list[Inbound]:
+    """Those of the mappings of one system that read, compiled with what its connector says of their streams."""
     from mappings.inbound import compile as compile_inbound
 
-    streams = {stream.name: stream for stream in run.connector.streams}
-    loaded = load_mappings(run.project, run.model, [run.system])
-    return [
-        compile_inbound(mapping, run.model, streams.get(mapping.stream))
-        for mapping in loaded.of(run.system)
-        if mapping.key is not None
-    ]
+    known = {stream.name: stream for stream in streams}
+    return [compile_inbound(one, model, known.get(one.stream)) for one in mappings if one.key is not None]
 
 
 def declared_columns(inbound: Sequence[Inbound], stream: str) -> dict[str, str]:
@@ -57,12 +59,14 @@ def declared_columns(inbound: Sequence[Inbound], stream: str) -> dict[str, str]:
     return declared(wanted) if wanted else {}
 
 
-def streams_of(project: Project) -> dict[str, Sequence[Stream]]:
-    """Each system's streams; a system whose connector cannot be loaded is left out (`systems` says why)."""
+def streams_of(project: Project, only: Sequence[str] | None = None) -> dict[str, Sequence[Stream]]:
+    """Each system's streams (of those in `only`); a system whose connector cannot be loaded is left out (`systems` says why)."""
     found: dict[str, Sequence[Stream]] = {}
     import connectors
 
     for name, system in project.systems.items():
+        if only is not None and name not in only:
+            continue
         try:
             found[name] = connectors.load(system.connector, project.folders("connectors")).streams
         except CrossdockError:

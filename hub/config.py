@@ -45,7 +45,10 @@ class System:
 
 @dataclass(frozen=True, slots=True)
 class Project:
-    """A folder with `crossdock.yaml`, and the built-in folders behind it."""
+    """A folder with `crossdock.yaml`, and the built-in folders behind it.
+
+    `mappings` stands for the mappings' folders where others than the project's own are to be used: an earlier version.
+    """
 
     root: Path
     name: str
@@ -55,9 +58,12 @@ class Project:
     lake: str
     ledger: str
     publish_interval: int = 0
+    mappings: tuple[Path, ...] | None = None
 
     def folders(self, kind: str) -> list[Path]:
         """Where files of a kind (`connectors`, `mappings`, `quality`) are looked for: the project first."""
+        if kind == "mappings" and self.mappings is not None:
+            return list(self.mappings)
         own, built_in = self.root / kind, BUILT_IN / kind
         return [own] if own == built_in else [path for path in (own, built_in) if path.is_dir()]
 

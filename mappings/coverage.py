@@ -20,8 +20,8 @@ from mappings.columns import Compiled
 from mappings.expressions import Compiler
 from mappings.levels import Level
 from mappings.parse import Binary, Call, Case, ExpressionError, In, IsNull, Literal, Node, Path, Unary, parse
+from mappings.shown import text as text_of
 from mappings.syntax import Child, Expr, Field, Mapping, Push, PushField
-from mappings.unparse import text_of
 from mappings.write import Part
 
 _PROBES = "crossdock_probes"

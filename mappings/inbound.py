@@ -28,6 +28,7 @@ class Inbound:
     """A compiled mapping. `reads` are the stream's top-level fields with their DuckDB types.
 
     `once.fill(lookups, execute)` comes before the statements, in the same connection.
+    `parts` are what its views were written from, the entity's own first: a preview asks them which column is what.
     """
 
     mapping: str
@@ -37,6 +38,7 @@ class Inbound:
     statements: tuple[Statement, ...]
     lookups: tuple[Lookup, ...] = ()
     shape: Shape = field(repr=False, compare=False, default_factory=Shape)
+    parts: tuple[Part, ...] = field(repr=False, compare=False, default=())
 
     @property
     def sql(self) -> str:
@@ -120,7 +122,9 @@ class _Builder:
             return None
         made, lookups = written(mapping, head, parts, version, hub)
         reads = shapes.declared(self.reads)
-        return Inbound(mapping.name, mapping.stream, entity.name, reads, tuple(made), tuple(lookups), self.reads)
+        return Inbound(
+            mapping.name, mapping.stream, entity.name, reads, tuple(made), tuple(lookups), self.reads, (head, *parts)
+        )
 
     def _ground(self) -> Ground | None:
         """The record (or the items that the mapping goes through), with its key and condition. Each view has its own."""

@@ -17,8 +17,8 @@ from hub.errors import Place
 from hub.findings import errors_in
 from mappings import examples, inbound, outbound, push_examples, sql, trial
 from mappings.parse import ExpressionError, parse
+from mappings.shown import text as text_of
 from mappings.syntax import Child, Example, Expr, Field, Mapping, Push, PushField, ValueMap
-from mappings.unparse import text_of
 from mappings.variants import variants
 from mappings.write import Statement
 

@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 from mappings.parse import Binary, Call, Case, Filter, In, Index, IsNull, Literal, Node, Path, Unary
-from mappings.unparse import text_of
+from mappings.shown import text as text_of
 
 Variant = tuple[str, int, Node]  # what was changed, where in the expression, and the whole expression then
 _FLIPPED = {"=": "<>", "<>": "=", "<": ">=", ">=": "<", ">": "<=", "<=": ">", "and": "or", "or": "and"}

@@ -2,7 +2,8 @@
 
 A row is taken unless the gate quarantined it or holds its entity. Of two versions of a key the newer counts, also across
 runs: by the version, where both have one and they differ; else by the segment's sequence within a stream, and by the
-time of the pull between streams. An older one that comes late changes nothing.
+time of the pull between streams. An older one that comes late changes nothing. A record that is mapped again (same
+stream, segment and line) is the version that it was, whatever its mapping says now.
 """
 
 from __future__ import annotations
@@ -58,7 +59,7 @@ def incoming_sql(work: Work, entity: Entity, *, from_run: bool) -> str:
             SELECT DISTINCT _row FROM {RUN}.gate.findings
             WHERE entity = {literal(entity.name)} AND severity <> 'warn'
         ), passed AS (
-            SELECT m._row, m.system, m.source_id, {c.key_sql("m")} AS source_key, m.mapping, m._line AS line, g.stream, g.seq AS sequence,
+            SELECT m._row, m.system, m.source_id, {c.key_sql("m")} AS source_key, m.mapping, m._segment AS segment, m._line AS line, g.stream, g.seq AS sequence,
                    g.pulled_at, m.version, m._hub, {c.mapped_hash_sql(entity, "m")} AS row_hash
             FROM {mapped(entity)} m LEFT JOIN {RUN}.run.segments g ON g.segment = m._segment
             WHERE {"true" if from_run else "false"} AND m._row NOT IN (SELECT _row FROM stopped)
@@ -90,7 +91,10 @@ def later_sql(new: str, old: str) -> str:
 def _order_sql(new: str, old: str, operator: str) -> str:
     # A segment's path is <system>/<stream>/<file>. (Comparing split_part() with a column fails in DuckDB 2.0.0.)
     same_stream = f"starts_with({old}.segment, {new}.system || '/' || {new}.stream || '/')"
+    # What is replayed is the same version, also where the mapping reads its version otherwise than before.
+    same_record = f"{new}.segment = {old}.segment AND {new}.line = {old}.line AND {new}.sequence = {old}.sequence"
     return f"""CASE
+        WHEN {same_record} THEN {str(operator == ">=").lower()}
         WHEN {new}.version <> {old}.version THEN {new}.version > {old}.version
         WHEN {same_stream} OR {new}.pulled_at = {old}.pulled_at THEN {new}.sequence {operator} {old}.sequence
         ELSE coalesce({new}.pulled_at {operator} {old}.pulled_at, {new}.sequence {operator} {old}.sequence, true) END"""

@@ -49,10 +49,13 @@ class Statement(Protocol):
     def sql(self) -> str: ...
 
 
-def create(path: Path, lake: str, model: Model) -> Connection:
-    """Make (or open again) the run file with its tables. The lake and the file's folder can be read, nothing else."""
+def create(path: Path, lake: str, model: Model, settings: Sequence[str] = ()) -> Connection:
+    """Make (or open again) the run file with its tables. The lake and the file's folder can be read, nothing else.
+
+    `settings` are statements executed before the configuration is locked.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
-    con = connect(path, allowed=_folders(path, lake), settings=_SETTINGS)
+    con = connect(path, allowed=_folders(path, lake), settings=(*_SETTINGS, *settings))
     try:
         c.check_model(model)
         for schema in ("stage", "raw", "mapped", "run", "gate"):

@@ -11,7 +11,7 @@ from hub.entity import Model
 from mappings.load import Mappings
 from mappings.mutants import Report, mutate
 from mappings.parse import parse, walk
-from mappings.unparse import text_of
+from mappings.shown import text as text_of
 from mappings.variants import variants
 
 PEOPLE = """\

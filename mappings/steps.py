@@ -1,0 +1,176 @@
+"""How values come about: the mapping's own views with more columns, over the same rows.
+
+`trace` adds what each field reads, `compile` every part of one field's expression. So what is shown is what the mapping
+really computed. The views are written here and never executed: `flow/preview.py` runs them over a few records.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from hub.connector import Stream
+from hub.entity import Column, Entity, Model
+from mappings import inbound, shown, sql
+from mappings.columns import Compiled, Refusal
+from mappings.expressions import Compiler, Value
+from mappings.inbound import Inbound
+from mappings.parse import Node, Type, parse
+from mappings.syntax import Child, Expr, Field, Mapping
+from mappings.write import Part, Statement, written
+
+_OWN = ("key", "when")
+
+
+@dataclass(frozen=True, slots=True)
+class Traced:
+    """A column of a traced view. `reads` are (path as written, column of the view that holds its raw text)."""
+
+    field: Field
+    column: Column
+    name: str
+    reads: tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """A traced view of the entity itself, or of a child (`prefix` is then `order_line.`). `refusals` are conditions over it."""
+
+    name: str
+    entity: Entity
+    prefix: str
+    columns: tuple[Traced, ...]
+    refusals: tuple[Refusal, ...]
+    statement: Statement
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """A part of the expression, from the inside out. `column` holds its value as text, `failed` (where it can fail) whether it did."""
+
+    text: str
+    type: Type
+    column: str
+    failed: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Steps:
+    """How the value of `name` is made. `field` and `column` are None for `key` and `when`, which fill no column.
+
+    `view` is what `statement` makes: the rows of the mapping's (or child's) own view, with the steps' columns. `refusals`
+    are those of this field, conditions over the view; `result` its column there.
+    """
+
+    name: str
+    at: Expr
+    field: Field | None
+    column: Column | None
+    steps: tuple[Step, ...]
+    view: str
+    result: str
+    of_child: bool
+    refusals: tuple[Refusal, ...]
+    statement: Statement
+
+
+def trace(mapping: Mapping, model: Model, stream: Stream | None = None) -> list[View]:
+    """The views of a mapping with what each field reads, the entity's own first. Raises ConfigurationError."""
+    made = inbound.compile(mapping, model, stream)  # anew: its parts are written to
+    refusals = [tuple(part.refusals) for part in made.parts]
+    columns = [
+        [_traced(part, number, field) for number, field in enumerate(owner.fields)]
+        for part, owner in zip(made.parts, _owners(mapping), strict=True)
+    ]
+    views = _rewritten(mapping, made, "traced")
+    return [
+        View(part.view, part.entity, part.prefix, tuple(traced), refused, statement)
+        for part, traced, refused, statement in zip(made.parts, columns, refusals, views, strict=True)
+    ]
+
+
+def _owners(mapping: Mapping) -> list[Mapping | Child]:
+    return [mapping, *mapping.children]
+
+
+def _traced(part: Part, number: int, field: Field) -> Traced:
+    name = part.columns[number].column
+    value = Compiler(part.level, field.at, []).value(parse(field.at.text))
+    reads = []
+    for place, (path, text) in enumerate(value.inputs):
+        column = f"read {number} {place}"
+        part.columns.append(Compiled(column, text, sql.name(f"raw_{column}"), ()))
+        reads.append((path, column))
+    return Traced(field, part.entity[field.name], name, tuple(reads))
+
+
+def _rewritten(mapping: Mapping, made: Inbound, suffix: str) -> Sequence[Statement]:
+    """The statements that make the views of the parts as they are now, under names of their own, a part each."""
+    for part in made.parts:
+        part.refusals.clear()  # the writer fills them
+        part.view = f"{part.view} {suffix}"
+    head, *children = made.parts
+    views, _ = written(mapping, head, children, None, None)  # what is looked up is there: the mapping ran before
+    return views[: len(made.parts)]
+
+
+def compile(mapping: Mapping, model: Model, name: str, stream: Stream | None = None) -> list[Steps]:
+    """The steps of `total`, `order_line.quantity`, `key` or `order_line.when`: one for each part of the mapping that reads it.
+
+    Empty where the mapping reads no such field (`known` lists them). Raises ConfigurationError where the mapping is wrong.
+    """
+    child, _, last = name.rpartition(".")
+    return [
+        _steps(mapping, model, stream, number, name, said)
+        for number, owner in enumerate(_owners(mapping))
+        if child == (owner.entity if isinstance(owner, Child) else "") and (said := _said(owner, last))
+    ]
+
+
+def known(mapping: Mapping) -> list[str]:
+    """The fields that can be asked for."""
+    own = [field.name for field in mapping.fields]
+    return own + [f"{child.entity}.{field.name}" for child in mapping.children for field in child.fields]
+
+
+def _said(owner: Mapping | Child, name: str) -> Expr | Field | None:
+    field = next((one for one in owner.fields if one.name == name), None)
+    return field or (getattr(owner, name) if name in _OWN else None)
+
+
+def _steps(mapping: Mapping, model: Model, stream: Stream | None, number: int, name: str, said: Expr | Field) -> Steps:
+    made = inbound.compile(mapping, model, stream)  # anew: its parts are written to
+    part, at = made.parts[number], said.at if isinstance(said, Field) else said
+    field = said if isinstance(said, Field) else None
+    refusals = tuple(one for one in part.refusals if one.field == name)
+    result = _result(part, field, name)
+    steps = []
+    for place, (node, value) in enumerate(_values(part, at)):
+        name_of = f"step {place}"
+        part.columns.append(Compiled(name_of, value.sql, _text(value, sql.name(f"raw_{name_of}")), (), value.failed))
+        steps.append(Step(shown.text(node), value.type, name_of, f"failed_{name_of}" if value.failed else None))
+    view = _rewritten(mapping, made, "steps")[number]
+    column = part.entity[field.name] if field else None
+    return Steps(name, at, field, column, tuple(steps), part.view, result, bool(part.prefix), refusals, view)
+
+
+def _result(part: Part, field: Field | None, name: str) -> str:
+    """The view's column that holds what came out."""
+    if field is not None:
+        return f"{field.name}_ref" if field.ref else field.name
+    return ("_key" if part.prefix else "source_id") if name.endswith("key") else ""
+
+
+def _values(part: Part, at: Expr) -> list[tuple[Node, Value]]:
+    """Each part of the expression once, compiled where it stands."""
+    compiler = Compiler(part.level, at, [])
+    nodes = {shown.text(node): node for node in shown.parts(parse(at.text))}
+    return [(node, compiler.value(node)) for node in nodes.values()]
+
+
+def _text(value: Value, name: str) -> str:
+    if value.type == "instant":
+        return f"strftime(timezone('UTC', {name}), '%Y-%m-%dT%H:%M:%S.%fZ')"
+    if value.type == "number":
+        return f"regexp_replace(CAST(CAST({name} AS DECIMAL(38,10)) AS VARCHAR), '[.]?0+$', '')"
+    return f"CAST({name} AS VARCHAR)"
