@@ -15,7 +15,7 @@ from typing import Any
 from hub.entity import Model
 from hub.errors import Place
 from hub.findings import errors_in
-from mappings import examples, inbound, outbound, push_examples, sql, trial
+from mappings import examples, inbound, once, outbound, push_examples, sql, trial
 from mappings.parse import ExpressionError, parse
 from mappings.shown import text as text_of
 from mappings.syntax import Child, Example, Expr, Field, Mapping, Push, PushField, ValueMap
@@ -231,6 +231,7 @@ class _Bench:
         if self.con is None:
             return False
         try:
+            once.fill(made.lookups, self.con.execute)
             for number, statement in enumerate(made.statements):
                 self._execute(number, statement)
         except duckdb.Error:

@@ -59,8 +59,8 @@ def test_examples_that_look_closely_notice_everything(tried: Callable[[str], Rep
 @pytest.mark.parametrize(
     ("without", "unnoticed"),
     [
-        ("a", {("name", "\"company\" left out of coalesce")}),
-        ("b", {("status", "when (\"blocked\" = 'yes') left out"), ("status", "'blocked' → 'active'")}),
+        ("a", {("name", "company left out of coalesce")}),
+        ("b", {("status", "when blocked = 'yes' left out"), ("status", "'blocked' → 'active'")}),
         ("c", {("tier", "default standard → silver"), ("tier", "default left out")}),
         ("d", {("when", "left out"), ("when", "'gone' → 'gone~'")}),
         ("e", {("tier", "tier: retail → gold")}),
