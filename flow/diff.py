@@ -131,10 +131,8 @@ class _Comparison:
         return [one.path for one in found]
 
     def _streams(self, run: Run) -> set[str]:
-        from flow.language import mappings_of
-
         try:
-            compiled = mappings_of(run)
+            compiled = run.inbound
         except ConfigurationError as error:
             if run.project is self.after:
                 raise

@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from functools import partial
 
-from flow.language import mappings_of
 from flow.report import StepReport
 from flow.run import Run
 from hub.failpoints import failpoint
@@ -24,7 +23,7 @@ def map(run: Run) -> StepReport:
     con = runfile.open(run.file)
     try:
         runfile.reset(con, run.model, "map")
-        for inbound in mappings_of(run):
+        for inbound in run.inbound:
             fill(inbound.lookups, partial(execute, con, name=f"{inbound.mapping}: what is looked up"))
             runfile.execute(con, inbound.statements)
         runfile.supersede(con, run.model)

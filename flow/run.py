@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import connectors
 from hub import config
@@ -15,6 +15,9 @@ from hub.config import Project
 from hub.connector import Connector
 from hub.entity import Model
 from hub.errors import UsageError
+
+if TYPE_CHECKING:
+    from mappings.inbound import Inbound
 
 _STAMP = "%Y%m%dT%H%M%S%f"
 
@@ -49,6 +52,13 @@ class Run:
     @cached_property
     def connector(self) -> Connector:
         return make_connector(self.project, self.system)
+
+    @cached_property
+    def inbound(self) -> list[Inbound]:
+        """The system's mappings, compiled once: every step of the run works with the same."""
+        from flow.language import mappings_of
+
+        return mappings_of(self)
 
     @cached_property
     def model(self) -> Model:

@@ -88,6 +88,7 @@ def coverage(listed: Iterable[Coverage]) -> None:
 
 def laws(listed: Iterable[Law]) -> None:
     """For each push: what comes back as it was sent, what is wrong, and what is lost, with the reason."""
+    one = None
     for one in listed:
         mark = "[red]✗[/]" if one.findings else "[green]✓[/]"
         held = ", ".join(one.held) or "nothing goes both ways"
@@ -99,3 +100,5 @@ def laws(listed: Iterable[Law]) -> None:
             out.print(f"    {_other(finding)}", soft_wrap=True)
         for name, why in one.lossy.items():
             out.print(f"    [dim]lossy[/] {escape(name)}: {escape(why)}", soft_wrap=True)
+    if one is None:
+        out.print("no mapping here is read and pushed, so there is nothing to hold one against the other")

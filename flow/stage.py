@@ -6,7 +6,7 @@ import time
 from collections import defaultdict
 from collections.abc import Collection
 
-from flow.language import declared_columns, mappings_of
+from flow.language import declared_columns
 from flow.report import StepReport
 from flow.run import Run
 from hub.failpoints import failpoint
@@ -29,12 +29,11 @@ def stage(run: Run, chosen: Collection[str] | None = None) -> StepReport:
     for segment in list_segments(run.project.lake, run.system, known=known):
         if chosen is None or segment.path in chosen:
             segments[segment.stream].append(segment)
-    inbound = mappings_of(run)
     con = runfile.create(run.file, run.project.lake, run.model)
     try:
         runfile.reset(con, run.model, "stage")
         for stream in run.connector.streams:
-            if columns := declared_columns(inbound, stream.name):
+            if columns := declared_columns(run.inbound, stream.name):
                 staged = stage_stream(con, run.project.lake, run.system, stream, segments[stream.name], columns)
                 for name in ("read", "duplicates", "staged"):
                     report.counts[name] = report.counts.get(name, 0) + getattr(staged, name)
