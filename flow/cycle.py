@@ -1,6 +1,6 @@
 """A cycle: every system pulled and merged, the views compared, and each target told what it should know.
 
-Pull, stage, map and gate of the systems run side by side; Great Expectations is imported meanwhile. A system that does not
+Pull, stage and map of the systems run side by side; Great Expectations is imported meanwhile. A system that does not
 answer is reported and the others go on. A target that was changed is read back before the next one is planned.
 """
 
@@ -10,7 +10,6 @@ import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
-from threading import Lock
 from typing import Any
 
 from flow import STEPS
@@ -30,7 +29,6 @@ from hub.findings import Finding, did_you_mean
 
 OnReport = Callable[[StepReport], None]
 Say = Callable[[StepReport], StepReport]
-_JUDGING = Lock()  # Great Expectations keeps its context in a global
 
 
 def cycle(
@@ -104,17 +102,25 @@ def _sync(
     with ThreadPoolExecutor(max_workers=len(runs) + 1) as pool:
         importing: Future[Any] | None = pool.submit(_warm) if expected else None
         tell(f"pulling from {', '.join(names)}")
-        prepared = [pool.submit(_prepare, run, last, importing) for run in runs]
+        prepared = [pool.submit(_prepare, run, last) for run in runs]
         for run, future in zip(runs, prepared, strict=True):
             came = future.result()
             for report in came:
                 say(report)
-            if last >= STEPS.index("merge") and not any(report.status == "failed" for report in came):
+            if any(report.status == "failed" for report in came) or last < STEPS.index("gate"):
+                continue
+            if importing:
+                if not importing.done():
+                    tell("waiting for Great Expectations to be imported")
+                importing.result()
+                importing = None
+            if say(_guarded("gate", run.system, partial(gate, run, expectations=not read_back))).status == "failed":
+                continue
+            if last >= STEPS.index("merge"):
                 say(_guarded("merge", run.system, partial(merge, run)))
 
 
-def _prepare(run: Run, last: int, importing: Future[Any] | None) -> list[StepReport]:
-    """pull … gate of one system, as far as `last` says. Without `importing`, Great Expectations is left out."""
+def _prepare(run: Run, last: int) -> list[StepReport]:
     reports = [_guarded("pull", run.system, partial(pull, run))]
     if reports[0].status == "failed" and not any(reports[0].counts.values()):
         return reports
@@ -122,11 +128,6 @@ def _prepare(run: Run, last: int, importing: Future[Any] | None) -> list[StepRep
         if STEPS.index(name) > last or (reports[-1].status == "failed" and name != "stage"):
             break
         reports.append(_guarded(name, run.system, partial(work, run)))
-    if last >= STEPS.index("gate") and not any(report.status == "failed" for report in reports):
-        if importing:
-            importing.result()
-        with _JUDGING:
-            reports.append(_guarded("gate", run.system, partial(gate, run, expectations=importing is not None)))
     return reports
 
 
