@@ -6,7 +6,7 @@ import os
 import re
 import tempfile
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field, fields, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Literal
@@ -49,6 +49,9 @@ class Call:
         return f"{self.entity}/{self.hub_id}"
 
 
+_CALL = tuple(one.name for one in fields(Call))
+
+
 @dataclass(frozen=True, slots=True)
 class Kept:
     """A call that is not made, and why: it waits for something, for a person, or was refused and would be again."""
@@ -88,7 +91,8 @@ class Plan:
 
     def as_dict(self) -> dict[str, Any]:
         """JSON values; numbers with a fraction stay Decimal (see hub/canonical.py)."""
-        return asdict(self) | {
+        return asdict(replace(self, calls=())) | {
+            "calls": [_told(call) for call in self.calls],
             "created": self.created.isoformat(),
             "expires": self.expires.isoformat(),
             "counts": dict(self.counts),
@@ -99,7 +103,12 @@ class Plan:
 
 
 def identity(target: str, calls: tuple[Call, ...]) -> str:
-    return canonical.fingerprint([target, [asdict(replace(call, before=None)) for call in calls]])[:16]
+    return canonical.fingerprint([target, [_told(call) | {"before": None} for call in calls]])[:16]
+
+
+def _told(call: Call) -> dict[str, Any]:
+    """As `asdict`, without a copy of every payload."""
+    return {name: getattr(call, name) for name in _CALL}
 
 
 def save(project: Project, made: Plan) -> Path:
