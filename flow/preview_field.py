@@ -133,5 +133,11 @@ def _looked_up(field: Field, raw: str | None, result: str | None) -> Step:
         return Step("values", f"{name}: nothing to look up", result)
     if raw in values:
         return Step("values", f"{name}: the row {raw} → {values[raw]}", result)
-    policy = {"reject": "it is rejected", "pass": "it passes as it is", "default": f"the default {field.default}"}
-    return Step("values", f"{name}: no row {raw}; {policy[field.unmapped]}", result, failed=field.unmapped == "reject")
+    policy = {
+        "quarantine": "it waits in quarantine",
+        "pass": "it passes as it is",
+        "default": f"the default {field.default}",
+    }
+    return Step(
+        "values", f"{name}: no row {raw}; {policy[field.unmapped]}", result, failed=field.unmapped == "quarantine"
+    )

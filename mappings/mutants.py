@@ -108,7 +108,7 @@ def _of_field(field: Field, entity: str, model: Model) -> Iterator[tuple[Place, 
     yield (
         field.place,
         "not read",
-        replace(field, at=Expr("null", field.at.place), default=None, values=None, unmapped="reject"),
+        replace(field, at=Expr("null", field.at.place), default=None, values=None, unmapped="quarantine"),
     )
     if field.default is not None:
         others = [one for one in choices if one != field.default] or _others(field.default)
@@ -117,8 +117,8 @@ def _of_field(field: Field, entity: str, model: Model) -> Iterator[tuple[Place, 
             yield field.place, "default left out", replace(field, default=None)
     if field.required and not (column and column.required):
         yield field.place, "required left out", replace(field, required=False)
-    if field.unmapped != "reject":
-        yield field.place, f"unmapped: {field.unmapped} left out", replace(field, unmapped="reject")
+    if field.unmapped != "quarantine":
+        yield field.place, f"unmapped: {field.unmapped} left out", replace(field, unmapped="quarantine")
     for what, values in _rows(field.values, choices):
         yield field.values.place if field.values else field.place, what, replace(field, values=values)
 

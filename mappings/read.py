@@ -19,11 +19,11 @@ from mappings.syntax import (
     Field,
     Hold,
     Mapping,
+    Policy,
     Push,
     PushChild,
     PushField,
     Rejection,
-    Unmapped,
     ValueMap,
 )
 
@@ -38,7 +38,7 @@ _EXAMPLE = ("name", "given", "expect", "rejects", "excluded", "push")
 MAX_PUSHES = 20
 _STREAM = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]{0,80}")
 _OPERATIONS: tuple[str, ...] = get_args(Operation)
-_POLICIES: tuple[str, ...] = get_args(Unmapped)
+_POLICIES: tuple[str, ...] = get_args(Policy)
 
 
 def scalar(value: Any) -> str | None:
@@ -205,11 +205,13 @@ class Reader:
                 self.wrong("M103", f"'{name}' says not where its value stands", place, "write {at: path, …}")
             return None
         default = scalar(value["default"]) if value.get("default") is not None else None
-        policy = value.get("unmapped", "reject")
+        policy = value.get("unmapped", "quarantine")
         values = self._values(value)
         if policy not in _POLICIES:
-            self.wrong("M114", f"'{policy}' is no policy", value.value_places["unmapped"], "reject, pass or default")
-            policy = "reject"
+            self.wrong(
+                "M114", f"'{policy}' is no policy", value.value_places["unmapped"], "quarantine, default or pass"
+            )
+            policy = "quarantine"
         elif policy == "default" and default is None:
             self.wrong("M114", "there is no default", value.value_places["unmapped"], "write default: <value>")
         if "unmapped" in value and "values" not in value:
@@ -220,7 +222,7 @@ class Reader:
         if ref is not None and not isinstance(ref, str):
             self.wrong("M101", "'ref' names an entity", value.value_places["ref"])
             ref = None
-        return Field(name, place, at, ref, values, cast(Unmapped, policy), default, value.get("required") is True)
+        return Field(name, place, at, ref, values, cast(Policy, policy), default, value.get("required") is True)
 
     def _values(self, node: yaml.Node) -> ValueMap | None:
         name = node.get("values")

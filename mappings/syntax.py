@@ -20,7 +20,7 @@ A file, all of it (only `stream` and `entity` are always needed; `key` and `fiel
     fields:
       number: number                                         # a path, or a scalar expression (mappings/functions.py)
       customer: {ref: customer, at: customer.id}             # the id by which this system knows the other record
-      payment_status: {at: financial_status, values: payment_status, unmapped: reject}   # reject | pass | default
+      payment_status: {at: financial_status, values: payment_status, unmapped: quarantine}   # or default, pass
       currency: {at: currency, default: EUR, required: true} # `default` is a plain value for what is missing
       note: ~                                                # with `extends`: leave the inherited field out
     children:
@@ -77,7 +77,7 @@ from typing import Any, Literal
 from hub.connector import Operation
 from hub.errors import Place
 
-Unmapped = Literal["reject", "pass", "default"]
+Policy = Literal["quarantine", "default", "pass"]  # what becomes of a value that a value map or a lookup does not know
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +113,7 @@ class Field:
     at: Expr
     ref: str | None = None
     values: ValueMap | None = None
-    unmapped: Unmapped = "reject"
+    unmapped: Policy = "quarantine"
     default: str | None = None
     required: bool = False
 

@@ -114,6 +114,7 @@ RULES: dict[str, list[tuple[Any, Any, str]]] = {
     ],
     "M114": [
         (customer("tier: {at: name, values: tier, unmapped: ignore}"), customer("tier: {at: name, values: tier, unmapped: pass}"), "no policy"),
+        (customer("tier: {at: name, values: tier, unmapped: reject}"), customer("tier: {at: name, values: tier, unmapped: quarantine}"), "no policy"),
         (customer("tier: {at: name, values: tier, unmapped: default}"), customer("tier: {at: name, values: tier, unmapped: default, default: gold}"), "there is no default"),
         (customer("email: {at: name, unmapped: pass}"), customer("email: {at: name}"), "nothing is mapped"),
     ],
