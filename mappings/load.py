@@ -72,7 +72,9 @@ def load(folders: Sequence[Path], model: Model, only: Sequence[str] | None = Non
     ordinals: dict[str, int] = {}
     for name, mapping in made.items():
         ordinals[mapping.system] = ordinals.get(mapping.system, -1) + 1
-        made[name] = replace(mapping, ordinal=ordinals[mapping.system], sample=loader.sample(mapping))
+        samples = {other: loader.sample(mapping.system, other) for other in mapping.others()}
+        sample = loader.sample(mapping.system, mapping.stream)
+        made[name] = replace(mapping, ordinal=ordinals[mapping.system], sample=sample, samples=samples)
     return Mappings(made, loader.findings, sorted(loader.extended))
 
 
@@ -183,9 +185,9 @@ class _Loader:
             self.maps[system] = maps
         return self.maps[system]
 
-    def sample(self, mapping: Mapping) -> shapes.Shape | None:
-        """The shape that `<stream>.sample.json` beside the mapping shows, in the first folder that has one."""
-        key = (mapping.system, mapping.stream)
+    def sample(self, system: str, stream: str) -> shapes.Shape | None:
+        """The shape that `<stream>.sample.json` beside the mappings shows, in the first folder that has one."""
+        key = (system, stream)
         if key not in self.samples:
             self.samples[key] = self._sample(*key)
         return self.samples[key]

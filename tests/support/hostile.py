@@ -121,6 +121,15 @@ def field(**more: Any) -> dict[str, Any]:
     return {**base(), "fields": {"name": {"at": "name", **more}}}
 
 
+def looked_up(**more: Any) -> dict[str, Any]:
+    return field(**{"lookup": "groups", "key": "group", "by": "id", "at": "name", **more})
+
+
+def children_of(**more: Any) -> dict[str, Any]:
+    part = {"stream": "places", "parent": "owner", "key": "id", "fields": {"purpose": "kind"}} | more
+    return {**base(), "children": {"customer_address": part}}
+
+
 # where hostile text can stand: text → (the mapping, the value maps)
 POSITIONS: dict[str, Callable[[str], tuple[Any, Any]]] = {
     "stream": lambda t: ({**base(), "stream": t}, None),
@@ -137,6 +146,14 @@ POSITIONS: dict[str, Callable[[str], tuple[Any, Any]]] = {
     "default": lambda t: (field(default=t), None),
     "values": lambda t: (field(values=t), None),
     "unmapped": lambda t: (field(unmapped=t, values="tier"), None),
+    "field when": lambda t: (field(when=f"({t}) is null"), None),
+    "lookup": lambda t: (looked_up(lookup=t), None),
+    "lookup key": lambda t: (looked_up(key=t), None),
+    "lookup by": lambda t: (looked_up(by=t), None),
+    "lookup at": lambda t: (looked_up(at=t), None),
+    "child stream": lambda t: (children_of(stream=t), None),
+    "child parent": lambda t: (children_of(parent=t), None),
+    "known": lambda t: ({**looked_up(), "examples": [{"given": {"id": t}, "known": {t: [{t: t}]}, "expect": {}}]}, None),
     "ref": lambda t: (field(ref=t), None),
     "setting": lambda t: ({**base(), t: "x"}, None),
     "extends": lambda t: ({**base(), "extends": t}, None),
