@@ -148,7 +148,7 @@ class Joins:
 
     def _keys(self, scope: Level | _Row, of: str, by: Value) -> str:
         read = ", ".join(f"{text} AS {sql.name(name)}" for name, text in scope.columns.items())
-        return f"SELECT {by.sql} FROM (SELECT {read} FROM known.{sql.name(of + ' changed')} AS _record)"
+        return f"SELECT {by.sql} FROM (SELECT {read or '1'} FROM known.{sql.name(of + ' changed')} AS _record)"
 
     # -- children
 
