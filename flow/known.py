@@ -83,9 +83,17 @@ def fill_rows(project: Project, file: Path, inbound: Sequence[Inbound]) -> None:
             con.close()
 
 
-def askers(inbound: Sequence[Inbound], stream: str, changed: Collection[str]) -> list[str]:
-    """SQL of the staged records of a stream that use a changed record of another."""
-    return [one.rows for made in inbound if made.stream == stream for one in made.askers if one.of in changed]
+def asking(con: Connection, inbound: Sequence[Inbound], stream: str, changed: Collection[str]) -> list[str]:
+    """SQL of the staged records of a stream that use a changed record of another; what it stands on is made."""
+    from warehouse.duck import run
+
+    found: list[str] = []
+    for made in (one for one in inbound if one.stream == stream):
+        asked = [one.rows for one in made.askers if one.of in changed]
+        for statement in made.joins if asked else ():
+            run(con, statement.sql, name=statement.name)
+        found += asked
+    return found
 
 
 def tie(con: Connection, inbound: Sequence[Inbound]) -> None:

@@ -7,7 +7,7 @@ from collections import defaultdict
 from collections.abc import Collection
 from typing import TYPE_CHECKING
 
-from flow.known import askers, fill, fill_rows, looked_into, streams_of
+from flow.known import asking, fill, fill_rows, looked_into, streams_of
 from flow.language import declared_columns
 from flow.report import StepReport
 from flow.run import Run
@@ -40,12 +40,12 @@ def stage(run: Run, chosen: Collection[str] | None = None, known: Collection[str
             columns = declared_columns(run.inbound, stream.name) or taken.looked_at(stream)
             if not columns:
                 continue
-            asking = askers(run.inbound, stream.name, changed)
-            old = taken.old[stream.name] if asking else []
+            asked = asking(con, run.inbound, stream.name, changed)
+            old = taken.old[stream.name] if asked else []
             segments = [*taken.new[stream.name], *old]
             staged = stage_stream(con, run.project.lake, run.system, stream, segments, columns)
             if old:
-                left = pass_over(con, stream.name, list(columns), [one.path for one in old], asking)
+                left = pass_over(con, stream.name, list(columns), [one.path for one in old], asked)
                 staged.read, staged.staged = staged.read - left, staged.staged - left
             for name in ("read", "duplicates", "staged"):
                 report.counts[name] = report.counts.get(name, 0) + getattr(staged, name)

@@ -30,6 +30,7 @@ class Joined(Connector):
         Stream("groups", primary_key="id"),
         Stream("orders", primary_key="id"),
         Stream("order_items", primary_key="id"),
+        Stream("articles", primary_key="sku"),
         Stream("export", primary_key="Key"),
     )
 """
@@ -47,7 +48,8 @@ entity: sales_order
 key: id
 fields: {number: id, ordered_at: "'2026-11-18T09:00:00Z'", customer: {ref: customer, at: customer}, currency: "'EUR'", total: total,
          lifecycle_status: "'open'"}
-children: {order_line: {stream: order_items, parent: order_id, key: id, fields: {quantity: quantity, sku: sku}}}
+children: {order_line: {stream: order_items, parent: order_id, key: id, fields: {quantity: quantity, sku: sku,
+           description: {lookup: articles, key: sku, by: sku, at: name, missing: pass}}}}
 """
 EXPORT = """\
 stream: export
@@ -172,6 +174,14 @@ def test_lines_that_come_after_their_header(shop: Shop) -> None:
     shop.sync()
     assert lines(shop) == {"7": ["A", "B", "C"], "8": [None], "N1": ["A", "B"], "N2": ["C"]}
     assert counts(shop, "orders")["read"] == 2
+
+
+def test_what_a_line_of_a_second_stream_looks_up(shop: Shop) -> None:
+    shop.pulled([{"sku": "A", "name": "Ax"}], "shop/articles")
+    shop.sync()
+    told = shop.rows("SELECT sku, description FROM canonical.order_line WHERE description IS NOT NULL ORDER BY 1")
+    assert told == [("A", "Ax"), ("B", "B")]
+    assert counts(shop, "orders")["read"] == 1
 
 
 def test_a_rebuild_gives_the_same(shop: Shop) -> None:
