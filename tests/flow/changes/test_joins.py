@@ -10,13 +10,11 @@ from typing import Any
 import pytest
 from changes_harness import Shop
 
-from flow.capture import capture
 from flow.preview import Wanted, preview
 from flow.rebuild import rebuild
 from flow.run import Run
 from flow.stage import stage
 from hub.config import load_project
-from hub.errors import UsageError
 
 PROJECT = 'name: joins\nsystems: {shop: {connector: joined, connection: {url: "http://127.0.0.1:9"}}}\n'
 CONNECTOR = """\
@@ -212,12 +210,6 @@ def test_while_a_gate_is_closed_what_was_looked_up_comes_again(shop: Shop) -> No
     assert merge(run).status == "held"
     shop.sync()
     assert customers(shop) == {"A": "Drei"}
-
-
-def test_such_a_record_is_not_captured(shop: Shop) -> None:
-    with pytest.raises(UsageError, match="looks into groups") as refused:
-        capture(shop.project, "2", "shop/customers")
-    assert refused.value.code == "M410"
 
 
 def test_the_hubs_own_rows_are_looked_up_as_they_were_published(shop: Shop) -> None:
