@@ -27,15 +27,12 @@ def gate(run: Run, *, expectations: bool = True) -> StepReport:
     try:
         runfile.reset(con, run.model, "gate")
         keeper.mark(con, rules, run.model)
-    finally:
-        con.close()
-    results = None
-    if expectations:
-        from quality.expectations import evaluate
+        if expectations:
+            from quality.expectations import evaluate
 
-        results = evaluate(run.file, rules)
-    con = runfile.open(run.file)
-    try:
+            con.close()
+            results = evaluate(run.file, rules)
+            con = runfile.open(run.file)
         decided = keeper.decide(con, results) if expectations else keeper.decide_by_marks(con)
     finally:
         con.close()
