@@ -156,8 +156,8 @@ def _pushed(folder: Path, count: int) -> None:
             [_stored(at), _stored(at)],
         )
         con.execute(
-            f"""INSERT INTO outcomes (seq, intent_id, plan_id, status, external_id, message, request_id, at, duration, transient)
-                {numbers} SELECT i, i, 'plan', 'applied', 'given', '', '', ?, 0 FROM n""",
+            f"""INSERT INTO outcomes (seq, intent_id, plan_id, status, external_id, message, request_id, at, duration, transient, found)
+                {numbers} SELECT i, i, 'plan', 'applied', 'given', '', '', ?, 0, 0, 0 FROM n""",
             [_stored(at)],
         )
     with duckdb.connect(
