@@ -2,9 +2,8 @@
 
     python benchmarks/plan.py [--records 1m] [--repeat 3]
 
-The records are customers of a shop, known to a desk as accounts that were read back after they had been written. Once without
-anything in the ledger (they were bound by matching) and once with an applied call for each of them. Each plan is a process
-of its own, its start included. Figures go to results/plan.json.
+The records are customers of a shop, known to a desk as accounts that were bound by matching and read back. Each plan is a process of
+its own, its start included. Figures go to results/plan.json.
 """
 
 from __future__ import annotations
@@ -12,11 +11,9 @@ from __future__ import annotations
 import argparse
 import json
 import shutil
-import sqlite3
 import statistics
 import subprocess
 import sys
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +21,6 @@ import duckdb
 from changes_world import CACHE, CUSTOMERS, ROOT, World, passed_through
 
 from flow.publish import fold_and_publish
-from warehouse.ledger import Ledger
 
 RESULTS = ROOT / "benchmarks" / "results" / "plan.json"
 CHANGED = 1_000
@@ -92,14 +88,12 @@ def main() -> None:
     parser.add_argument("--repeat", type=int, default=3)
     options = parser.parse_args()
     count = int(options.records.lower().replace("k", "000").replace("m", "000000"))
-    found: dict[str, Any] = {"records": count, "changed": CHANGED}
-    for name, make in (("bound", _bound), ("pushed", _pushed)):
-        folder = CACHE / f"plan-{count}-{name}"
-        if not (folder / "data" / "published").is_dir():
-            shutil.rmtree(folder, ignore_errors=True)
-            make(folder, count)
-        found[name] = _measured(folder, options.repeat)
-        print(name, found[name], flush=True)
+    folder = CACHE / f"plan-{count}-bound"
+    if not (folder / "data" / "published").is_dir():
+        shutil.rmtree(folder, ignore_errors=True)
+        _bound(folder, count)
+    found = {"records": count, "changed": CHANGED, **_measured(folder, options.repeat)}
+    print(found, flush=True)
     commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], cwd=ROOT, capture_output=True, text=True).stdout
     RESULTS.parent.mkdir(exist_ok=True)
     RESULTS.write_text(json.dumps({"commit": commit.strip(), **found}, indent=1) + "\n")
@@ -136,46 +130,6 @@ def _bound(folder: Path, count: int) -> None:
     world.write("shop", "customers", changed, f"SELECT range * {count // CHANGED} AS n, 1 AS v FROM range({CHANGED})")
     passed_through(world.start("shop"))
     fold_and_publish(world.project)
-
-
-def _pushed(folder: Path, count: int) -> None:
-    """The same, where each account was written by an applied call."""
-    shutil.copytree(CACHE / f"plan-{count}-bound", folder)
-    project = _Desk(folder).project
-    at = datetime(2026, 1, 1, tzinfo=UTC)
-    Ledger(project.ledger).close()
-    with sqlite3.connect(folder / "data" / "ledger.sqlite") as con:
-        con.execute("INSERT INTO payloads (id, body) VALUES (1, '{}')")
-        numbers = f"WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < {count})"
-        con.execute(
-            f"""INSERT INTO intents (id, target, stream, entity, hub_id, operation, business_key, idempotency_key, payload_id,
-                    payload_hash, plan_id, state, created_at, attempted_at, attempts, status, outcome_seq, external_id,
-                    message, transient, found)
-                {numbers} SELECT i, 'desk', 'accounts', 'customer', i, 'upsert', CAST(i AS TEXT), 'key' || i, 1, 'hash', 'plan',
-                    'done', ?, ?, 1, 'applied', i, 'given', '', 0, 0 FROM n""",
-            [_stored(at), _stored(at)],
-        )
-        con.execute(
-            f"""INSERT INTO outcomes (seq, intent_id, plan_id, status, external_id, message, request_id, at, duration, transient, found)
-                {numbers} SELECT i, i, 'plan', 'applied', 'given', '', '', ?, 0, 0, 0 FROM n""",
-            [_stored(at)],
-        )
-    with duckdb.connect(
-        str(project.warehouse)
-    ) as con:  # as if they had been folded: a million at once is no case of a run
-        con.execute(
-            f"""INSERT INTO push.state BY NAME SELECT 'desk' AS target, 'accounts' AS stream, 'customer' AS entity,
-                    range + 1 AS hub_id, 'upsert' AS operation, (range + 1)::VARCHAR AS key, 'applied' AS status,
-                    'given' AS external_id, 'hash' AS fingerprint, range + 1 AS seq, TIMESTAMPTZ '{at.isoformat()}' AS answered_at
-                FROM range({count})"""
-        )
-        con.execute(f"INSERT INTO ops.positions VALUES ('ledger_seq', '{count}')")
-    fold_and_publish(project)
-
-
-def _stored(at: datetime) -> str:
-    """As the ledger's type `Instant` holds it in SQLite."""
-    return at.replace(tzinfo=None).isoformat(sep=" ", timespec="microseconds")
 
 
 class _Desk(World):
