@@ -51,6 +51,9 @@ bench-changes: setup ## what a run of a few changed records costs, what a plan a
 	@$(BIN)/python benchmarks/plan.py
 	@$(BIN)/python benchmarks/startup.py
 
+hostile: setup ## ten thousand hostile mappings, none executed (the suite judges two thousand)
+	@CROSSDOCK_HOSTILE_SHARE=7 $(BIN)/python -m pytest tests/mappings/test_mapping_hostile.py $(PYTEST_ARGS)
+
 lock: ## write requirements.lock anew
 	@$(BIN)/uv pip compile pyproject.toml --all-extras --python-version 3.11 --universal --generate-hashes --no-header \
 	  --no-emit-index-url --no-emit-find-links --no-annotate --quiet -o requirements.lock
@@ -58,4 +61,4 @@ lock: ## write requirements.lock anew
 clean: ## remove data and caches, keep .venv
 	@rm -rf data airflow_home .mypy_cache .ruff_cache .pytest_cache
 
-.PHONY: help setup demo test check format up chaos bench-changes lock clean
+.PHONY: help setup demo test check format up chaos bench-changes hostile lock clean
