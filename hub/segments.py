@@ -46,7 +46,7 @@ class SegmentWriter:
         self._hash: Any = hashlib.blake2b(digest_size=16)
         self._body = path.with_suffix(".part")
         self._file: IO[bytes] = self._body.open("wb")
-        self._zstd = zstandard.ZstdCompressor(level=3).stream_writer(self._file, closefd=False)
+        self._zstd = zstandard.ZstdCompressor(level=1).stream_writer(self._file, closefd=False)
 
     def write(self, records: Iterable[bytes]) -> None:
         page = b"\n".join(records)
