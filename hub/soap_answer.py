@@ -62,22 +62,23 @@ def parts(
         load_dtd=False,
         huge_tree=False,
     )
-    kind, response = _Kind(shape), None
+    kind = _Kind(shape)
+    response: Any = None
     try:
         for _, element in events:
-            parent = element.getparent()
-            if element.tag in _FAULTS:  # wherever it stands: a server may find out after half of its answer
-                raise _fault(element, operation)
-            if response is None or parent is not response:
+            tag, parent = element.tag, element.getparent()
+            known = kind[tag]
+            if known is None or response is None:
                 if response is None:
                     _guard_root(element.getroottree().getroot(), place)
-                if _local(element) == "Fault" and _is_body(parent):
+                # In its own namespace wherever it stands: a server may find out after half of its answer.
+                if tag in _FAULTS or (_local(element) == "Fault" and _is_body(parent)):
                     raise _fault(element, operation)
-                if parent is None or not _is_body(parent.getparent()) or _local(parent) == "Fault":
-                    continue  # deeper: a name of the response that is also one of a record
-                response = parent
-            name, _, inner = kind[element.tag] or (_local(element), False, None)
-            yield name, _value(element, inner)
+                if parent is not None and _is_body(parent.getparent()) and _local(parent) != "Fault":
+                    response = parent
+            if response is None or parent is not response:
+                continue  # deeper: a name of the response that is also one of a record
+            yield _local(element) if known is None else known[0], _value(element, known and known[2])
             parent.remove(element)
             watched.unread = 0
     except etree.XMLSyntaxError as error:
@@ -176,8 +177,6 @@ def _value(element: Any, kind: _Kind | None) -> Any:
         if text is None or text.isspace():
             return None if element.get(_NIL) in ("true", "1") else text or ""
         return text
-    if element.get(_NIL) in ("true", "1"):
-        return None
     if kind is None:
         kind = _UNKNOWN
     values: dict[str, Any] = {}
@@ -189,13 +188,15 @@ def _value(element: Any, kind: _Kind | None) -> Any:
             continue
         name, repeats, inner = known
         text = child.text if inner is None else None
-        value = text if text and not text.isspace() else _value(child, inner)
+        value = text if text is not None and text >= "!" else _value(child, inner)  # no space in front of it
         if not repeats:
             values[name] = value
         elif name in values:
             values[name].append(value)
         else:
             values[name] = [value]
+    if not values and element.get(_NIL) in ("true", "1"):
+        return None
     return kind.filled(values)
 
 
