@@ -1,6 +1,6 @@
 """A server for benchmarks/pull.py whose own work is next to nothing: it was made ready before, and sends bytes.
 
-    GET /orders?cursor=N     page N of REST orders, 250 records of some 2.4 kB, the next page in the Link header
+    GET /orders?cursor=N     page N of REST orders, 250 records of some 2.2 kB, the next page in the Link header
     GET /slow?page=N         page N of the first 40, each after 25 ms, as a system far away answers
     POST /erp (SOAP)         ListSalesOrders with as many orders as were asked for (`max_rows`), in one chunked answer
     GET /erp?wsdl            the sandbox ERP's own WSDL
@@ -28,7 +28,7 @@ SOAP_DISTINCT = 2_000  # orders
 
 
 def order(n: int, rng: random.Random) -> dict[str, object]:
-    """An order as a shop sends it: nested, 1 to 5 lines with taxes and discounts, some 2.4 kB on average."""
+    """An order as a shop sends it: nested, 1 to 5 lines with taxes and discounts, some 2.2 kB on average."""
     lines = [
         {
             "id": n * 10 + line,

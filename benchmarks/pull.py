@@ -2,7 +2,7 @@
 
     make bench-pull [PULL="--records 100000 --orders 20000 --repeat 3 --large 1000"]
 
-REST: `flow.pull` of pages of 250 records of some 2.4 kB into the lake, beside a bare `requests` loop that writes the bytes to a
+REST: `flow.pull` of pages of 250 records of some 2.2 kB into the lake, beside a bare `requests` loop that writes the bytes to a
 file, and the same loop with `json.loads` of every page. SOAP: orders of the sandbox ERP's shape, from XML to JSON lines as the
 connector reads them, beside bare `lxml.iterparse` and zeep's deserialiser; and the whole of `flow.pull`. Far away: 40 pages that
 take 25 ms each, one after another and four at a time (wall). Memory: the peak of a process that pulls one answer of 100 MB, and

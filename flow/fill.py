@@ -17,6 +17,7 @@ from hub.failpoints import failpoint
 from hub.segments import TARGET_BYTES, SegmentWriter
 
 CHECKPOINT_SECONDS = 30.0
+LOAD_BYTES = 256_000_000  # in one dlt run, for each takes a tenth of a second; a slow system's time is up long before
 
 
 @dataclass
@@ -74,7 +75,7 @@ class Filled:
 
 
 def fill(run: Run, reader: Reader, cursor: Any, folder: Path) -> Filled:
-    """Read on from `cursor` until a segment is full, time is up or the stream is at its end. What fails is in the reader."""
+    """Read on from `cursor` until enough is there, time is up or the stream is at its end. What fails is in the reader."""
     began, limit = time.monotonic(), run.checkpoint_records or 1 << 62
     filled = Filled(folder, cursor)
     if reader.pages is None:
@@ -96,7 +97,7 @@ def fill(run: Run, reader: Reader, cursor: Any, folder: Path) -> Filled:
         if run.max_pages and reader.page_count >= run.max_pages:
             reader.done, reader.partial = True, True
             return filled
-        full = len(filled.writers) > 1 or filled.writers[-1].plain_bytes >= TARGET_BYTES or filled.records >= limit
+        full = sum(writer.plain_bytes for writer in filled.writers) >= LOAD_BYTES or filled.records >= limit
         if full or time.monotonic() - began > CHECKPOINT_SECONDS:
             return filled
 

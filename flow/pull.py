@@ -161,7 +161,7 @@ def _source(run: Run, readers: list[Reader], work: Path, pool: ThreadPoolExecuto
 
 @dataclass
 class _Round:
-    """Streams that are read on until each has filled a segment; side by side where there is a pool."""
+    """One dlt run: streams that are read on until each has enough for it; side by side where there is a pool."""
 
     run: Run
     readers: list[Reader]
