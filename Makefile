@@ -49,6 +49,9 @@ chaos: setup ## 100 SIGKILLs and every failpoint over 20,000 records; keeps benc
 bench-pull: setup ## what a pull costs the hub, beside bare loops and zeep; keeps benchmarks/results/pull.json (PULL="--large 200")
 	@$(BIN)/python benchmarks/pull.py $(PULL)
 
+hostile: setup ## ten thousand hostile mappings, none executed (the suite judges two thousand)
+	@CROSSDOCK_HOSTILE_SHARE=7 $(BIN)/python -m pytest tests/mappings/test_mapping_hostile.py $(PYTEST_ARGS)
+
 lock: ## write requirements.lock anew
 	@$(BIN)/uv pip compile pyproject.toml --all-extras --python-version 3.11 --universal --generate-hashes --no-header \
 	  --no-emit-index-url --no-emit-find-links --no-annotate --quiet -o requirements.lock
@@ -56,4 +59,4 @@ lock: ## write requirements.lock anew
 clean: ## remove data and caches, keep .venv
 	@rm -rf data airflow_home .mypy_cache .ruff_cache .pytest_cache
 
-.PHONY: help setup demo test check format up chaos bench-pull lock clean
+.PHONY: help setup demo test check format up chaos bench-pull hostile lock clean
