@@ -30,7 +30,7 @@ import msgspec
 
 from hub import records
 from hub.connector import Change, Connector, Outcome, Page, Stream
-from hub.errors import Place
+from hub.errors import Place, UnavailableError
 from hub.findings import Finding
 
 _RISKY = ("=", "+", "-", "@", "\t", "\r", "\n", "'")
@@ -78,7 +78,7 @@ class Drops(Connector):
         return iter(())
 
     def push(self, stream: str, changes: Sequence[Change]) -> list[Outcome]:
-        """All that can be written goes into one file. Unknown where the book could not be closed: the same again is harmless."""
+        """All that can be written goes into one file. Unknown where a book could not be read or closed: the same again is harmless."""
         spec = self.stream(stream)
         outcomes = [_refused(spec, change) or Outcome("applied", change.key) for change in changes]
         taken = {
@@ -86,28 +86,40 @@ class Drops(Connector):
             for n, (c, o) in enumerate(zip(changes, outcomes, strict=True))
             if o.status == "applied"
         }
-        failed = None
+        failed: Outcome | None
         try:
             for book in self._books(spec):
                 for _, call in book.rows:
                     taken.pop(call, None)
-            if taken:
-                failed = self._drop(spec, [changes[n] for n in taken.values()])
-        except (OSError, ValueError) as error:
-            failed = Outcome("rejected", message=f"the folder cannot be used: {type(error).__name__}", transient=True)
+        except (OSError, ValueError) as error:  # an earlier attempt may be in a book that cannot be read now
+            failed = Outcome("unknown", message=f"the books cannot be read: {type(error).__name__}")
+        else:
+            failed = self._drop(spec, [changes[n] for n in taken.values()]) if taken else None
         lost = set(taken.values()) if failed else set[int]()
         return [failed if failed and n in lost else outcome for n, outcome in enumerate(outcomes)]
 
     def find(self, stream: str, key: str) -> list[Outcome]:
-        books = self._books(self.stream(stream))
+        """Once where it is in any book. Raises UnavailableError C102."""
+        try:
+            books = self._books(self.stream(stream))
+        except (OSError, ValueError) as error:
+            raise UnavailableError(
+                "C102",
+                f"the books of the folder cannot be read: {type(error).__name__}",
+                place=self.connection.system,
+                fix="is the connection's url right, and may we read there?",
+            ) from None
         return [Outcome("applied", key)] if any(own == key for book in books for own, _ in book.rows) else []
 
     def _drop(self, stream: Stream, changes: Sequence[Change]) -> Outcome | None:
-        """Write a file; None when it is in its place, else what became of its calls. Raises OSError while nothing has happened."""
+        """Write a file. None when it is in its place, else what became of its calls."""
         name = self._next_name(stream)
         body = _body(stream, changes)
         book = _Book(name, hashlib.sha256(body).hexdigest(), [(c.key, c.idempotency_key) for c in changes])
-        self._write(f"{self._root}/{name}.part", body)
+        try:
+            self._write(f"{self._root}/{name}.part", body)
+        except OSError as error:  # nothing has happened yet
+            return Outcome("rejected", message=f"nothing can be written: {type(error).__name__}", transient=True)
         try:
             self._write(f"{self._root}/{name}.sha256", f"{book.sha256}  {name}\n".encode())
             self._fs.makedirs(f"{self._root}/{_BOOKS}", exist_ok=True)
@@ -138,9 +150,11 @@ class Drops(Connector):
                 os.fsync(file.fileno())
 
     def _names(self, stream: Stream) -> list[str]:
-        """The stream's books, oldest first."""
+        """The stream's books, oldest first. Raises FileNotFoundError where the folder is away: its books are, too."""
         folder = f"{self._root}/{_BOOKS}"
         self._fs.invalidate_cache()
+        if not self._fs.isdir(self._root):
+            raise FileNotFoundError
         listed = self._fs.ls(folder, detail=False) if self._fs.isdir(folder) else []
         own = re.compile(rf"{re.escape(stream.name)}_\d+\.json")
         return sorted(path for path in listed if own.fullmatch(str(path).rpartition("/")[2]))

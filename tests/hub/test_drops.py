@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from hub.connector import Change, Connection, Stream
 from hub.drops import Drops, safe, unsafe
+from hub.errors import UnavailableError
 
 
 class Drop(Drops):
@@ -134,11 +135,20 @@ def test_a_file_that_is_there_is_never_written_over(drop, tmp_path):
     assert (tmp_path / "prices_00000002.csv").exists()
 
 
-def test_a_folder_that_is_not_there_is_said(tmp_path):
-    gone = Drop(Connection("drop", str(tmp_path / "gone")))
-    assert [f.code for f in gone.check()] == ["C120"]
-    (outcome,) = gone.push("prices", [upsert("a", name="x")])
-    assert (outcome.status, outcome.transient) == ("rejected", True)
+def test_where_the_folder_is_away_nobody_knows_what_was_dropped(drop, tmp_path):
+    """A share that is not mounted: an earlier attempt may be in its books, so nothing counts as not done."""
+    away = tmp_path.with_name(f"{tmp_path.name}-away")
+    drop.push("prices", [upsert("a", name="x")])
+    tmp_path.rename(away)
+    try:
+        assert [f.code for f in drop.check()] == ["C120"]
+        assert [o.status for o in drop.push("prices", [upsert("a", name="x")])] == ["unknown"]
+        with pytest.raises(UnavailableError):
+            drop.find("prices", "a")
+    finally:
+        away.rename(tmp_path)
+    assert [o.status for o in drop.push("prices", [upsert("a", name="x")])] == ["applied"]
+    assert names(tmp_path) == ["prices_00000001.csv", "prices_00000001.csv.sha256"]
 
 
 @pytest.mark.parametrize(
