@@ -56,6 +56,8 @@ class Filled:
         if begins:
             self.unfinished = len(self.writers)
         if begins or not self.writers or self.writers[-1].plain_bytes >= TARGET_BYTES:
+            if self.writers:
+                self.writers[-1].finish()
             self.folder.mkdir(parents=True, exist_ok=True)
             self.writers.append(SegmentWriter(self.folder / f"{len(self.writers)}.jsonl"))
         self.writers[-1].write(page.records)
