@@ -51,6 +51,9 @@ bench-changes: setup ## what a run of a few changed records costs, what a plan a
 	@$(BIN)/python benchmarks/plan.py
 	@$(BIN)/python benchmarks/startup.py
 
+bench-pull: setup ## what a pull costs the hub, beside bare loops and zeep; keeps benchmarks/results/pull.json (PULL="--large 200")
+	@$(BIN)/python benchmarks/pull.py $(PULL)
+
 hostile: setup ## ten thousand hostile mappings, none executed (the suite judges two thousand)
 	@CROSSDOCK_HOSTILE_SHARE=7 $(BIN)/python -m pytest tests/mappings/test_mapping_hostile.py $(PYTEST_ARGS)
 
@@ -61,4 +64,4 @@ lock: ## write requirements.lock anew
 clean: ## remove data and caches, keep .venv
 	@rm -rf data airflow_home .mypy_cache .ruff_cache .pytest_cache
 
-.PHONY: help setup demo test check format up chaos bench-changes hostile lock clean
+.PHONY: help setup demo test check format up chaos bench-changes hostile bench-pull lock clean

@@ -70,6 +70,7 @@ def _object(name: str, external_id: str, **more: Any) -> Stream:
 
 class SandboxCrm(Rest):
     name = "sandbox_crm"
+    parallel = 3
     streams = (
         _object("accounts", "HubId", deletes="flagged"),
         _object("contacts", "HubId"),

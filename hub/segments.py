@@ -46,7 +46,7 @@ class SegmentWriter:
         self._hash: Any = hashlib.blake2b(digest_size=16)
         self._body = path.with_suffix(".part")
         self._file: IO[bytes] = self._body.open("wb")
-        self._zstd = zstandard.ZstdCompressor(level=3).stream_writer(self._file, closefd=False)
+        self._zstd: Any = zstandard.ZstdCompressor(level=1).stream_writer(self._file, closefd=False)
 
     def write(self, records: Iterable[bytes]) -> None:
         page = b"\n".join(records)
@@ -64,10 +64,16 @@ class SegmentWriter:
     def digest(self) -> str | None:
         return self._hash.hexdigest() if self._hash else None
 
+    def finish(self) -> None:
+        """No record more: the compressor, a megabyte, is let go. Doing it again does nothing."""
+        if self._zstd is not None:
+            self._zstd.close()
+            self._file.close()
+            self._zstd = None
+
     def close(self, header: dict[str, Any]) -> Path:
         """Finish the file. The header goes in front and says how long the rest is, so a half-copied file is recognised."""
-        self._zstd.close()  # type: ignore[no-untyped-call]
-        self._file.close()
+        self.finish()
         header = {**header, "records": self.records, "bytes": self._body.stat().st_size}
         meta = json.dumps(header, separators=(",", ":")).encode()
         with self.path.open("wb") as out, self._body.open("rb") as body:
