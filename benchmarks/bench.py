@@ -1,0 +1,129 @@
+"""How the bulk path compares with hand-written SQL, reading alone, and other tools: ratios of CPU, measured in one run.
+
+    python benchmarks/bench.py --size 100k [--only limit,crossdock_full] [--repeat 3] [--results FILE]
+
+Every contestant reads the same files, in a process of its own; the contestants take turns, each as often as --repeat
+says, and the least time of each counts. What they made is compared row by row with what the limit made.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import shutil
+import subprocess
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import check
+import generate
+import peers
+from measure import measured
+
+HERE = Path(__file__).resolve().parent
+SIZES = {"2k": 2_000, "20k": 20_000, "100k": 100_000, "1m": 1_000_000}
+NAMES = ("floor", "limit", "crossdock", "crossdock_full", "python_loop", "singer", "dlt_tuned", "pandas", "dlt_default")
+# What a slow peer costs: CPU seconds for 100,000 orders, as it was measured. One turn is enough for these.
+_ONCE = {"dlt_default", "pandas", "dlt_tuned", "singer"}
+_UP_TO = {"dlt_default": 100_000, "pandas": 100_000, "dlt_tuned": 100_000, "singer": 100_000}
+_TIMEOUT = 900.0
+
+
+def bench(size: str, names: list[str], repeat: int) -> dict[str, Any]:
+    """Run the contestants in turns and compare them. Returns what `results/latest.json` holds."""
+    rows = SIZES[size]
+    folder = generate.generate(rows, peers.cache() / f"input-{generate.VERSION}-{size}")
+    found: dict[str, list[dict[str, Any]]] = {name: [] for name in names}
+    differ: dict[str, list[str]] = {}
+    with tempfile.TemporaryDirectory(dir=peers.cache()) as work:
+        for turn in range(repeat):
+            for name in names:
+                if turn == 0 or not (name in _ONCE and rows >= 100_000):
+                    found[name].append(_run(name, folder, Path(work) / name))
+                    if turn == 0:
+                        differ[name] = _differences(Path(work), name)
+        print(flush=True)
+    runs = [_least(name, rows, found[name], found["limit"]) for name in names]
+    return {"size": size, "commit": _commit(), "runs": runs, "imports_s": _imports(found), "differences": differ}
+
+
+def _run(name: str, folder: Path, out: Path) -> dict[str, Any]:
+    shutil.rmtree(out, ignore_errors=True)
+    out.mkdir()
+    command = [peers.python_of(name), str(HERE / "contestant.py"), name, str(folder), str(out)]
+    print(f"\r{name:15}", end="", flush=True)
+    return measured(command, {**os.environ, "PYTHONDONTWRITEBYTECODE": "", "TMPDIR": str(out)}, _TIMEOUT)
+
+
+def _differences(work: Path, name: str) -> list[str]:
+    made = work / name / "warehouse.duckdb"
+    return check.differences(work / "limit" / "warehouse.duckdb", name, made) if name not in ("floor", "limit") else []
+
+
+def _least(name: str, rows: int, turns: list[dict[str, Any]], limit: list[dict[str, Any]]) -> dict[str, Any]:
+    cpu, wall = (min(turn[kind] for turn in turns) for kind in ("cpu_s", "wall_s"))
+    cpu_limit, wall_limit = (min(turn[kind] for turn in limit) for kind in ("cpu_s", "wall_s"))
+    return {
+        "name": name,
+        "rows": rows,
+        "cpu_s": round(cpu, 3),
+        "wall_s": round(wall, 3),
+        "peak_mb": round(max(turn["peak_mb"] for turn in turns)),
+        "ratio_cpu": round(cpu / cpu_limit, 2),
+        "ratio_wall": round(wall / wall_limit, 2),
+    }
+
+
+def _imports(found: dict[str, list[dict[str, Any]]]) -> dict[str, float]:
+    return {name: round(min(turn["imports_s"] for turn in turns), 2) for name, turns in found.items()}
+
+
+def _commit() -> str:
+    said = subprocess.run(["git", "describe", "--always", "--dirty"], cwd=HERE, capture_output=True, text=True)
+    return said.stdout.strip()
+
+
+def show(results: dict[str, Any]) -> str:
+    lines = [
+        f"{'':15}{'CPU s':>9}{'wall s':>9}{'orders/s':>10}{'peak MB':>9}{'CPU ÷ limit':>13}{'wall ÷ limit':>13}{'imports s':>11}"
+    ]
+    for run in results["runs"]:
+        imports = results["imports_s"][run["name"]]
+        lines.append(
+            f"{run['name']:15}{run['cpu_s']:9.2f}{run['wall_s']:9.2f}{run['rows'] / run['wall_s']:10,.0f}{run['peak_mb']:9,}"
+            f"{run['ratio_cpu']:13.2f}{run['ratio_wall']:13.2f}{imports:11.2f}"
+        )
+    wrong = [f"{name}: {what}" for name, said in results["differences"].items() for what in said]
+    return "\n".join([*lines, "", *(wrong or ["all hold the same canonical rows"])])
+
+
+def chosen(size: str, only: str) -> list[str]:
+    """The contestants of this size; the limit is always among them. Says which are left out."""
+    if only:
+        wanted = {"limit", *only.split(",")}
+        if unknown := wanted - set(NAMES):
+            raise SystemExit(f"no contestant {', '.join(sorted(unknown))}; there are: {', '.join(NAMES)}")
+        return [name for name in NAMES if name in wanted]
+    left = [name for name in NAMES if SIZES[size] > _UP_TO.get(name, SIZES[size])]
+    if left:
+        print(f"left out at {size}, too slow: {', '.join(left)} (ONLY={left[0]} runs one)")
+    return [name for name in NAMES if name not in left]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--size", choices=SIZES, default="100k")
+    parser.add_argument("--only", default="", help="names with commas between them")
+    parser.add_argument("--repeat", type=int, default=3)
+    parser.add_argument("--results", type=Path, default=HERE / "results" / "latest.json")
+    said = parser.parse_args()
+    results = bench(said.size, chosen(said.size, said.only), said.repeat)
+    said.results.parent.mkdir(exist_ok=True)
+    said.results.write_text(json.dumps(results, indent=1) + "\n")
+    print(show(results))
+
+
+if __name__ == "__main__":
+    main()

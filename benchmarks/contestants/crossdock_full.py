@@ -1,0 +1,49 @@
+"""crossdock, everything: lake, duplicates, rejects, gate, bindings, history, lineage, through the flow's own steps.
+
+The gate decides by its predicates; what Great Expectations adds is measured as `expectations` beside it.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT))
+
+import dlt  # noqa: E402, F401
+import duckdb  # noqa: E402, F401
+import sqlalchemy  # noqa: E402, F401
+import sqlglot  # noqa: E402, F401
+
+import mappings.inbound  # noqa: E402, F401
+import quality.gate  # noqa: E402
+import quality.rules  # noqa: E402, F401
+import warehouse.ledger  # noqa: E402
+import warehouse.merge  # noqa: E402, F401
+from flow.gate import gate  # noqa: E402
+from flow.map import map  # noqa: E402
+from flow.merge import merge  # noqa: E402
+from flow.pull import pull  # noqa: E402
+from flow.run import Run  # noqa: E402
+from flow.stage import stage  # noqa: E402
+from hub.config import load_project  # noqa: E402
+
+PROJECT = Path(__file__).resolve().parents[1] / "project"
+
+
+def start(folder: Path, out: Path) -> Run:
+    os.environ["CROSSDOCK_BENCHMARK_INPUT"] = str(folder)
+    shutil.copytree(PROJECT, out, dirs_exist_ok=True)
+    return Run.start(load_project(out), "shop")
+
+
+def contest(folder: Path, out: Path) -> None:
+    run = start(folder, out)
+    for step in (pull, stage, map):
+        step(run)
+    gate(run, expectations=False)
+    merge(run)
+    os.link(run.project.warehouse, out / "warehouse.duckdb")
