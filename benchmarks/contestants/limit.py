@@ -72,7 +72,8 @@ ORDER_LINE = """
     SELECT parent || '/' || line.id AS source_id, parent, line_number, line.sku AS sku, line.title AS description,
            line.quantity AS quantity, line.unit AS unit, currency, line.price AS unit_price, line.discount AS discount,
            line.total AS line_total, line.tax_amount AS tax_amount
-    FROM (SELECT id AS parent, currency, unnest(line_items) AS line, generate_subscripts(line_items, 1) AS line_number FROM orders)"""
+    FROM lines"""
+LINES = "SELECT id AS parent, currency, unnest(line_items) AS line, generate_subscripts(line_items, 1) AS line_number FROM orders"
 CUSTOMER = """
     SELECT id AS source_id, coalesce(company, first_name || ' ' || last_name) AS name, first_name AS given_name, last_name AS family_name,
            CASE WHEN company IS NOT NULL THEN 'organisation' ELSE 'person' END AS kind, lower(trim(email)) AS email, phone, vat_number AS tax_id,
@@ -104,13 +105,19 @@ def merge(con: duckdb.DuckDBPyConnection, table: str, select: str) -> None:
     con.execute(f"INSERT INTO {table} {select}")
 
 
+def merge_all(con: duckdb.DuckDBPyConnection) -> None:
+    """From `orders`, `lines` and `customers` into the canonical tables."""
+    con.execute("BEGIN")
+    for table, select in (("sales_order", SALES_ORDER), ("order_line", ORDER_LINE), ("customer", CUSTOMER)):
+        merge(con, table, select)
+    con.execute("COMMIT")
+
+
 def contest(folder: Path, out: Path) -> None:
     con = duckdb.connect(str(out / "warehouse.duckdb"))
     con.execute("SET TimeZone = 'UTC'")
     stage(con, folder, "orders", ORDERS)
     stage(con, folder, "customers", CUSTOMERS)
-    con.execute("BEGIN")
-    for table, select in (("sales_order", SALES_ORDER), ("order_line", ORDER_LINE), ("customer", CUSTOMER)):
-        merge(con, table, select)
-    con.execute("COMMIT")
+    con.execute(f"CREATE TEMP VIEW lines AS {LINES}")
+    merge_all(con)
     con.close()
