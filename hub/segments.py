@@ -18,7 +18,6 @@ import zstandard
 
 _SKIPPABLE = 0x184D2A5D
 TARGET_BYTES = 128_000_000  # of plain NDJSON, 10 to 20 MB compressed: each segment is a dlt run of 0.1 s
-_LEVEL = 1  # of zstd: two thirds of what level 3 costs, for as many bytes (docs/performance.md)
 _DIGESTED = 4_000_000  # a digest of everything would be a quarter of what a first pull costs
 
 
@@ -47,7 +46,7 @@ class SegmentWriter:
         self._hash: Any = hashlib.blake2b(digest_size=16)
         self._body = path.with_suffix(".part")
         self._file: IO[bytes] = self._body.open("wb")
-        self._zstd = zstandard.ZstdCompressor(level=_LEVEL).stream_writer(self._file, closefd=False)
+        self._zstd = zstandard.ZstdCompressor(level=1).stream_writer(self._file, closefd=False)
 
     def write(self, records: Iterable[bytes]) -> None:
         page = b"\n".join(records)
