@@ -29,17 +29,16 @@ def stage(run: Run, chosen: Collection[str] | None = None) -> StepReport:
     for segment in list_segments(run.project.lake, run.system, known=known):
         if chosen is None or segment.path in chosen:
             segments[segment.stream].append(segment)
-    con = runfile.create(run.file, run.project.lake, run.model)
-    try:
-        runfile.reset(con, run.model, "stage")
-        for stream in run.connector.streams:
+    again = run.file.exists()
+    with run.database(make=True) as con:
+        if again:
+            runfile.reset(con, run.model, "stage")
+        for stream in (one for one in run.connector.streams if segments[one.name]):
             if columns := declared_columns(run.inbound, stream.name):
                 staged = stage_stream(con, run.project.lake, run.system, stream, segments[stream.name], columns)
                 for name in ("read", "duplicates", "staged"):
                     report.counts[name] = report.counts.get(name, 0) + getattr(staged, name)
                 report.findings += staged.findings
-    finally:
-        con.close()
     failpoint("stage.after")
     report.seconds = time.monotonic() - began
     return report
