@@ -46,7 +46,11 @@ up: setup ## start the sandbox and Airflow on 127.0.0.1; ctrl-C stops both
 chaos: setup ## 100 SIGKILLs and every failpoint over 20,000 records; keeps benchmarks/chaos.json
 	@$(BIN)/python tests/support/chaos.py
 
-.PHONY: bench: setup ## the bulk path beside hand-written SQL and other tools (SIZE=20k|100k|1m, ONLY=names, REPEAT=3) @$(BIN)/python benchmarks/bench.py --size $(or $(SIZE),100k) $(if $(ONLY),--only $(ONLY)) $(REPEAT),--repeat $(REPEAT)) hostile: ten thousand hostile mappings, none executed (the suite judges two thousand) @CROSSDOCK_HOSTILE_SHARE=7 $(BIN)/python -m pytest tests/mappings/test_mapping_hostile.py $(PYTEST_ARGS)
+bench: setup ## the bulk path beside hand-written SQL and other tools (SIZE=20k|100k|1m, ONLY=names, REPEAT=3)
+	@$(BIN)/python benchmarks/bench.py --size $(or $(SIZE),100k) $(if $(ONLY),--only $(ONLY)) $(if $(REPEAT),--repeat $(REPEAT))
+
+hostile: setup ## ten thousand hostile mappings, none executed (the suite judges two thousand)
+	@CROSSDOCK_HOSTILE_SHARE=7 $(BIN)/python -m pytest tests/mappings/test_mapping_hostile.py $(PYTEST_ARGS)
 
 lock: ## write requirements.lock anew
 	@$(BIN)/uv pip compile pyproject.toml --all-extras --python-version 3.11 --universal --generate-hashes --no-header \
@@ -55,8 +59,4 @@ lock: ## write requirements.lock anew
 clean: ## remove data and caches, keep .venv
 	@rm -rf data airflow_home .mypy_cache .ruff_cache .pytest_cache
 
-<<<<<<< HEAD
-.PHONY: help setup demo test check format up chaos bench lock clean
-=======
-.PHONY: help setup demo test check format up chaos hostile lock clean
->>>>>>> main
+.PHONY: help setup demo test check format up chaos bench hostile lock clean
