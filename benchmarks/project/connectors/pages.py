@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from hub.connector import Connector, Page, Stream
+from hub.records import Lines
 
 
 class Pages(Connector):
@@ -16,4 +17,4 @@ class Pages(Connector):
     def pull(self, stream: str, since: Any = None) -> Iterator[Page]:
         for path in sorted((Path(self.connection.url) / stream).glob("*.jsonl")):
             if since is None or path.name > since:
-                yield Page(path.read_bytes().splitlines(), path.name)
+                yield Page(Lines(path.read_bytes()), path.name)
