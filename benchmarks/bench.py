@@ -23,7 +23,7 @@ import peers
 from measure import measured
 
 HERE = Path(__file__).resolve().parent
-SIZES = {"2k": 2_000, "20k": 20_000, "100k": 100_000, "1m": 1_000_000}
+SIZES = {"10k": 10_000, "20k": 20_000, "100k": 100_000, "1m": 1_000_000}
 NAMES = ("floor", "limit", "crossdock", "crossdock_full", "python_loop", "singer", "dlt_tuned", "pandas", "dlt_default")
 # What a slow peer costs: CPU seconds for 100,000 orders, as it was measured. One turn is enough for these.
 _ONCE = {"dlt_default", "pandas", "dlt_tuned", "singer"}
