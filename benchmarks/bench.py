@@ -3,7 +3,8 @@
     python benchmarks/bench.py --size 100k [--only limit,crossdock_full] [--repeat 3] [--results FILE]
 
 Every contestant reads the same files, in a process of its own; the contestants take turns, each as often as --repeat
-says, and the least time of each counts. What they made is compared row by row with what the limit made.
+says (the slow ones once), and the least time of each counts. What they made is compared row by row with what the limit
+made. Results go to benchmarks/results/, docs/performance.md and its plot; with --only to results/latest.json alone.
 """
 
 from __future__ import annotations
@@ -20,7 +21,9 @@ from typing import Any
 import check
 import generate
 import peers
+import report
 from measure import measured
+from targets import targets
 
 HERE = Path(__file__).resolve().parent
 SIZES = {"10k": 10_000, "20k": 20_000, "100k": 100_000, "1m": 1_000_000}
@@ -46,7 +49,16 @@ def bench(size: str, names: list[str], repeat: int) -> dict[str, Any]:
                         differ[name] = _differences(Path(work), name)
         print(flush=True)
     runs = [_least(name, rows, found[name], found["limit"]) for name in names]
-    return {"size": size, "commit": _commit(), "runs": runs, "imports_s": _imports(found), "differences": differ}
+    return {
+        "size": size,
+        "commit": _commit(),
+        "runs": runs,
+        "imports_s": _imports(found),
+        "steps_cpu_s": _steps(found),
+        "differences": differ,
+        "targets": targets(size, runs),
+        "left_out": [name for name in NAMES if name not in names],
+    }
 
 
 def _run(name: str, folder: Path, out: Path) -> dict[str, Any]:
@@ -80,23 +92,15 @@ def _imports(found: dict[str, list[dict[str, Any]]]) -> dict[str, float]:
     return {name: round(min(turn["imports_s"] for turn in turns), 2) for name, turns in found.items()}
 
 
+def _steps(found: dict[str, list[dict[str, Any]]]) -> dict[str, float]:
+    """The steps of the fastest turn of crossdock_full."""
+    turns = found.get("crossdock_full", [])
+    return min(turns, key=lambda turn: turn["cpu_s"])["steps"] if turns else {}
+
+
 def _commit() -> str:
     said = subprocess.run(["git", "describe", "--always", "--dirty"], cwd=HERE, capture_output=True, text=True)
     return said.stdout.strip()
-
-
-def show(results: dict[str, Any]) -> str:
-    lines = [
-        f"{'':15}{'CPU s':>9}{'wall s':>9}{'orders/s':>10}{'peak MB':>9}{'CPU ÷ limit':>13}{'wall ÷ limit':>13}{'imports s':>11}"
-    ]
-    for run in results["runs"]:
-        imports = results["imports_s"][run["name"]]
-        lines.append(
-            f"{run['name']:15}{run['cpu_s']:9.2f}{run['wall_s']:9.2f}{run['rows'] / run['wall_s']:10,.0f}{run['peak_mb']:9,}"
-            f"{run['ratio_cpu']:13.2f}{run['ratio_wall']:13.2f}{imports:11.2f}"
-        )
-    wrong = [f"{name}: {what}" for name, said in results["differences"].items() for what in said]
-    return "\n".join([*lines, "", *(wrong or ["all hold the same canonical rows"])])
 
 
 def chosen(size: str, only: str) -> list[str]:
@@ -117,12 +121,23 @@ def main() -> None:
     parser.add_argument("--size", choices=SIZES, default="100k")
     parser.add_argument("--only", default="", help="names with commas between them")
     parser.add_argument("--repeat", type=int, default=3)
-    parser.add_argument("--results", type=Path, default=HERE / "results" / "latest.json")
+    parser.add_argument("--results", type=Path, help="write here and nowhere else")
     said = parser.parse_args()
     results = bench(said.size, chosen(said.size, said.only), said.repeat)
-    said.results.parent.mkdir(exist_ok=True)
-    said.results.write_text(json.dumps(results, indent=1) + "\n")
-    print(show(results))
+    print(report.text(results))
+    _keep(results, said.results, whole=not said.only)
+
+
+def _keep(results: dict[str, Any], path: Path | None, whole: bool) -> None:
+    """Results in results/latest.json; those of all contestants also as this size's, in the plot and in docs/performance.md."""
+    kept = HERE / "results"
+    for file in [path] if path else [kept / "latest.json", *([kept / f"{results['size']}.json"] if whole else [])]:
+        file.write_text(json.dumps(results, indent=1) + "\n")
+    if whole and not path and results["size"] in report.SIZES:
+        image = report.PAGE.with_name(f"performance-{results['size']}.svg")
+        plot = [peers.environment("plot"), str(HERE / "plot.py"), str(kept / f"{results['size']}.json"), str(image)]
+        subprocess.run(plot, check=True)
+        report.PAGE.write_text(report.written(report.PAGE.read_text(), report.figures()))
 
 
 if __name__ == "__main__":

@@ -20,11 +20,13 @@ def main() -> None:
     module = importlib.import_module(f"contestants.{name}")
     imports = time.process_time()
     began = time.monotonic()
-    elsewhere = module.contest(folder, out) or 0.0  # seconds that other processes spent on imports
+    said = module.contest(folder, out)
+    elsewhere = said if isinstance(said, float) else 0.0  # seconds that other processes spent on imports
     children = resource.getrusage(resource.RUSAGE_CHILDREN)
     cpu = time.process_time() - imports + children.ru_utime + children.ru_stime - elsewhere
     wall = time.monotonic() - began
-    print(json.dumps({"cpu_s": cpu, "wall_s": wall, "imports_s": imports + elsewhere}))
+    steps = said if isinstance(said, dict) else {}
+    print(json.dumps({"cpu_s": cpu, "wall_s": wall, "imports_s": imports + elsewhere, "steps": steps}))
 
 
 if __name__ == "__main__":

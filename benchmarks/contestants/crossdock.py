@@ -8,7 +8,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import duckdb
-from contestants.crossdock_full import map, pull, stage, start
+from contestants.crossdock_full import prepare, start
 from tables import TABLES
 
 _SPECIAL = {"customer": "customer_ref", "parent": "parent_source_id"}
@@ -16,8 +16,7 @@ _SPECIAL = {"customer": "customer_ref", "parent": "parent_source_id"}
 
 def contest(folder: Path, out: Path) -> None:
     run = start(folder, out)
-    for step in (pull, stage, map):
-        step(run)
+    prepare(run, {})
     con = duckdb.connect(str(out / "warehouse.duckdb"))
     con.execute(f"ATTACH '{run.file}' AS run_file (READ_ONLY)")
     con.execute("BEGIN")
