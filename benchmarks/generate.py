@@ -1,11 +1,9 @@
-"""Input that is the same on every machine: nested orders of a cart, customers of a cart and of an ERP, each from its number.
+"""Input that is the same on every machine: nested orders of a cart and its customers, each from its number.
 
     python benchmarks/generate.py 100000 DIR
 
     orders/00000.jsonl     pages of 1,000 orders as Shopify sends them, 1 to 5 lines, 4.9 kB each, one record a line
     customers/00000.jsonl  the shop's customers, one for four orders
-    erp/customers.csv      the same people in the books
-    erp/customers.xml      the same as a SOAP answer
 
 Of 1,000 orders 10 are newer versions of orders of the page before, and 5 came before just as they are: systems deliver at
 least once. Decimals are texts, and instants carry the offset of the shopper.
@@ -13,7 +11,6 @@ least once. Decimals are texts, and instants carry the offset of the shopper.
 
 from __future__ import annotations
 
-import csv
 import sys
 from collections.abc import Iterator
 from functools import partial
@@ -116,7 +113,7 @@ def _address(rng: Random, customer: int) -> str:
 
 
 def customer(number: int) -> dict[str, str]:
-    """One customer: what the shop, the CSV and the SOAP answer say of it."""
+    """What there is to say of one customer."""
     business = number % 7 == 0
     first, family = _NAMES[number % 10], _FAMILIES[number // 10 % 10]
     return {
@@ -158,8 +155,7 @@ def _pages(kind: str, size: int, customers: int, page: int) -> Iterator[str]:
             yield order(number, 0, customers)
 
 
-def _write_page(folder: Path, size: int, customers: int, task: tuple[str, int]) -> None:
-    kind, page = task
+def _write_page(folder: Path, kind: str, size: int, customers: int, page: int) -> None:
     path = folder / kind / f"{page:05d}.jsonl"
     path.write_text("".join(f"{line}\n" for line in _pages(kind, size, customers, page)), encoding="utf-8")
 
@@ -169,31 +165,13 @@ def generate(orders: int, folder: Path) -> Path:
     if (folder / "done").is_file():
         return folder
     customers = max(orders // 4, 1)
-    for name in ("orders", "customers", "erp"):
+    for name in ("orders", "customers"):
         (folder / name).mkdir(parents=True, exist_ok=True)
-    tasks = [("orders", page) for page in range(-(-orders // PAGE))]
-    tasks += [("customers", page) for page in range(-(-customers // PAGE))]
-    # The sizes of the two kinds differ; each task is told its own.
     with get_context("spawn").Pool(2) as pool:
-        pool.map(partial(_write_page, folder, orders, customers), [t for t in tasks if t[0] == "orders"], 8)
-        pool.map(partial(_write_page, folder, customers, customers), [t for t in tasks if t[0] == "customers"], 8)
-    _write_erp(folder / "erp", customers)
+        for kind, size in (("orders", orders), ("customers", customers)):
+            pool.map(partial(_write_page, folder, kind, size, customers), range(-(-size // PAGE)), 8)
     (folder / "done").touch()
     return folder
-
-
-def _write_erp(folder: Path, customers: int) -> None:
-    names = list(customer(1))
-    with (folder / "customers.csv").open("w", encoding="utf-8", newline="") as file:
-        rows = csv.DictWriter(file, names)
-        rows.writeheader()
-        rows.writerows(customer(number) for number in range(1, customers + 1))
-    with (folder / "customers.xml").open("w", encoding="utf-8") as file:
-        file.write('<soap:Envelope xmlns:soap="http://schemas.xmlsoap.org/soap/envelope/"><soap:Body><customers>')
-        for number in range(1, customers + 1):
-            fields = "".join(f"<{name}>{value}</{name}>" for name, value in customer(number).items())
-            file.write(f"<customer>{fields}</customer>")
-        file.write("</customers></soap:Body></soap:Envelope>")
 
 
 if __name__ == "__main__":

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 import subprocess
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from tempfile import TemporaryFile
 from typing import Any
 
 _EVERY = 0.05
@@ -14,20 +17,22 @@ _EVERY = 0.05
 
 def measured(command: Sequence[str], environment: Mapping[str, str], timeout: float) -> dict[str, Any]:
     """The JSON of the program's last line, with `peak_mb`. Raises RuntimeError with what it said where it fails."""
-    with subprocess.Popen(
-        command, env=dict(environment), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    ) as run:
+    with TemporaryFile("w+") as said, TemporaryFile("w+") as errors:
+        run = subprocess.Popen(command, env=dict(environment), start_new_session=True, stdout=said, stderr=errors)
         try:
             peak = _watch(run, time.monotonic() + timeout)
-            said, errors = run.communicate()
         finally:
-            run.kill()
-    if run.returncode:
-        raise RuntimeError(errors.strip()[-2000:] or f"it ended with {run.returncode}")
-    return {**json.loads(said.strip().splitlines()[-1]), "peak_mb": peak / 1024}
+            if run.poll() is None:
+                os.killpg(run.pid, signal.SIGKILL)
+                run.wait()
+        said.seek(0)
+        errors.seek(0)
+        if run.returncode:
+            raise RuntimeError(errors.read().strip()[-2000:] or f"it ended with {run.returncode}")
+        return {**json.loads(said.read().strip().splitlines()[-1]), "peak_mb": peak / 1024}
 
 
-def _watch(run: subprocess.Popen[str], until: float) -> int:
+def _watch(run: subprocess.Popen[bytes], until: float) -> int:
     """The sum of the peaks of all its processes, in KiB."""
     peaks: dict[int, int] = {}
     while run.poll() is None:

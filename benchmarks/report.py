@@ -23,6 +23,7 @@ def text(results: Mapping[str, Any]) -> str:
         f"{run['ratio_cpu']:13.2f}{run['ratio_wall']:14.2f}{results['imports_s'][run['name']]:11.2f}"
         for run in results["runs"]
     ]
+    lines += [f"{name} failed: {why}" for name, why in results["failed"].items()]
     lines += ["", *(_wrong(results) or ["all hold the same canonical rows"]), ""]
     lines += [f"{'met   ' if one['met'] else 'MISSED'} {one['what']}: {one['measured']} ({one['target']})" for one in results["targets"]]  # fmt: skip
     return "\n".join(lines)
@@ -49,7 +50,8 @@ def markdown(results: Mapping[str, Any]) -> str:
     ]
     lines += ["", f"Rows: {'; '.join(_wrong(results)) or 'all hold the same canonical rows'}."]
     if results["left_out"]:
-        lines += ["", f"Too slow for this size and left out: {', '.join(results['left_out'])}."]
+        lines += ["", f"Not in this run: {', '.join(results['left_out'])}."]
+    lines += [f"`{name}` failed: {why}" for name, why in results["failed"].items()]
     lines += ["", "| target | | measured | |", "|---|---:|---:|---|"]
     lines += [f"| {one['what']} | {one['target']} | {one['measured']} | {'met' if one['met'] else '**missed**'} |" for one in results["targets"]]  # fmt: skip
     if steps := results["steps_cpu_s"]:

@@ -38,10 +38,10 @@ from hub.config import load_project  # noqa: E402
 PROJECT = Path(__file__).resolve().parents[1] / "project"
 
 
-def start(folder: Path, out: Path) -> Run:
+def start(folder: Path, out: Path, system: str = "shop") -> Run:
     os.environ["CROSSDOCK_BENCHMARK_INPUT"] = str(folder)
     shutil.copytree(PROJECT, out, dirs_exist_ok=True)
-    return Run.start(load_project(out), "shop")
+    return Run.start(load_project(out), system)
 
 
 def prepare(run: Run, costs: dict[str, float]) -> None:
@@ -57,9 +57,9 @@ def cost(costs: dict[str, float], run: Run, step: Callable[[Run], StepReport]) -
     costs[step(run).step] = time.process_time() - began
 
 
-def contest(folder: Path, out: Path) -> dict[str, float]:
+def contest(folder: Path, out: Path, system: str = "shop") -> dict[str, float]:
     """Returns the CPU seconds of each step."""
-    run = start(folder, out)
+    run = start(folder, out, system)
     costs: dict[str, float] = {}
     prepare(run, costs)
     cost(costs, run, partial(gate, expectations=False))
