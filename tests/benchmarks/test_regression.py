@@ -89,3 +89,22 @@ def test_what_was_made_is_compared_row_by_row(measured: dict[str, Any], tmp_path
         "order_line: 1 rows of 1 keys, not 2",
         "order_line: 1 keys are missing",
     ]
+
+
+def test_the_page_shows_the_figures_that_are_kept() -> None:
+    report = _module("report")
+    page, figures = report.PAGE.read_text(), report.figures()
+    assert report.written(page, figures) == page
+    assert (
+        report.written(page, figures.replace("limit", "limits", 1)) != page
+    )  # the twin: a figure that nobody measured
+    with pytest.raises(ValueError, match="once"):
+        report.written("a page without marks", figures)
+
+
+@pytest.mark.parametrize("name", ["latest", "small"])
+def test_kept_results_have_the_shape_that_others_read(name: str) -> None:
+    results = json.loads((BENCHMARKS / "results" / f"{name}.json").read_text())
+    assert {"size", "commit", "runs"} <= set(results)
+    for run in results["runs"]:
+        assert list(run) == ["name", "rows", "cpu_s", "wall_s", "peak_mb", "ratio_cpu", "ratio_wall"]
