@@ -62,9 +62,23 @@ def markdown(results: Mapping[str, Any]) -> str:
 
 
 def figures(folder: Path = HERE / "results") -> str:
-    """All sizes of which results are kept."""
+    """All sizes of which results are kept, and TPC-H."""
     kept = [folder / f"{size}.json" for size in SIZES]
-    return "\n\n".join(markdown(json.loads(path.read_text())) for path in kept if path.is_file())
+    made = [markdown(json.loads(path.read_text())) for path in kept if path.is_file()]
+    if (path := folder / "tpch.json").is_file():
+        made.append(_tpch(json.loads(path.read_text())))
+    return "\n\n".join(made)
+
+
+def _tpch(results: Mapping[str, Any]) -> str:
+    limit, ours = results["runs"]
+    scale = results["size"].split()[1]
+    rows = "; ".join(results["differences"]) or "both hold the same canonical rows"
+    return (
+        f"### TPC-H, scale {scale}, at {results['commit']}\n\n`python benchmarks/tpch.py`: {limit['rows']:,} orders with their lines, made by"
+        f" `tpchgen-cli`. Hand-written SQL {limit['cpu_s']:.2f} CPU s and {limit['peak_mb']:,} MB, `crossdock_full` {ours['cpu_s']:.2f} s and"
+        f" {ours['peak_mb']:,} MB: {ours['ratio_cpu']:.2f} times the CPU, {ours['ratio_wall']:.2f} times the wall time; {rows}."
+    )
 
 
 def written(page: str, said: str) -> str:

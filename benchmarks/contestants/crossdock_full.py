@@ -60,7 +60,8 @@ def prepare(run: Run, costs: dict[str, float]) -> None:
 
 def cost(costs: dict[str, float], run: Run, step: Callable[[Run], StepReport]) -> None:
     began = time.process_time()
-    costs[step(run).step] = time.process_time() - began
+    done = step(run)
+    costs[done.step] = time.process_time() - began
 
 
 def contest(folder: Path, out: Path, system: str = "shop") -> dict[str, float]:
