@@ -54,6 +54,9 @@ bench-changes: setup ## what a run of a few changed records costs, what a plan a
 bench-pull: setup ## what a pull costs the hub, beside bare loops and zeep; keeps benchmarks/results/pull.json (PULL="--large 200")
 	@$(BIN)/python benchmarks/pull.py $(PULL)
 
+bench: setup ## the bulk path beside hand-written SQL and other tools (SIZE=20k|100k|1m, ONLY=names, REPEAT=3)
+	@$(BIN)/python benchmarks/bench.py --size $(or $(SIZE),100k) $(if $(ONLY),--only $(ONLY)) $(if $(REPEAT),--repeat $(REPEAT))
+
 hostile: setup ## ten thousand hostile mappings, none executed (the suite judges two thousand)
 	@CROSSDOCK_HOSTILE_SHARE=7 $(BIN)/python -m pytest tests/mappings/test_mapping_hostile.py $(PYTEST_ARGS)
 
@@ -64,4 +67,4 @@ lock: ## write requirements.lock anew
 clean: ## remove data and caches, keep .venv
 	@rm -rf data airflow_home .mypy_cache .ruff_cache .pytest_cache
 
-.PHONY: help setup demo test check format up chaos bench-changes hostile bench-pull lock clean
+.PHONY: help setup demo test check format up chaos bench-changes hostile bench-pull bench lock clean

@@ -74,8 +74,9 @@ class Stream:
 class Page:
     """Records as they came, one element of UTF-8 JSON bytes each, and the cursor that is safe once they have landed.
 
-    `cursor` is JSON-serialisable and opaque to the flow; None leaves the position where it is. `body` is the original
-    page where it was not JSON: it is kept beside the derived records (a Spool is open until the next page is asked for). `digest` (SHA-256 hex of `body`) then stands in
+    `records` of an NDJSON page is `hub.records.Lines(body)`: nobody takes it apart. `cursor` is JSON-serialisable and
+    opaque to the flow; None leaves the position where it is. `body` is the original page where it was not JSON: it is kept
+    beside the derived records (a Spool is open until the next page is asked for). `digest` (SHA-256 hex of `body`) then stands in
     each record as `_body`, with `_offset` the record's index in it. `complete` is False on a page in mid-sequence whose
     cursor cannot be resumed from: what came since the last complete one is kept only if the sequence comes to its end.
     """

@@ -16,8 +16,10 @@ from typing import IO, Any
 
 import zstandard
 
+from hub.records import Lines
+
 _SKIPPABLE = 0x184D2A5D
-TARGET_BYTES = 64_000_000  # of plain NDJSON: some 10 MB compressed; many small files cost more than they say
+TARGET_BYTES = 128_000_000  # of plain NDJSON, 10 to 20 MB compressed: each segment is a dlt run of 0.1 s
 _DIGESTED = 4_000_000  # a digest of everything would be a quarter of what a first pull costs
 
 
@@ -49,11 +51,15 @@ class SegmentWriter:
         self._zstd: Any = zstandard.ZstdCompressor(level=1).stream_writer(self._file, closefd=False)
 
     def write(self, records: Iterable[bytes]) -> None:
-        page = b"\n".join(records)
+        if isinstance(records, Lines):
+            page, count = records.body, len(records)
+        else:
+            page = b"\n".join(records)
+            count = page.count(b"\n") + 1
         if page:
             self._zstd.write(page)
             self._zstd.write(b"\n")
-            self.records += page.count(b"\n") + 1
+            self.records += count
             self.plain_bytes += len(page) + 1
             if self.plain_bytes > _DIGESTED:
                 self._hash = None
