@@ -195,7 +195,7 @@ def new_mapping(
 @app.command()
 def schema(
     kind: Annotated[
-        str | None, typer.Argument(help="mapping, tests, values, quality, reconcile or crossdock: print it.")
+        str | None, typer.Argument(help="mapping, tests, values, functions, quality, reconcile or crossdock: print it.")
     ] = None,
     out: Annotated[Path | None, typer.Option("--out", help="Write all into this folder; default: .schema.")] = None,
 ) -> None:
@@ -492,5 +492,10 @@ def rebuild() -> None:
 def explain(code: str) -> None:
     """What a code such as M104 means, why it is bad, and what to do."""
     from flow.explain import explain as find
+    from hub.config import load_project
 
-    print(find(code))
+    try:
+        project = load_project()
+    except CrossdockError:  # the codes mean the same anywhere
+        project = None
+    print(find(code, project))

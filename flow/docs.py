@@ -25,20 +25,22 @@ POLICY = "default-src 'none'; style-src 'unsafe-inline'"
 
 def write(project: Project, folder: Path) -> list[Path]:
     """`mappings.html` and `mappings.csv`. Raises ConfigurationError where a mapping cannot be read."""
-    from flow.language import load_mappings
+    from flow.language import load_mappings, own_functions
+    from mappings.named import as_function
     from mappings.sheet import as_csv, sheet
     from warehouse.model import entities
 
     lines = sheet(load_mappings(project, entities()), entities())
+    own = [as_function(one) for one in own_functions(project)]
     folder.mkdir(parents=True, exist_ok=True)
     page, table = folder / "mappings.html", folder / "mappings.csv"
-    page.write_text(as_html(project.name, lines), encoding="utf-8")
+    page.write_text(as_html(project.name, lines, own), encoding="utf-8")
     table.write_text(as_csv(lines), encoding="utf-8", newline="")
     return [page, table]
 
 
-def as_html(name: str, lines: Sequence[Line]) -> str:
-    """The whole page."""
+def as_html(name: str, lines: Sequence[Line], own: Sequence[Function] = ()) -> str:
+    """The whole page. `own` are functions of the project, which come before those of the language."""
     from mappings.functions import FUNCTIONS
 
     names = list(dict.fromkeys(line.mapping for line in lines))
@@ -65,7 +67,7 @@ Every line is one canonical column: where it is read from, and which call sends 
 {"".join(_contents(system, some) for system, some in systems)}<p><a href="#functions">Functions</a></p>
 </nav>
 <main>
-{"".join(_mapping(one, [line for line in lines if line.mapping == one]) for one in names)}{_functions(FUNCTIONS.values())}</main>
+{"".join(_mapping(one, [line for line in lines if line.mapping == one]) for one in names)}{_functions([*own, *FUNCTIONS.values()])}</main>
 </body>
 </html>
 """

@@ -83,6 +83,41 @@ in which records were pulled decides.   Fix: leave version: out""",
 brackets of a path, or in a push.
 Example: phones[phone(number) = '+49…'].number   Fix: phone(phones[kind = 'main'].number); in a push, send the column that was
 read with the function under fields:""",
+    "M150": """What a field means in trade is not said as it can be read. `types:` of a mapping says it of what a stream sends (with
+names only, lists without indexes), `Stream.types` and `TargetField.type` of a connector for all mappings. There are
+  money [net | gross | tax] [EUR | in <field>]    quantity [KGM | in <field>]    instant    date
+  picklist <value map> [| <value map>]            picklist erp.order_status        id customer [of erp]
+Example: types: {total: gross money}   Fix: types: {total: money gross in currency}""",
+    "M151": """Amounts of two currencies are added, compared, or put into one place. Which is meant cannot be told, and the sum is wrong.
+What is declared counts (`types:`), what from_minor(x, currency) says, and the row's own currency column.
+Example: total: price_eur + price_usd   Fix: convert one first; for rows of one currency only, when: currency = 'EUR';
+where it is right all the same, number(x) makes an amount plain""",
+    "M152": """Net and gross amounts are added, compared, or one goes where the other belongs.
+net + tax = gross, gross - tax = net, gross - net = tax; a product with a number may hold a rate, and is neither until said.
+Example: total: subtotal   where subtotal is money net, and total of an order is gross   Fix: total: subtotal + total_tax""",
+    "M153": """Quantities of two units are added, compared, or put into one place.
+Example: quantity: weight   with types: {weight: quantity GRM} and unit: "'KGM'"   Fix: quantity: divide(weight, 1000, 3)""",
+    "M154": """A word of one picklist goes where those of another belong: two systems seldom mean the same by the same word. A value map's
+left side is the picklist of its system, its right side that of a column.
+Example: payment_status: financial_status   Fix: payment_status: {at: financial_status, values: payment_status}
+Or a condition asks a canonical picklist for a word that it has not. Example: lifecycle_status = 'close'   Fix: 'completed'""",
+    "M155": """An id of one kind of record, or of one system, is used as that of another. Both may be 17, and they are two records.
+Example: customer: {ref: customer, at: order_id}   with types: {order_id: id sales_order}   Fix: {ref: customer, at: customer.id}""",
+    "M156": """Two things are added, compared, or put into one place that are not of one kind: an amount and a quantity, an id and a word.
+Example: quantity: price   with types: {price: money net EUR}   Fix: quantity: quantity""",
+    "M170": """A function of your own names something that is not one of its arguments. It knows nothing of the record: what it needs is
+given to it, so that it means the same wherever it is called.
+Example: full_name: {arguments: [first], is: "first || last"}   Fix: arguments: [first, last]""",
+    "M171": """A function of your own has a name that the language has already, or that is no name.
+Example: lower: {…}   Fix: lower_name: {…}""",
+    "M172": """A function of your own has no example, or one that is not true. Examples say what it does, and prove it: `crossdock test` and lint
+try each of them, and lint refuses a function without a true one.
+Example: {given: [Ann, Lee], expect: AnnLee}   Fix: {given: [Ann, Lee], expect: Ann Lee}""",
+    "M173": """Functions of your own call each other in a circle, or become too large where they are called. A call is compiled as if the
+function's expression stood there, so each level of calls multiplies.
+Example: a: {is: "b(x) || b(x)"}, b: {is: "c(x) || c(x)"}, and so on   Fix: say it with fewer calls""",
+    "M174": """Nothing calls a function of your own. What nobody uses nobody keeps right. (A warning.)
+Fix: remove it, or call it""",
     "M201": """What a push is about does not exist, or is the child of something else.
 Lines travel with their order: a push is about the order, and lists the lines under children.
 Example: push: {entity: order_line}   Fix: push: {entity: sales_order, children: {order_line: {each: items, fields: […]}}}""",

@@ -12,13 +12,28 @@ from typing import Any
 from hub.entity import Column, Entity, Model, children
 from mappings import read
 from mappings.functions import FUNCTIONS
+from mappings.meaning import FORMS
+from mappings.named import NAME, as_function
 from mappings.shapes import Shape
+from mappings.syntax import Named
 
 Schema = dict[str, Any]
 DRAFT = "http://json-schema.org/draft-07/schema#"
 _SCALAR = ["string", "number", "boolean"]
 _EXPRESSION: Schema = {"$ref": "#/definitions/expression"}
 _TEXT: Schema = {"type": "string"}
+_TYPE: Schema = {
+    **_TEXT,
+    "examples": [
+        "money net EUR",
+        "money gross in currency",
+        "quantity KGM",
+        "picklist status",
+        "id customer",
+        "instant",
+    ],
+    "description": f"Such as {FORMS}. crossdock explain M150 shows all.",
+}
 _VALUES = "The name of a value map in values.yaml: how the system's picklist corresponds to ours."
 _REF = "The entity that the value is an id of; the hub resolves it, and the row waits until it can."
 
@@ -30,6 +45,11 @@ _SETTINGS: dict[str, Schema] = {
     "key": {**_EXPRESSION, "description": "The id of the row, as text; of a push: our own business key."},
     "version": {**_EXPRESSION, "description": "Orders versions of a row."},
     "hub": {**_EXPRESSION, "description": "Where the record quotes the hub's own id."},
+    "types": {
+        "type": "object",
+        "additionalProperties": _TYPE,
+        "description": "What the stream's fields mean in trade.",
+    },
     "loose": {"type": "array", "items": _TEXT, "description": "Fields that are sometimes no object: then missing."},
     "when": {**_EXPRESSION, "description": "Only where this is true."},
     "since": {**_EXPRESSION, "description": "An instant or a day, compared with the system's go-live."},
@@ -62,8 +82,12 @@ _SETTINGS: dict[str, Schema] = {
 }
 
 
-def mapping_schema(model: Model, samples: Mapping[str, Sequence[Shape]] | None = None) -> Schema:
-    """Of `mappings/<system>/<name>.yaml`. `samples` are shapes of streams' records, by the stream's name."""
+def mapping_schema(
+    model: Model, samples: Mapping[str, Sequence[Shape]] | None = None, own: Sequence[Named] = ()
+) -> Schema:
+    """Of `mappings/<system>/<name>.yaml`. `samples` are shapes of streams' records, by the stream's name; `own` are functions
+    of the project.
+    """
     headers = [entity for entity in model.values() if not entity.parent]
     top = _object(read._TOP)
     top["properties"] |= {
@@ -86,7 +110,7 @@ def mapping_schema(model: Model, samples: Mapping[str, Sequence[Shape]] | None =
             ),
         ],
         "definitions": {
-            "expression": _expression(),
+            "expression": _expression(own),
             "push": _push(headers),
             **{f"columns of {entity.name}": _columns(entity) for entity in model.values()},
             **{entity.name: _header(entity, model) for entity in headers},
@@ -117,6 +141,39 @@ def values_schema() -> Schema:
     }
 
 
+def functions_schema() -> Schema:
+    """Of `functions.yaml`."""
+    example: Schema = {
+        "type": "object",
+        "properties": {"given": {"type": "array"}, "expect": {}, "fails": {"const": True}},
+        "required": ["given"],
+        "minProperties": 2,
+        "maxProperties": 2,
+        "additionalProperties": False,
+    }
+    names: Schema = {"type": "array", "items": {"type": "string", "pattern": NAME}}
+    arguments = {"anyOf": [names, {"type": "object", "additionalProperties": _TYPE}]}
+    function = {
+        "type": "object",
+        "properties": {
+            "doc": {**_TEXT, "description": "What it does, for people."},
+            "arguments": {**arguments, "description": "Their names, or each with what it has to be."},
+            "is": {**_EXPRESSION, "description": "An expression over the arguments."},
+            "examples": {"type": "array", "minItems": 1, "items": example},
+        },
+        "required": ["is", "examples"],
+        "additionalProperties": False,
+    }
+    return {
+        "$schema": DRAFT,
+        "title": "Functions of a project's own",
+        "type": "object",
+        "propertyNames": {"pattern": NAME},
+        "additionalProperties": function,
+        "definitions": {"expression": _expression(())},
+    }
+
+
 # -- parts
 
 
@@ -138,13 +195,18 @@ def _is(setting: str, value: str) -> Schema:
     return {"properties": {setting: {"const": value}}, "required": [setting]}
 
 
-def _expression() -> Schema:
-    functions = "\n".join(f"* `{one.signature}`: {one.doc}" for one in FUNCTIONS.values())
+def _expression(own: Sequence[Named]) -> Schema:
+    known = [*(as_function(one) for one in own), *FUNCTIONS.values()]
+    functions = "\n".join(f"* `{one.signature}`: {one.doc}" for one in known)
     said = "A path (`lines[0].sku`, `addresses[type = 'billing'].city`) or an expression."
     return {
         "type": _SCALAR,
-        "description": f"{said} Functions: {', '.join(FUNCTIONS)}",
+        "description": f"{said} Functions: {', '.join(one.name for one in known)}",
         "markdownDescription": f"{said} Functions:\n\n{functions}",
+        # What an editor offers to write: https://github.com/redhat-developer/yaml-language-server
+        "defaultSnippets": [
+            {"label": one.signature, "description": one.doc, "body": f"{one.name}($1)"} for one in known
+        ],
     }
 
 
@@ -171,7 +233,7 @@ def described(column: Column) -> str:
     """A column in one line: its doc, kind, values, standard term."""
     parts = [
         column.doc,
-        column.kind + (f" to {column.ref}" if column.ref else ""),
+        " ".join(part for part in (column.basis, column.kind) if part) + (f" to {column.ref}" if column.ref else ""),
         ", ".join(column.values),
         column.term,
     ]

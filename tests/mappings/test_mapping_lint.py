@@ -206,7 +206,10 @@ def test_rule(tmp_path: Path, model: Model, code: str, breaks: Any, keeps: Any, 
 
 def test_every_rule_of_lint_is_tried_and_explained() -> None:
     told = {code for code in CODES if code.startswith("M1")}
-    assert told - {"M130"} == set(RULES)  # M130 is about a name on the command line
+    elsewhere = {
+        code for code in told if code.startswith(("M15", "M17"))
+    }  # test_mapping_meaning.py, test_mapping_named.py
+    assert told - {"M130"} - elsewhere == set(RULES)  # M130 is about a name on the command line
     raised = set()
     for path in Path(inbound.__file__).parent.glob("*.py"):
         raised |= set(re.findall(r'"(M\d{3})"', path.read_text())) if path.name != "codes.py" else set()
