@@ -46,6 +46,9 @@ up: setup ## start the sandbox and Airflow on 127.0.0.1; ctrl-C stops both
 chaos: setup ## 100 SIGKILLs and every failpoint over 20,000 records; keeps benchmarks/chaos.json
 	@$(BIN)/python tests/support/chaos.py
 
+hostile: setup ## ten thousand hostile mappings, none executed (the suite judges two thousand)
+	@CROSSDOCK_HOSTILE_SHARE=7 $(BIN)/python -m pytest tests/mappings/test_mapping_hostile.py $(PYTEST_ARGS)
+
 lock: ## write requirements.lock anew
 	@$(BIN)/uv pip compile pyproject.toml --all-extras --python-version 3.11 --universal --generate-hashes --no-header \
 	  --no-emit-index-url --no-emit-find-links --no-annotate --quiet -o requirements.lock
@@ -53,4 +56,4 @@ lock: ## write requirements.lock anew
 clean: ## remove data and caches, keep .venv
 	@rm -rf data airflow_home .mypy_cache .ruff_cache .pytest_cache
 
-.PHONY: help setup demo test check format up chaos lock clean
+.PHONY: help setup demo test check format up chaos hostile lock clean

@@ -1,4 +1,4 @@
-"""Ten thousand hostile mappings, and two workers that judge them under limits. Run as a script by test_mapping_hostile.py.
+"""Hostile mappings, and two workers that judge them under limits. Run as a script by test_mapping_hostile.py.
 
 hostile.py judge OUT          loads, lints and compiles each one, in 256 MB of address space; a line of JSON for each
 hostile.py execute OUT        parses all that compiled with DuckDB's own parser, and runs it in the hardened engine: two of
@@ -24,7 +24,8 @@ SECRET = "canary-7f3a"
 LIMIT = 256 * 1024 * 1024
 SHM = "/dev/shm" if os.path.isdir("/dev/shm") else None  # a disk would be what is measured
 WRITTEN = ("CREATE", "INSERT", "DELETE", "SELECT")  # kinds of statements
-_SHARE = 7  # one in so many of the combinations is taken
+# One in so many of the combinations is taken: `make hostile` judges ten thousand mappings, the suite a fifth of them.
+_SHARE = int(os.environ.get("CROSSDOCK_HOSTILE_SHARE", "35"))
 
 COMMANDS = [
     f"read_text('{CANARY}')",
