@@ -184,7 +184,8 @@ def _measure(functions: Functions, own: Sequence[Named], findings: list[Finding]
         elif size > MAX_SIZE:
             what = f"{one.name} has {size:,} parts, with those of what it calls"
             findings.append(Finding("M173", what, one.body.place, f"at most {MAX_SIZE} are read"))
-        functions[one.name] = replace(one, size=max(size, 0), broken=not 0 <= size <= MAX_SIZE)
+        broken = not 0 <= size <= MAX_SIZE
+        functions[one.name] = replace(one, size=0 if broken else size, broken=broken)
 
 
 _CIRCLE, _BROKEN = -2, -1
