@@ -6,7 +6,8 @@ say (an expression's types, a reference's target) lint says.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from hub.entity import Column, Entity, Model, children
@@ -19,6 +20,7 @@ from mappings.syntax import Named
 
 Schema = dict[str, Any]
 DRAFT = "http://json-schema.org/draft-07/schema#"
+_INDEX = re.compile(r"\[[0-9]+\]")
 _SCALAR = ["string", "number", "boolean"]
 _EXPRESSION: Schema = {"$ref": "#/definitions/expression"}
 _TEXT: Schema = {"type": "string"}
@@ -307,12 +309,16 @@ def _of_stream(shapes: Sequence[Shape]) -> Schema:
     """Offers the paths of the stream's sample; others are not refused here."""
     own = sorted({path for shape in shapes for path in paths(shape)})
     items = sorted({path for shape in shapes for path in _item_paths(shape)})
+    below = [f"{name}.{path}" for shape in shapes for name, item in _lists(shape) for path in paths(item)]
     offered = {"anyOf": [{"enum": own}, {}]}
     child = {"properties": {"key": {"anyOf": [{"enum": items}, {}]}, "fields": _offering(items)}}
     return {
         "properties": {
             "key": offered,
             "version": offered,
+            "types": {
+                "properties": dict.fromkeys(sorted({_INDEX.sub("", path) for path in (*own, *below)}), _TYPE)
+            },
             "fields": _offering(own),
             "children": {"additionalProperties": {"anyOf": [child, {"items": child}]}},
         }
@@ -332,6 +338,16 @@ def paths(shape: Shape, prefix: str = "") -> list[str]:
     if shape.kind == "list" and shape.item is not None:
         return paths(shape.item, f"{prefix}[0]")
     return [prefix] if prefix else []
+
+
+def _lists(shape: Shape, prefix: str = "") -> Iterator[tuple[str, Shape]]:
+    """The lists of a record by the names that lead there, and what their items are."""
+    for name, part in shape.parts.items():
+        here = f"{prefix}.{name}" if prefix else name
+        if part.item is not None:
+            yield here, part.item
+            yield from _lists(part.item, here)
+        yield from _lists(part, here)
 
 
 def _item_paths(shape: Shape) -> list[str]:

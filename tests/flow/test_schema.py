@@ -104,6 +104,7 @@ def test_an_editor_is_told_of_functions_columns_and_the_streams_fields() -> None
     made = schemas.as_text(schemas.schema("mapping", load_project(BUILT_IN)))
     assert "`minor_units(x: number, [decimals: integer]) → number`" in made
     assert "What is to be paid, with tax · gross money · cbc:PayableAmount · required" in made
+    assert '"lines.productVariant.sku": {' in made  # under types:
     assert '"shippingAddress.postalCode"' in made  # of mappings/vendure/orders.sample.json
     assert '"shippingAddress.postalCode"' not in schemas.as_text(schemas.schema("mapping", None))
 
