@@ -5,15 +5,18 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from hub.connector import Stream, TargetField
 from hub.entity import Model
 from hub.findings import Finding
 from mappings import inbound
 from mappings.codes import CODES
+from mappings.expressions import Value
 from mappings.lint import lint
 from mappings.load import load
-from mappings.meaning import declared
+from mappings.meaning import calculated, declared, differ
 
 TYPES = {
     "total": "money gross in currency",
@@ -226,3 +229,26 @@ def test_declarations_are_read_strictly(text: str) -> None:
     else:
         with pytest.raises(ValueError, match="is no type of a field"):
             declared(text, "shop")
+
+
+SAID = st.sampled_from(
+    [None]
+    + [f"money{basis}{unit}" for basis in ("", " net", " gross", " tax") for unit in ("", " EUR", " USD", " in currency")]
+    + ["quantity", "quantity KGM", "quantity in unit", "picklist a", "picklist a | b", "id customer", "id product of erp", "date"]
+)  # fmt: skip
+
+
+@given(SAID, SAID, st.sampled_from(["+", "-", "*", "/"]))
+def test_what_goes_together_does_so_both_ways_and_what_is_plain_with_all(
+    one: str | None, other: str | None, op: str
+) -> None:
+    left, right = (Value("x", "number", meaning=declared(text, "shop") if text else None) for text in (one, other))
+    if left.meaning is None or right.meaning is None:
+        calculated(op, left, right, 0)
+        return
+    there, back = differ(left.meaning, right.meaning), differ(right.meaning, left.meaning)
+    assert (there and there[0]) == (back and back[0])
+    assert differ(left.meaning, left.meaning) is None
+    if there is None:  # what may be put into one place may be added there, unless net or gross tells otherwise
+        made = calculated("+", left, right, 0)
+        assert made is None or differ(made, left.meaning) is None
