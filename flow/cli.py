@@ -489,13 +489,22 @@ def rebuild() -> None:
 
 
 @app.command()
-def explain(code: str) -> None:
-    """What a code such as M104 means, why it is bad, and what to do."""
-    from flow.explain import explain as find
-    from hub.config import load_project
+def explain(
+    what: Annotated[str, typer.Argument(metavar="CODE|MAPPING", help="M104, or a mapping that extends another.")],
+    as_json: AsJson = False,
+) -> None:
+    """What a code means and what to do; or what a mapping has from the one it extends, and what it changed."""
+    from flow import explain as explains
 
+    if "/" in what:
+        from flow.show_inherited import inheritance
+
+        made = explains.inheritance(_project(), what)
+        _print_json(made.as_dict()) if as_json else inheritance(made)
+        return
     try:
-        project = load_project()
+        project = _project()
     except CrossdockError:  # the codes mean the same anywhere
         project = None
-    print(find(code, project))
+    told = explains.explain(what, project)
+    _print_json({"code": what.upper(), "text": told}) if as_json else print(told)

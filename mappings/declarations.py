@@ -37,10 +37,13 @@ def known(mapping: Mapping, stream: Stream | None, model: Model, findings: list[
 def _mapped(mapping: Mapping) -> Iterator[tuple[str, str]]:
     """The fields that a value map reads, and the name of its words: they are those of this picklist of the system."""
     head = _below((), mapping.each)
-    groups = [(head, mapping.fields), *((_below(head, child.each), child.fields) for child in mapping.children)]
+    groups = [
+        (head, mapping.fields),
+        *((_below(head, child.each), child.fields) for child in mapping.children if child.stream is None),
+    ]
     for trail, fields in groups:
         for one in fields:
-            path = bare_path(one.at.text) if one.values else None
+            path = bare_path(one.at.text) if one.values and one.lookup is None else None
             if path is not None and one.values is not None and names(path)[0] not in ("record", "parent"):
                 yield ".".join((*trail, *names(path))), f"{mapping.system}.{one.values.name}"
 
@@ -82,7 +85,7 @@ def units(fields: Sequence[Field], entity: Entity, level: Level) -> dict[str, st
     """In which currency and unit the rows are: `in currency` → `EUR`, `in currencyCode` (of the record), or an empty text."""
     made = {f"in {column}": "" for one in entity for column in (one.currency, one.unit) if column}
     for field in fields:
-        if f"in {field.name}" in made and field.values is None:
+        if f"in {field.name}" in made and field.values is None and field.lookup is None:
             unit = _unit(field.at, level)
             made[f"in {field.name}"] = level.units.get(unit, unit)
     return made

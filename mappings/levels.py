@@ -23,7 +23,7 @@ from mappings.shapes import Shape
 
 _TAKEN = (
     *("record", "parent", "item", "_segment", "_line", "_seq", "_ordinal"),
-    *("_asked_1", "_asked_2", "_made"),
+    *("_asked_1", "_asked_2", "_made", "_by", "_failed", "_example", "_first"),
 )  # names that the views use themselves
 MAX_ITEMS = 65_535  # items of one list of one record: their numbers are part of `_row`
 
@@ -35,7 +35,8 @@ class Level:
     `opened` the column of `outer` whose items these are. At the record itself `outer` is None. `asked` (what is looked up → the
     name under which it is joined) is in an order in which each may ask with what those before it found. `trail` are the names
     from the record down to here, `meanings` what is known of the record's fields: `line_items.price` → net money, and `units`
-    of their units: `in currency` → EUR.
+    of their units: `in currency` → EUR. `joined` (table of other
+    records, SQL of the key → alias) is what `joins.py` joins by a key of this level; `records` names the table whose records these are.
     """
 
     def __init__(self, base: str, stream: str, reads: Shape, sample: Shape | None, outer: Level | None = None) -> None:
@@ -43,12 +44,14 @@ class Level:
         self.columns: dict[str, str] = {}
         self.carried: dict[str, str] = {}
         self.opened = ""
+        self.records = ""
         self.lambdas = 0
         self.loose: frozenset[str] = frozenset()
         self.asked: dict[Asked, str] = {}
         self.trail: tuple[str, ...] = ()
         self.meanings: Map[str, Meaning] = outer.meanings if outer else {}
         self.units: Map[str, str] = outer.units if outer else {}
+        self.joined: dict[tuple[str, str], str] = {}
         self.shared = False  # is something of the record shared out among the items?
 
     @property
@@ -100,6 +103,17 @@ class Level:
             raise ExpressionError("what share() gives is not looked up", at, "", "M121")
         asked = Asked(function.name, SQL_TYPES[function.returns], texts, function.asked.format(*texts))
         return f"{self.asked.setdefault(asked, f'_found_{len(self.asked) + 1}')}._made"
+
+    def join(self, table: str, key: str) -> str:
+        """The alias of a table of other records, joined by the key."""
+        return self.joined.setdefault((table, key), f"_known_{len(self.joined) + 1}")
+
+    def of_records(self, stream: str, shape: Shape, sample: Shape | None, table: str) -> Level:
+        """The level of the records of another stream that belong to this one."""
+        inner = Level("item", stream, shape, sample, outer=self)
+        inner.records = table
+        inner.meanings, inner.units = {}, {}  # what is known is about this stream
+        return inner
 
     def each(self, path: Path, compiler: Compiler) -> Level:
         """The level of a list's items. Raises ExpressionError where it is no list of this level."""

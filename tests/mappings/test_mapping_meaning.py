@@ -167,7 +167,7 @@ def check(folder: Path, model: Model, text: str, types: dict[str, str] = TYPES) 
     stream = Stream("orders", "id", types=types, target_fields=TAKES)  # type: ignore[arg-type]
     return [
         finding
-        for finding in (*loaded.findings, *lint(loaded, model, {"shop": [stream]}))
+        for finding in (*loaded.findings, *lint(loaded, model, {"shop": [stream, Stream("items", "id")]}))
         if finding.code not in ("M222", "M205", "M208")
     ]
 
@@ -181,6 +181,21 @@ def test_rule(tmp_path: Path, model: Model, code: str, breaks: str, keeps: str, 
     assert any(says in str(finding) for finding in broken), broken
     assert all(finding.fix and finding.place.line and finding.place.column for finding in broken), broken
     assert check(tmp_path / "kept", model, keeps) == []
+
+
+def test_what_is_looked_up_in_the_hub_is_known(tmp_path: Path, model: Model) -> None:
+    price = "{lookup: canonical.price, key: list, by: list_name, at: amount}"
+    assert [one.code for one in check(tmp_path / "a", model, order(total=price))] == ["M152"]
+    assert check(tmp_path / "b", model, order(line_total=price)) == []
+    tier = "{lookup: canonical.customer, key: who, by: email, at: tier}"
+    assert [one.code for one in check(tmp_path / "c", model, order(channel=tier))] == ["M154"]
+
+
+def test_the_types_of_a_stream_are_not_those_of_another(tmp_path: Path, model: Model) -> None:
+    items = "children: {order_line: {stream: items, parent: order_id, key: id, fields: {quantity: much, line_total: total}}}\n"
+    assert check(tmp_path / "a", model, order(items)) == []
+    other = "{lookup: items, key: id, by: id, at: total}"
+    assert check(tmp_path / "b", model, order(line_total=other)) == []
 
 
 def test_what_nobody_declared_is_plain(tmp_path: Path, model: Model) -> None:
