@@ -12,7 +12,7 @@ from typing import Any
 
 from hub.entity import Column, Entity, Model, children
 from mappings import read
-from mappings.functions import FUNCTIONS
+from mappings.functions import FUNCTIONS, OF_PUSHES
 from mappings.meaning import FORMS
 from mappings.named import NAME, as_function
 from mappings.shapes import Shape
@@ -200,6 +200,7 @@ def _is(setting: str, value: str) -> Schema:
 def _expression(own: Sequence[Named]) -> Schema:
     known = [*(as_function(one) for one in own), *FUNCTIONS.values()]
     functions = "\n".join(f"* `{one.signature}`: {one.doc}" for one in known)
+    functions += "\n\nIn a push also:\n\n" + "\n".join(f"* `{one.form}`: {one.doc}" for one in OF_PUSHES.values())
     said = "A path (`lines[0].sku`, `addresses[type = 'billing'].city`) or an expression."
     return {
         "type": _SCALAR,
@@ -316,9 +317,7 @@ def _of_stream(shapes: Sequence[Shape]) -> Schema:
         "properties": {
             "key": offered,
             "version": offered,
-            "types": {
-                "properties": dict.fromkeys(sorted({_INDEX.sub("", path) for path in (*own, *below)}), _TYPE)
-            },
+            "types": {"properties": dict.fromkeys(sorted({_INDEX.sub("", path) for path in (*own, *below)}), _TYPE)},
             "fields": _offering(own),
             "children": {"additionalProperties": {"anyOf": [child, {"items": child}]}},
         }

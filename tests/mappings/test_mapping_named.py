@@ -72,6 +72,7 @@ RULES: dict[str, list[tuple[str, str, str, str]]] = {
     ],
     "M174": [(GOOD + functions(f"is: a || b, {TRUE}", "g"), GOOD + functions(f"is: 'f(a, b)', {TRUE}", "g"), "f(x, z)", "nothing calls g")],
     "M121": [(GOOD, GOOD, "ff(x, z)", "did you mean 'f'?"), (functions(f"is: 'nope(a, b)', {TRUE}"), GOOD, "f(x, z)", "no function 'nope' (within f, ")],
+    "M120": [(functions(f"is: 'a |', {TRUE}"), GOOD, "f(x, z)", "'|' does not belong")],
     "M122": [(GOOD, GOOD, "f(x)", "f is called with 1 values; f(a, b)")],
     "M123": [(functions(f"is: lpad(a, b), {TRUE}".replace("lpad(a, b)", "'lpad(a, b)'")), GOOD, "f(x, z)", "has to be written out")],
     "M124": [
