@@ -269,7 +269,7 @@ class Mapping:
     """A mapping file. `name` is `<system>/<file's stem>`; `ordinal` its position among the system's mappings.
 
     `key` is None and `fields` empty where the file only pushes. `sample` is the shape of the stream's records where a
-    sample file lies beside the mapping (see `mappings/shapes.py`).
+    sample file lies beside the mapping (see `mappings/shapes.py`), `functions` the project's own that its expressions may call.
     """
 
     name: str
@@ -290,6 +290,7 @@ class Mapping:
     types: tuple[Declared, ...] = ()
     extends: str | None = None
     ordinal: int = 0
+    functions: Map[str, Named] = field(default_factory=dict, compare=False, repr=False)
     sample: Any = field(default=None, repr=False)
 
     def field(self, name: str) -> Field | None:

@@ -14,9 +14,11 @@ from hub.entity import Model
 from hub.findings import Finding
 from mappings import inbound, named_examples, outbound, trial
 from mappings.codes import CODES
+from mappings.coverage import cover
 from mappings.expressions import Compiler
 from mappings.lint import lint
 from mappings.load import Mappings, load, shown
+from mappings.mutants import mutate
 from mappings.named import MAX_SIZE, unused_by_all
 
 Write = Callable[[str, str], Path]
@@ -223,3 +225,24 @@ def test_numbers_of_examples_are_exact(tmp_path: Path, model: Model) -> None:
     text = "f: {arguments: {a: number, b: integer}, is: a / b, examples: [{given: [1, 3], expect: 0.3333333333}, {given: [1.5, 0], fails: true}]}"
     assert check(tmp_path, model, text, "text(f(x, z))") == []
     assert Decimal("0.3333333333") * 3 != 1
+
+
+def test_branches_and_mutants_that_call_one_are_tried(folder: Path, write: Write, model: Model) -> None:
+    write("shop/functions.yaml", FULL)
+    name = "case when full_name(first, last) = 'Ann Lee' then 'A' else 'B' end"
+    value = "if(full_name(given_name, family_name) = 'Ann Lee', 'A', 'B')"
+    write(
+        "shop/people.yaml",
+        customer(
+            name,
+            f'push: {{operation: create, fields: [{{x: {{at: X, value: "{value}"}}}}]}}\n'
+            "examples:\n  - {given: {id: 1, first: Ann, last: Lee}, expect: {name: A}}\n"
+            "  - {push: create, given: {given_name: Ann, family_name: Lee, name: A}, expect: {X: A}}\n",
+        ),
+    )
+    mapping = load([folder], model)["shop/people"]
+    covered = cover(mapping, model)
+    assert [(one.about, one.what) for one in covered.missed] == [("name", "else"), ("push create: x", "if not")]
+    assert covered.points == 6
+    report = mutate(mapping, model)
+    assert report.tried > len(report.unnoticed) > 0
