@@ -5,14 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable
 from decimal import Decimal
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
+import duckdb
 import pytest
 
 from hub.connector import Stream
 from hub.entity import Model
 from hub.findings import Finding
-from mappings import inbound, named_examples, outbound, trial
+from mappings import examples, inbound, named_examples, outbound, trial
 from mappings.codes import CODES
 from mappings.coverage import cover
 from mappings.expressions import Compiler
@@ -246,3 +248,21 @@ def test_branches_and_mutants_that_call_one_are_tried(folder: Path, write: Write
     assert covered.points == 6
     report = mutate(mapping, model)
     assert report.tried > len(report.unnoticed) > 0
+
+
+@pytest.mark.parametrize("broken", ["connect", "execute"])
+def test_an_engine_without_memory_is_told(
+    tmp_path: Path, model: Model, monkeypatch: pytest.MonkeyPatch, broken: str
+) -> None:
+    def hardened(folder: Path) -> Any:
+        if broken == "connect":
+            raise duckdb.OutOfMemoryException("Out of Memory Error: Allocation failure\nmore")
+        return SimpleNamespace(execute=_fails, close=lambda: None)
+
+    monkeypatch.setattr(examples, "hardened", hardened)
+    (found,) = check(tmp_path, model, GOOD, "f(x, z)")
+    assert (found.code, found.what) == ("M172", "the example cannot be tried: Out of Memory Error: Allocation failure")
+
+
+def _fails(*said: Any) -> Any:
+    raise duckdb.OutOfMemoryException("Out of Memory Error: Allocation failure")
