@@ -5,6 +5,7 @@ The page is one file that needs nothing else: no script, no font, no picture fro
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Sequence
 from html import escape
 from itertools import groupby
@@ -14,7 +15,7 @@ from typing import TYPE_CHECKING
 from hub.config import Project
 
 if TYPE_CHECKING:
-    from mappings.functions import Function
+    from mappings.functions import Function, OfPush
     from mappings.sheet import Line
 
 STYLE = Path(__file__).with_name("docs.css")
@@ -130,11 +131,13 @@ def _call(sent: str) -> str:
 
 
 def _functions(functions: Iterable[Function]) -> str:
+    from mappings.functions import OF_PUSHES
+
     return f"""<section id="functions">
 <h2>Functions</h2>
 <p class="about">All that an expression may call. The examples are run by the tests.</p>
 <dl>
-{"".join(_function(one) for one in functions)}</dl>
+{"".join(_function(one) for one in functions)}{"".join(_of_push(one) for one in OF_PUSHES.values())}</dl>
 </section>
 """
 
@@ -146,6 +149,15 @@ def _function(one: Function) -> str:
     return (
         f'<dt id="f-{_id(one.name)}"><code>{escape(one.signature)}</code></dt>\n'
         f"<dd>{escape(one.doc)}<ul>{examples}</ul></dd>\n"
+    )
+
+
+def _of_push(one: OfPush) -> str:
+    given = json.dumps(one.given, ensure_ascii=False)
+    example = f"a {one.entity} with <code>{escape(given)}</code> → <code>{escape(_shown(one.gives))}</code>"
+    return (
+        f'<dt id="f-{_id(one.name)}"><code>{escape(one.form)}</code></dt>\n'
+        f"<dd>In a push only. {escape(one.doc)}<ul><li>{example}</li></ul></dd>\n"
     )
 
 

@@ -4,9 +4,10 @@ rejected, M4xx what examples say. `crossdock explain CODE` shows it.
 
 from __future__ import annotations
 
-from mappings.functions import FUNCTIONS
+from mappings.functions import FUNCTIONS, OF_PUSHES
 
 _FUNCTIONS = "\n".join(f"  {function.signature}: {function.doc}" for function in FUNCTIONS.values())
+_OF_PUSHES = "\n".join(f"  {one}" for one in OF_PUSHES.values())
 
 CODES: dict[str, str] = {
     "M101": """A setting holds something of another form: a list where names are wanted, an object where a path is.
@@ -55,7 +56,9 @@ Example: lower(email   Fix: lower(email)""",
     "M121": f"""There is no such function, or it has no meaning here. What is not in the closed list cannot be called: files, network,
 clocks and chance among it, since the same raw data has to give the same rows.
 Example: now()   Fix: a field of the record. There are:
-{_FUNCTIONS}""",
+{_FUNCTIONS}
+In a push also:
+{_OF_PUSHES}""",
     "M122": """A function is called with too few or too many values.
 Example: split_part(name, ' ')   Fix: split_part(name, ' ', 1)""",
     "M123": """An argument that has to be written out is computed, or is not what the function takes: a zone, a pattern, a width.

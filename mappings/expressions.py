@@ -21,7 +21,7 @@ from hub.errors import Place
 from hub.findings import Finding, did_you_mean
 from mappings import meaning as means
 from mappings import sql
-from mappings.functions import FUNCTIONS, Function, Parameter
+from mappings.functions import FUNCTIONS, OF_PUSHES, Function, Parameter
 from mappings.meaning import Meaning
 from mappings.parse import (
     Binary,
@@ -329,7 +329,10 @@ class Compiler:
         if function is None and (named := self.expr.functions.get(node.function)):
             return self._expanded(node, named)
         if function is None:
-            fix = did_you_mean(node.function, [*FUNCTIONS, *self.expr.functions]) or _INSTEAD.get(
+            if node.function in OF_PUSHES:
+                what = f"{node.function}() has no meaning here"
+                raise ExpressionError(what, node.at, f"only a push asks it: {OF_PUSHES[node.function]}", "M121")
+            fix = did_you_mean(node.function, [*FUNCTIONS, *OF_PUSHES, *self.expr.functions]) or _INSTEAD.get(
                 node.function, "crossdock explain M121 lists them"
             )
             for argument in node.args:

@@ -78,6 +78,21 @@ class Function:
         return self.duckdb.format(*parts, all=", ".join(parts), found=found)
 
 
+@dataclass(frozen=True, slots=True)
+class OfPush:
+    """A function that only a push can ask. Its example: asked as `form` of an `entity` that is `given` so, it `gives` this."""
+
+    name: str
+    form: str
+    doc: str
+    entity: str
+    given: dict[str, Any]
+    gives: Any
+
+    def __str__(self) -> str:
+        return f"{self.form}: {self.doc}"
+
+
 # What the examples of functions that are about the items of `each` are tried with: each: items.
 AN_EXAMPLE = {
     "id": 1,

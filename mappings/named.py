@@ -26,7 +26,7 @@ from hub import yaml
 from hub.errors import Place
 from hub.findings import Finding, did_you_mean
 from mappings.function import Function
-from mappings.functions import FUNCTIONS
+from mappings.functions import FUNCTIONS, OF_PUSHES
 from mappings.meaning import FORMS, Meaning, declared
 from mappings.parse import CAST_TYPES, Call, ExpressionError, Name, Type, parse, walk
 from mappings.parse import Path as Parts
@@ -38,7 +38,7 @@ MAX_FUNCTIONS = 500
 MAX_SIZE = 500  # parts of an expression, with those of all that it calls
 NAME = "^[a-z][a-z0-9_]{0,40}$"
 _NAME = re.compile(NAME)
-_OTHERS = ("bound", "total", "any", "latest", "first", "record", "parent", "target")  # words of the language
+_OTHERS = (*OF_PUSHES, "record", "parent", "target")  # words of the language
 
 
 class Functions(dict[str, Named]):

@@ -33,22 +33,45 @@ def check(functions: Iterable[Named]) -> list[Finding]:
 
 def outcomes(functions: Sequence[Named]) -> list[Outcome]:
     """What became of each example."""
+    tried = [(one, example) for one in functions if not one.broken for example in one.examples]
+    if not tried:
+        return []
+    import duckdb
+
     from mappings.examples import hardened
 
-    if not any(one.examples for one in functions):
-        return []
     with tempfile.TemporaryDirectory(prefix="crossdock-functions-") as folder:
-        con = hardened(Path(folder))
         try:
-            return [_outcome(one, example, con) for one in functions if not one.broken for example in one.examples]
+            con = hardened(Path(folder))
+        except duckdb.Error as error:  # there is too little memory even for that
+            return [_outcome(one, example, [_untried(example, error)]) for one, example in tried]
+        try:
+            return [_outcome(one, example, _tried(one, example, con)) for one, example in tried]
         finally:
             con.close()
 
 
-def _outcome(one: Named, example: NamedExample, con: Any) -> Outcome:
-    shown = f"{one.name}({', '.join(_text(value) for value in example.given)})"
+def _tried(one: Named, example: NamedExample, con: Any) -> list[Finding]:
+    import duckdb
+
+    try:
+        return _judged(one, example, con, _call(one, example))
+    except duckdb.Error as error:
+        return [_untried(example, error)]
+
+
+def _untried(example: NamedExample, error: Exception) -> Finding:
+    what = f"the example cannot be tried: {str(error).splitlines()[0]}"
+    return Finding("M172", what, example.place, "say it with less, or give it more memory")
+
+
+def _call(one: Named, example: NamedExample) -> str:
+    return f"{one.name}({', '.join(_text(value) for value in example.given)})"
+
+
+def _outcome(one: Named, example: NamedExample, findings: Sequence[Finding]) -> Outcome:
     owner = f"{one.system}/functions" if one.system else "functions"
-    return Outcome(owner, shown, example.place, findings=tuple(_judged(one, example, con, shown)))
+    return Outcome(owner, _call(one, example), example.place, findings=tuple(findings))
 
 
 def _judged(one: Named, example: NamedExample, con: Any, shown: str) -> list[Finding]:

@@ -150,6 +150,7 @@ class Reader:
             hub=self._expr(node, "hub"),
             loose=self._names(node, "loose"),
             types=self._types(node, system),
+            functions=self.functions,
             extends=node.get("extends"),
         )
 

@@ -12,7 +12,7 @@ from typing import Any
 
 from hub.entity import Column, Entity, Model, children
 from mappings import read
-from mappings.functions import FUNCTIONS
+from mappings.functions import FUNCTIONS, OF_PUSHES
 from mappings.meaning import FORMS
 from mappings.named import NAME, as_function
 from mappings.shapes import Shape
@@ -215,6 +215,7 @@ def _is(setting: str, value: str) -> Schema:
 def _expression(own: Sequence[Named]) -> Schema:
     known = [*(as_function(one) for one in own), *FUNCTIONS.values()]
     functions = "\n".join(f"* `{one.signature}`: {one.doc}" for one in known)
+    functions += "\n\nIn a push also:\n\n" + "\n".join(f"* `{one.form}`: {one.doc}" for one in OF_PUSHES.values())
     said = "A path (`lines[0].sku`, `addresses[type = 'billing'].city`) or an expression."
     return {
         "type": _SCALAR,

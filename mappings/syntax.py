@@ -314,6 +314,7 @@ class Mapping:
     `key` is None and `fields` empty where the file only pushes. `sample` is the shape of the stream's records where a
     sample file lies beside the mapping (see `mappings/shapes.py`), `samples` those of the streams that it looks into.
     `tried` is set where examples run: what an example looks up is then seen by that example only.
+    `functions` are the project's own that its expressions may call.
     """
 
     name: str
@@ -334,6 +335,7 @@ class Mapping:
     types: tuple[Declared, ...] = ()
     extends: str | None = None
     ordinal: int = 0
+    functions: Map[str, Named] = field(default_factory=dict, compare=False, repr=False)
     sample: Any = field(default=None, repr=False)
     samples: Map[str, Any] = field(default_factory=dict, repr=False)
     tried: bool = False

@@ -172,6 +172,7 @@ RULES: dict[str, list[tuple[Any, Any, str]]] = {
         (customer("email: read_text('/etc/passwd')"), customer("email: email"), "no function 'read_text'"),
         (customer("email: now()"), customer("email: email"), "there is no clock"),
         (customer("email: ordinal()"), customer("email: text(1)"), "there is no each here"),
+        (customer("email: first(email)"), customer("email: email"), "first() has no meaning here; only a push asks it"),
     ],
     "M122": [(customer("email: 'lower(email, name)'"), customer("email: lower(email)"), "called with 2 values; lower(x: text)")],
     "M123": [(customer("email: 'lpad(email, length(name))'"), customer("email: 'lpad(email, 5)'"), "has to be written out")],

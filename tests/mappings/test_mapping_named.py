@@ -5,18 +5,22 @@ from __future__ import annotations
 from collections.abc import Callable
 from decimal import Decimal
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
+import duckdb
 import pytest
 
 from hub.connector import Stream
 from hub.entity import Model
 from hub.findings import Finding
-from mappings import inbound, named_examples, outbound, trial
+from mappings import examples, inbound, named_examples, outbound, trial
 from mappings.codes import CODES
+from mappings.coverage import cover
 from mappings.expressions import Compiler
 from mappings.lint import lint
 from mappings.load import Mappings, load, shown
+from mappings.mutants import mutate
 from mappings.named import MAX_SIZE, unused_by_all
 
 Write = Callable[[str, str], Path]
@@ -72,6 +76,7 @@ RULES: dict[str, list[tuple[str, str, str, str]]] = {
     ],
     "M174": [(GOOD + functions(f"is: a || b, {TRUE}", "g"), GOOD + functions(f"is: 'f(a, b)', {TRUE}", "g"), "f(x, z)", "nothing calls g")],
     "M121": [(GOOD, GOOD, "ff(x, z)", "did you mean 'f'?"), (functions(f"is: 'nope(a, b)', {TRUE}"), GOOD, "f(x, z)", "no function 'nope' (within f, ")],
+    "M120": [(functions(f"is: 'a |', {TRUE}"), GOOD, "f(x, z)", "'|' does not belong")],
     "M122": [(GOOD, GOOD, "f(x)", "f is called with 1 values; f(a, b)")],
     "M123": [(functions(f"is: lpad(a, b), {TRUE}".replace("lpad(a, b)", "'lpad(a, b)'")), GOOD, "f(x, z)", "has to be written out")],
     "M124": [
@@ -222,3 +227,42 @@ def test_numbers_of_examples_are_exact(tmp_path: Path, model: Model) -> None:
     text = "f: {arguments: {a: number, b: integer}, is: a / b, examples: [{given: [1, 3], expect: 0.3333333333}, {given: [1.5, 0], fails: true}]}"
     assert check(tmp_path, model, text, "text(f(x, z))") == []
     assert Decimal("0.3333333333") * 3 != 1
+
+
+def test_branches_and_mutants_that_call_one_are_tried(folder: Path, write: Write, model: Model) -> None:
+    write("shop/functions.yaml", FULL)
+    name = "case when full_name(first, last) = 'Ann Lee' then 'A' else 'B' end"
+    value = "if(full_name(given_name, family_name) = 'Ann Lee', 'A', 'B')"
+    write(
+        "shop/people.yaml",
+        customer(
+            name,
+            f'push: {{operation: create, fields: [{{x: {{at: X, value: "{value}"}}}}]}}\n'
+            "examples:\n  - {given: {id: 1, first: Ann, last: Lee}, expect: {name: A}}\n"
+            "  - {push: create, given: {given_name: Ann, family_name: Lee, name: A}, expect: {X: A}}\n",
+        ),
+    )
+    mapping = load([folder], model)["shop/people"]
+    covered = cover(mapping, model)
+    assert [(one.about, one.what) for one in covered.missed] == [("name", "else"), ("push create: x", "if not")]
+    assert covered.points == 6
+    report = mutate(mapping, model)
+    assert report.tried > len(report.unnoticed) > 0
+
+
+@pytest.mark.parametrize("broken", ["connect", "execute"])
+def test_an_engine_without_memory_is_told(
+    tmp_path: Path, model: Model, monkeypatch: pytest.MonkeyPatch, broken: str
+) -> None:
+    def hardened(folder: Path) -> Any:
+        if broken == "connect":
+            raise duckdb.OutOfMemoryException("Out of Memory Error: Allocation failure\nmore")
+        return SimpleNamespace(execute=_fails, close=lambda: None)
+
+    monkeypatch.setattr(examples, "hardened", hardened)
+    (found,) = check(tmp_path, model, GOOD, "f(x, z)")
+    assert (found.code, found.what) == ("M172", "the example cannot be tried: Out of Memory Error: Allocation failure")
+
+
+def _fails(*said: Any) -> Any:
+    raise duckdb.OutOfMemoryException("Out of Memory Error: Allocation failure")
