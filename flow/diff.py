@@ -113,7 +113,7 @@ class _Comparison:
             return self.found
         lake = {one.path for one in list_segments(self.project.lake, self.system)}
         for run in runs:
-            stage(run, chosen, known=lake)
+            stage(run, chosen, known=lake, hub=self.project.published)
             map(run)
         self._rows(runs)
         if self.project.published.is_file():

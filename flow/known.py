@@ -62,8 +62,8 @@ def fill(
     return changed
 
 
-def fill_rows(project: Project, file: Path, inbound: Sequence[Inbound]) -> None:
-    """Make known."canonical.<entity>" of the snapshot, or of the warehouse itself where nothing was published yet."""
+def fill_rows(project: Project, file: Path, inbound: Sequence[Inbound], hub: Path | None = None) -> None:
+    """Make known."canonical.<entity>" of `hub`, the snapshot, or the warehouse itself where nothing was published yet."""
     wanted = {of: made for of, made in looked_into(inbound).items() if of.startswith(CANONICAL)}
     if not wanted:
         return
@@ -71,7 +71,7 @@ def fill_rows(project: Project, file: Path, inbound: Sequence[Inbound]) -> None:
     from warehouse.known import know_rows
     from warehouse.lock import writer
 
-    there = next((path for path in (project.published, project.warehouse) if path.is_file()), None)
+    there = next((path for path in (hub, project.published, project.warehouse) if path and path.is_file()), None)
     attach = {"hub": there} if there else {}
     with writer(there) if there == project.warehouse else nullcontext():
         con = connect(file, attach=attach)
@@ -83,9 +83,17 @@ def fill_rows(project: Project, file: Path, inbound: Sequence[Inbound]) -> None:
             con.close()
 
 
-def askers(inbound: Sequence[Inbound], stream: str, changed: Collection[str]) -> list[str]:
-    """SQL of the staged records of a stream that use a changed record of another."""
-    return [one.rows for made in inbound if made.stream == stream for one in made.askers if one.of in changed]
+def asking(con: Connection, inbound: Sequence[Inbound], stream: str, changed: Collection[str]) -> list[str]:
+    """SQL of the staged records of a stream that use a changed record of another; what it stands on is made."""
+    from warehouse.duck import run
+
+    found: list[str] = []
+    for made in (one for one in inbound if one.stream == stream):
+        asked = [one.rows for one in made.askers if one.of in changed]
+        for statement in made.joins if asked else ():
+            run(con, statement.sql, name=statement.name)
+        found += asked
+    return found
 
 
 def tie(con: Connection, inbound: Sequence[Inbound]) -> None:

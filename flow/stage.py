@@ -5,9 +5,10 @@ from __future__ import annotations
 import time
 from collections import defaultdict
 from collections.abc import Collection
+from pathlib import Path
 from typing import TYPE_CHECKING
 
-from flow.known import askers, fill, fill_rows, looked_into, streams_of
+from flow.known import asking, fill, fill_rows, looked_into, streams_of
 from flow.language import declared_columns
 from flow.report import StepReport
 from flow.run import Run
@@ -19,11 +20,17 @@ if TYPE_CHECKING:
     from warehouse.duck import Connection
 
 
-def stage(run: Run, chosen: Collection[str] | None = None, known: Collection[str] | None = None) -> StepReport:
+def stage(
+    run: Run,
+    chosen: Collection[str] | None = None,
+    known: Collection[str] | None = None,
+    hub: Path | None = None,
+) -> StepReport:
     """Staging can be repeated: it begins with an empty run file. A stream that no mapping reads is left in the lake.
 
     `chosen` are the paths of the segments to take, merged or not: a rebuild names them. Without them, records that use what
     came anew of another stream are taken again. `known` are the segments that lookups see; default: what was merged, and `chosen`.
+    `hub` is where canonical rows are looked up; default: the project's snapshot.
     """
     from warehouse import runfile
     from warehouse.known import pass_over
@@ -40,19 +47,19 @@ def stage(run: Run, chosen: Collection[str] | None = None, known: Collection[str
             columns = declared_columns(run.inbound, stream.name) or taken.looked_at(stream)
             if not columns:
                 continue
-            asking = askers(run.inbound, stream.name, changed)
-            old = taken.old[stream.name] if asking else []
+            asked = asking(con, run.inbound, stream.name, changed)
+            old = taken.old[stream.name] if asked else []
             segments = [*taken.new[stream.name], *old]
             staged = stage_stream(con, run.project.lake, run.system, stream, segments, columns)
             if old:
-                left = pass_over(con, stream.name, list(columns), [one.path for one in old], asking)
+                left = pass_over(con, stream.name, list(columns), [one.path for one in old], asked)
                 staged.read, staged.staged = staged.read - left, staged.staged - left
             for name in ("read", "duplicates", "staged"):
                 report.counts[name] = report.counts.get(name, 0) + getattr(staged, name)
             report.findings += staged.findings
     finally:
         con.close()
-    fill_rows(run.project, run.file, run.inbound)
+    fill_rows(run.project, run.file, run.inbound, hub)
     failpoint("stage.after")
     report.seconds = time.monotonic() - began
     return report

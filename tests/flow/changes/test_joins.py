@@ -10,13 +10,12 @@ from typing import Any
 import pytest
 from changes_harness import Shop
 
-from flow.capture import capture
+from flow.diff import diff
 from flow.preview import Wanted, preview
 from flow.rebuild import rebuild
 from flow.run import Run
 from flow.stage import stage
 from hub.config import load_project
-from hub.errors import UsageError
 
 PROJECT = 'name: joins\nsystems: {shop: {connector: joined, connection: {url: "http://127.0.0.1:9"}}}\n'
 CONNECTOR = """\
@@ -30,6 +29,7 @@ class Joined(Connector):
         Stream("groups", primary_key="id"),
         Stream("orders", primary_key="id"),
         Stream("order_items", primary_key="id"),
+        Stream("articles", primary_key="sku"),
         Stream("export", primary_key="Key"),
     )
 """
@@ -47,7 +47,8 @@ entity: sales_order
 key: id
 fields: {number: id, ordered_at: "'2026-11-18T09:00:00Z'", customer: {ref: customer, at: customer}, currency: "'EUR'", total: total,
          lifecycle_status: "'open'"}
-children: {order_line: {stream: order_items, parent: order_id, key: id, fields: {quantity: quantity, sku: sku}}}
+children: {order_line: {stream: order_items, parent: order_id, key: id, fields: {quantity: quantity, sku: sku,
+           description: {lookup: articles, key: sku, by: sku, at: name, missing: pass}}}}
 """
 EXPORT = """\
 stream: export
@@ -174,6 +175,14 @@ def test_lines_that_come_after_their_header(shop: Shop) -> None:
     assert counts(shop, "orders")["read"] == 2
 
 
+def test_what_a_line_of_a_second_stream_looks_up(shop: Shop) -> None:
+    shop.pulled([{"sku": "A", "name": "Ax"}], "shop/articles")
+    shop.sync()
+    told = shop.rows("SELECT sku, description FROM canonical.order_line WHERE description IS NOT NULL ORDER BY 1")
+    assert told == [("A", "Ax"), ("B", "B")]
+    assert counts(shop, "orders")["read"] == 1
+
+
 def test_a_rebuild_gives_the_same(shop: Shop) -> None:
     shop.pulled([{"id": 4, "title": "Four"}, {"id": 3, "title": "Drei"}], "shop/groups")
     shop.pulled([item(3, 7, "C")], "shop/order_items")
@@ -204,13 +213,7 @@ def test_while_a_gate_is_closed_what_was_looked_up_comes_again(shop: Shop) -> No
     assert customers(shop) == {"A": "Drei"}
 
 
-def test_such_a_record_is_not_captured(shop: Shop) -> None:
-    with pytest.raises(UsageError, match="looks into groups") as refused:
-        capture(shop.project, "2", "shop/customers")
-    assert refused.value.code == "M410"
-
-
-def test_the_hubs_own_rows_are_looked_up_as_they_were_published(shop: Shop) -> None:
+def test_the_hubs_own_rows_are_looked_up_as_they_were_published(shop: Shop, tmp_path: Path) -> None:
     shop.mapping(
         "shop/customers",
         CUSTOMERS + "  given_name: {lookup: canonical.sales_order, key: last, by: number, at: number}\n",
@@ -219,6 +222,13 @@ def test_the_hubs_own_rows_are_looked_up_as_they_were_published(shop: Shop) -> N
     shop.sync()
     assert shop.rows("SELECT name, given_name FROM canonical.customer ORDER BY 1") == [("A", None), ("E", "N1")]
     assert shop.rows("SELECT source_id FROM quality.quarantine WHERE rule = 'lookup' AND raw = 'N9'") == [("6",)]
+    shutil.copytree(shop.project.root / "mappings", tmp_path / "before")
+    shop.mapping(
+        "shop/customers",
+        (tmp_path / "before" / "shop" / "customers.yaml").read_text().replace("at: number", "at: currency"),
+    )
+    made = diff(shop.project, "shop/customers", str(tmp_path / "before"))
+    assert [(table.entity, table.changed, table.columns) for table in made.rows] == [("customer", 1, {"given_name": 1})]
 
 
 def test_a_preview_sees_what_the_lake_knows(shop: Shop) -> None:
