@@ -36,7 +36,9 @@ _TAKES: dict[str, dict[str, TargetField]] = {
         "AccountId": TargetField(required=True, instead="Account.HubId"),
         "Account.HubId": _TEXT,
         "Status": TargetField(choices=("Open", "Shipped", "Completed", "Cancelled")),
-        **dict.fromkeys(["ErpOrderNumber", "TotalAmount", "EffectiveDate"], _TEXT),
+        "ErpOrderNumber": _TEXT,
+        "TotalAmount": TargetField(type="money gross in CurrencyIsoCode"),
+        "EffectiveDate": TargetField(type="date"),
         "CurrencyIsoCode": _CURRENCY,
     },
 }

@@ -41,13 +41,29 @@ _PARTNER = {
         _FREE,
     ),
 }
+_NET, _GROSS, _TAX = (f"money {basis} in currency" for basis in ("net", "gross", "tax"))
+# What is trade's in the records, read and written alike.
+_TYPES: dict[str, dict[str, str]] = {
+    "sales_orders": {
+        **dict.fromkeys(["net_total", "discount", "shipping"], _NET),
+        **dict.fromkeys(["items.net_price", "items.discount", "items.net_amount"], _NET),
+        **{"tax": _TAX, "items.tax_amount": _TAX, "total": _GROSS},
+        "order_date": "date",
+        "sold_to": "id customer",
+    },
+    "invoices": {
+        **{"tax": _TAX, "total": _GROSS, "open_amount": _GROSS},
+        **{"invoice_date": "date", "due_date": "date", "payer": "id customer", "sales_order": "id sales_order"},
+    },
+    "credit_memos": {"amount": _GROSS, "sales_order": "id sales_order"},
+}
 _ORDER = {
-    **dict.fromkeys(["order_date", "order_type", "net_total", "discount", "shipping", "tax", "total"], _FREE),
+    **{name: TargetField(type=type) for name, type in _TYPES["sales_orders"].items() if name != "sold_to"},
+    "order_type": _FREE,
     "currency": _CURRENCY,
     "items.material": _NEEDED,
     "items.quantity": _NEEDED,
     "items.unit": TargetField(choices=("ST", "KG")),
-    **dict.fromkeys(["items.net_price", "items.discount", "items.net_amount", "items.tax_amount"], _FREE),
 }
 # What the operations take; a change takes what a creation takes, and needs none of it.
 _TAKES: dict[str, dict[Operation, dict[str, TargetField]]] = {
@@ -62,7 +78,7 @@ _TAKES: dict[str, dict[Operation, dict[str, TargetField]]] = {
             "sales_order": _NEEDED,
             "reference": _FREE,
             "currency": _CURRENCY,
-            "amount": _NEEDED,
+            "amount": TargetField(required=True, type=_GROSS),
             "reason": _FREE,
         }
     },
@@ -84,6 +100,7 @@ def _list(name: str, operation: str, key: str = "number") -> Stream:
         page_size=250,
         options={"operation": operation},
         target_fields=_TAKES.get(name, {}),
+        types=_TYPES.get(name, {}),
     )
 
 

@@ -48,6 +48,15 @@ _INVOICE = """number type state party reference invoice_date payment_term_date c
 _MODIFIED = "last_modified_at"
 _INSTANT = "%Y-%m-%dT%H:%M:%S.%fZ"
 
+# The amounts of a sale are in its currency; the sum of its lines' amounts is the untaxed one.
+_SALE_TYPES = {
+    **dict.fromkeys(["untaxed_amount", "lines.amount", "lines.unit_price"], "money net in currency.code"),
+    "tax_amount": "money tax in currency.code",
+    "total_amount": "money gross in currency.code",
+    "party": "id customer",
+    "lines.product.id": "id product",
+}
+
 
 def _stream(name: str, model: str, fields: str, touched: Sequence[str] = (), domain: Any = (), **more: Any) -> Stream:
     return Stream(
@@ -95,6 +104,7 @@ class Tryton(JsonRpc):
             _SALE,
             ("lines",),
             deletes="flagged",
+            types=_SALE_TYPES,
             writes=("create", "change", "cancel"),
             idempotency="read_back",
             conditional_write="read_before_write",

@@ -28,13 +28,15 @@ Status = Literal["applied", "rejected", "unsupported", "pending", "unknown"]
 class TargetField:
     """A field that a system takes. `length` counts characters; `choices` are all values of a picklist (none: it is free).
 
-    A `required` one may be missing where `instead`, another field, is sent.
+    A `required` one may be missing where `instead`, another field, is sent. `type` is what it means in trade, as under `types:` of
+    a mapping: `money gross EUR`.
     """
 
     required: bool = False
     length: int | None = None
     choices: tuple[str, ...] = ()
     instead: str | None = None
+    type: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +51,8 @@ class Stream:
     page says where the next one is. `version_field` orders versions of a record where `version_trusted` says its clock does not
     lie. `idempotency` says what makes a repeated create harmless; with `none` an unanswered create waits for a person.
     `options` is for the protocol (path, page size name, operation), documented there. `target_fields` says what an
-    operation takes, by dotted place in the payload (`items.quantity` of a list): lint then knows what a push misses.
+    operation takes, by dotted place in the payload (`items.quantity` of a list): lint then knows what a push misses. `types`
+    says what the fields of a record mean in trade (`line_items.price`: `money net in currency`), as `types:` of a mapping.
     """
 
     name: str
@@ -68,6 +71,7 @@ class Stream:
     batch_size: int = 1
     options: dict[str, Any] = field(default_factory=dict)
     target_fields: Mapping[Operation, Mapping[str, TargetField]] = field(default_factory=dict)
+    types: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
