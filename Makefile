@@ -10,7 +10,7 @@ export RUNTIME__DLTHUB_TELEMETRY = false
 unexport PYTHONDONTWRITEBYTECODE
 
 help: ## list the targets
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sort | awk -F':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sort | awk -F':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
 
 setup: $(VENV)/.installed ## create .venv and install the hash-locked requirements
 
@@ -57,6 +57,9 @@ bench-pull: setup ## what a pull costs the hub, beside bare loops and zeep; keep
 bench: setup ## the bulk path beside hand-written SQL and other tools (SIZE=20k|100k|1m, ONLY=names, REPEAT=3)
 	@$(BIN)/python benchmarks/bench.py --size $(or $(SIZE),100k) $(if $(ONLY),--only $(ONLY)) $(if $(REPEAT),--repeat $(REPEAT))
 
+recon-bench: setup ## reconcile 1M × 1M orders over 28 columns beside pandas and datacompy; keeps benchmarks/results/recon.json
+	@$(BIN)/python benchmarks/reconcile.py --heal --out benchmarks/results/recon.json
+
 hostile: setup ## ten thousand hostile mappings, none executed (the suite judges two thousand)
 	@CROSSDOCK_HOSTILE_SHARE=7 $(BIN)/python -m pytest tests/mappings/test_mapping_hostile.py $(PYTEST_ARGS)
 
@@ -67,4 +70,4 @@ lock: ## write requirements.lock anew
 clean: ## remove data and caches, keep .venv
 	@rm -rf data airflow_home .mypy_cache .ruff_cache .pytest_cache
 
-.PHONY: help setup demo test check format up chaos bench-changes hostile bench-pull bench lock clean
+.PHONY: help setup demo test check format up chaos bench-changes hostile bench-pull bench recon-bench lock clean

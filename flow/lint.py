@@ -55,11 +55,11 @@ def _unused_functions(project: Project) -> list[Finding]:
 
 
 def _judge_quality(project: Project) -> list[Finding]:
-    from quality import reconcile_spec, rules
+    from quality import reconcile_read, rules
     from warehouse.model import entities
 
     folders = project.folders("quality")
-    return [*rules.load(folders, entities()).findings, *reconcile_spec.load(folders, entities()).findings]
+    return [*rules.load(folders, entities()).findings, *reconcile_read.load(folders, entities()).findings]
 
 
 def _files(project: Project) -> list[Path]:

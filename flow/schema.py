@@ -99,7 +99,7 @@ def _quality(model: Model, project: Project | None) -> Schema:
 
 
 def _reconcile(model: Model, project: Project | None) -> Schema:
-    from quality.schema import reconcile_schema
+    from quality.reconcile_schema import reconcile_schema
 
     return reconcile_schema(model)
 

@@ -1,6 +1,6 @@
 """crossdock, everything: lake, duplicates, rejects, gate, bindings, history, lineage, through the flow's own steps.
 
-The gate decides by its predicates; what Great Expectations adds is measured as `expectations` beside it.
+The gate decides by its predicates; what Great Expectations adds is not in these figures.
 """
 
 from __future__ import annotations
