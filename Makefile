@@ -6,6 +6,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 # What `make check` runs of the suite: the house rules, the vocabulary and protocols, the command line.
 FAST_TESTS ?= tests/repo tests/hub tests/flow/test_cli.py tests/flow/test_pull.py
+# Three on two cores: much of the suite waits for servers that it starts.
+TEST_PROCESSES ?= 3
 export RUNTIME__DLTHUB_TELEMETRY = false
 unexport PYTHONDONTWRITEBYTECODE
 
@@ -27,7 +29,7 @@ demo: setup ## start the sandbox systems, run one full cycle and show the result
 	@$(BIN)/crossdock demo $(if $(FRESH),--fresh)
 
 test: setup ## the whole test suite, a file a process at a time
-	@$(BIN)/python -m pytest tests --numprocesses=auto --maxprocesses=4 --dist=loadfile --no-loadscope-reorder $(PYTEST_ARGS)
+	@$(BIN)/python -m pytest tests --numprocesses=$(TEST_PROCESSES) --dist=loadfile --no-loadscope-reorder $(PYTEST_ARGS)
 
 check: setup ## what a person runs before committing: format, lint, types, import contracts, mappings, fast tests
 	@$(BIN)/ruff format --check --quiet . || { echo 'run: make format'; exit 1; }
