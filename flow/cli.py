@@ -195,7 +195,7 @@ def new_mapping(
 @app.command()
 def schema(
     kind: Annotated[
-        str | None, typer.Argument(help="mapping, tests, values, quality, reconcile or crossdock: print it.")
+        str | None, typer.Argument(help="mapping, tests, values, functions, quality, reconcile or crossdock: print it.")
     ] = None,
     out: Annotated[Path | None, typer.Option("--out", help="Write all into this folder; default: .schema.")] = None,
 ) -> None:
@@ -545,5 +545,9 @@ def explain(
         made = explains.inheritance(_project(), what)
         _print_json(made.as_dict()) if as_json else inheritance(made)
         return
-    told = explains.explain(what)
+    try:
+        project = _project()
+    except CrossdockError:  # the codes mean the same anywhere
+        project = None
+    told = explains.explain(what, project)
     _print_json({"code": what.upper(), "text": told}) if as_json else print(told)
