@@ -13,10 +13,13 @@ from hub.failpoints import failpoint
 from hub.segments import Segment, list_segments
 
 
-def stage(run: Run, chosen: Collection[str] | None = None) -> StepReport:
+def stage(
+    run: Run, chosen: Collection[str] | None = None, only: Collection[tuple[str, int]] | None = None
+) -> StepReport:
     """Staging can be repeated: it begins with an empty run file. A stream that no mapping reads is left in the lake.
 
-    `chosen` are the paths of the segments to take, merged or not: a rebuild names them.
+    `chosen` are the paths of the segments to take, merged or not: a rebuild names them. `only` are the (segment, line) to
+    take of them, where not every record is meant.
     """
     from warehouse import runfile
     from warehouse.merge import merged_segments
@@ -34,7 +37,8 @@ def stage(run: Run, chosen: Collection[str] | None = None) -> StepReport:
         runfile.reset(con, run.model, "stage")
         for stream in run.connector.streams:
             if columns := declared_columns(run.inbound, stream.name):
-                staged = stage_stream(con, run.project.lake, run.system, stream, segments[stream.name], columns)
+                found = segments[stream.name]
+                staged = stage_stream(con, run.project.lake, run.system, stream, found, columns, only)
                 for name in ("read", "duplicates", "staged"):
                     report.counts[name] = report.counts.get(name, 0) + getattr(staged, name)
                 report.findings += staged.findings

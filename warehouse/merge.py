@@ -34,6 +34,7 @@ from warehouse.lock import writer
 from warehouse.work import RUN, Survivorship, Work, mapped
 
 if TYPE_CHECKING:
+    from warehouse.dismissals import Dismissal
     from warehouse.ledger import AppliedOutcome
 
     Outcomes = Sequence[AppliedOutcome] | Callable[[int], Sequence[AppliedOutcome]]
@@ -46,7 +47,7 @@ class MergeRequest:
     `started` is the run's start: valid_from, seen_at, bound_at and so on. `finished` (default: the same) goes into
     ops.runs only. `outcomes` are those of the ledger, or a function of the sequence folded so far. `journal` is called
     under the writer lock before anything is written, with the run's segments and the sequence up to which outcomes are
-    folded: it writes the merge journal.
+    folded: it writes the merge journal. `dismissed` are the cases that people dismissed.
     """
 
     warehouse: Path
@@ -60,6 +61,7 @@ class MergeRequest:
     mapping_hash: str = ""
     finished: datetime | None = None
     journal: Callable[[tuple[str, ...], int], None] | None = None
+    dismissed: Sequence[Dismissal] = ()
 
 
 @dataclass(slots=True)
@@ -231,7 +233,7 @@ def _write(work: Work, request: MergeRequest, outcomes: Sequence[AppliedOutcome]
             _take_in(work, entity, load, facts, report, held=entity.name in closed)
     if _cyclic(work.model):
         _take_in_again(work, report)
-    cases.settle(work, facts)
+    cases.settle(work, facts, closed, request.dismissed)
     report.touched = _settle(work)
     law.enforce(work)
     report.counts = law.totals(work)
@@ -356,6 +358,7 @@ def _record(work: Work, request: MergeRequest, report: MergeReport) -> None:
         f"""INSERT INTO quality.results BY NAME
             SELECT {work.run} AS run_id, {literal(request.system)} AS system, *, {work.at} AS decided_at FROM {RUN}.gate.results""",
     )
+    cases.note_batch(work, request.system)
     work.do(
         "run",
         f"INSERT INTO ops.runs VALUES ({work.run}, {literal(request.system)}, {work.at}, $1, 'merged', $2, $3, $4)",

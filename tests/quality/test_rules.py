@@ -92,6 +92,25 @@ def test_a_reference_may_only_warn(write_rules: Callable[..., Rules]) -> None:
     assert not write_rules(payment=text % "warn").findings
 
 
+@pytest.mark.parametrize(
+    ("entity", "kind", "code"),
+    [
+        ("sales_order", "freshness: {column: ordered_at, hours: 24}, severity: quarantine", "Q108"),
+        ("sales_order", "freshness: {column: total, hours: 24}", "Q113"),
+        ("sales_order", "freshness: {column: ordered_at, hours: 0}", "Q112"),
+        ("sales_order", "freshness: {column: ordered_at, hours: 24}, when: {total: 1}", "Q103"),
+        ("sales_order", "volume: {days: 3}", "Q112"),
+        ("sales_order", "volume: {least: 0.5}, threshold: 0.2", "Q103"),
+        ("order_line", "volume: {least: 0.5}", "Q114"),
+        ("customer", "distribution: {column: name, most: 0.2}", "Q113"),
+        ("customer", "distribution: {column: tier, most: half}", "Q112"),
+    ],
+)
+def test_a_rule_about_the_batch_is_held_to_what_a_batch_has(write_rules: Callable[..., Rules], entity: str, kind: str, code: str) -> None:  # fmt: skip
+    text = f"entity: {entity}\nrules:\n  a: {{{kind}, message: m}}\n"
+    assert [finding.code for finding in write_rules(**{entity: text}).findings] == [code]
+
+
 def test_what_a_rule_says(write_rules: Callable[..., Rules]) -> None:
     rules = write_rules(
         sales_order="""entity: sales_order
@@ -139,4 +158,4 @@ def test_the_shipped_rules_are_clean_and_every_kind_is_explained(shipped: Rules)
     }
     assert {"invoice", "payment", "refund"} <= {rule.entity for rule in shipped}
     assert all(rule.code in CODES and rule.owner and rule.message for rule in shipped)
-    assert len(kinds.KINDS) == 9
+    assert len(kinds.KINDS) == 12
