@@ -25,11 +25,13 @@ def gate(run: Run, *, expectations: bool = True, shares: bool = True, history: b
     """
     from quality import gate as keeper
     from quality import rules as rulebook
+    from quality.modelled import with_model
     from warehouse import contents, runfile
 
     began = time.monotonic()
     rules = rulebook.load(run.project.folders("quality"), run.model)
     refuse(rules.findings)
+    rules = with_model(rules)
     rules = rules if shares else rules.without_shares()
     con = runfile.open(run.file)
     try:

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from decimal import Decimal
+from typing import Any
 
 import duckdb
 
@@ -100,7 +101,7 @@ def mark(con: duckdb.DuckDBPyConnection, rules: Rules, model: Model) -> GateRepo
     for table in ("batch_findings", "profile"):
         con.execute(f"DELETE FROM gate.{table}")
     tables = mapped_tables(con, model)
-    filled = [table for table in tables if con.execute(f"SELECT 1 FROM mapped.{name(table)} LIMIT 1").fetchone()]
+    filled = _filled(con, tables)
     verdicts: list[Verdict] = []
     inserts: list[str] = []
     for entity in (model[table] for table in tables):
@@ -221,6 +222,12 @@ def mapped_tables(con: duckdb.DuckDBPyConnection, model: Model) -> list[str]:
     return [entity for entity in model if entity in there]
 
 
+def _filled(con: duckdb.DuckDBPyConnection, tables: Sequence[str]) -> set[str]:
+    """Those that have rows."""
+    asked = [f"SELECT '{table}' WHERE EXISTS (SELECT 1 FROM mapped.{name(table)})" for table in tables]
+    return {table for (table,) in con.execute(" UNION ALL ".join(asked)).fetchall()} if asked else set()
+
+
 def _rows(con: duckdb.DuckDBPyConnection, entity: str) -> int:
     row = con.execute(f"SELECT count(*) FROM mapped.{name(entity)}").fetchone()
     return int(row[0]) if row else 0
@@ -233,16 +240,17 @@ def _look(
     if not rules:
         return [], []
     try:
-        con.execute(marks.checked_sql(entity, rules, model, tables))
-        counts = con.execute(marks.counts_sql(entity, rules)).fetchone() or ()
+        counts = con.execute(marks.counts_sql(entity, rules, model, tables)).fetchone() or ()
+        failing = [rule for number, rule in enumerate(rules) if counts[2 * number + 1]]
+        if failing:
+            con.execute(marks.checked_sql(entity, failing, model, tables))
     except duckdb.Error as error:
         said = f"Q308 the rules of {entity.name} could not be evaluated: {type(error).__name__}"
         return [_verdict(entity, rule, 0, 0, said) for rule in rules], []
     verdicts = [
         _verdict(entity, rule, counts[2 * number], counts[2 * number + 1], "") for number, rule in enumerate(rules)
     ]
-    inserts = [marks.findings_sql(entity, rule, n) for n, rule in enumerate(rules) if verdicts[n].failed]
-    return verdicts, inserts
+    return verdicts, [marks.findings_sql(entity, rule, number) for number, rule in enumerate(failing)]
 
 
 def _look_at_batch(con: duckdb.DuckDBPyConnection, entity: Entity, rules: Rules) -> list[Verdict]:
@@ -313,13 +321,16 @@ def _read_verdicts(con: duckdb.DuckDBPyConnection) -> list[Verdict]:
 
 
 def _write_verdicts(con: duckdb.DuckDBPyConnection, verdicts: Sequence[Verdict]) -> None:
-    for verdict in verdicts:
-        values = [getattr(verdict, column) for column in _VERDICT]
-        con.execute(
-            f"INSERT INTO gate.verdicts ({', '.join(_VERDICT)}) VALUES ({', '.join('?' * len(values))})", values
-        )
+    _insert(con, "verdicts", _VERDICT, [[getattr(verdict, column) for column in _VERDICT] for verdict in verdicts])
 
 
 def _write_states(con: duckdb.DuckDBPyConnection, states: dict[str, str]) -> None:
-    for entity, why in states.items():
-        con.execute("INSERT INTO gate.state (entity, closed, why) VALUES (?, ?, ?)", [entity, bool(why), why])
+    _insert(con, "state", ("entity", "closed", "why"), [[entity, bool(why), why] for entity, why in states.items()])
+
+
+def _insert(con: duckdb.DuckDBPyConnection, table: str, columns: Sequence[str], rows: Sequence[list[Any]]) -> None:
+    """All rows in one statement: a micro-batch would spend most of its gate on a statement a rule."""
+    if rows:
+        one = f"({', '.join('?' * len(columns))})"
+        values = [value for row in rows for value in row]
+        con.execute(f"INSERT INTO gate.{table} ({', '.join(columns)}) VALUES {', '.join([one] * len(rows))}", values)

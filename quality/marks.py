@@ -1,7 +1,7 @@
-"""The SQL that marks rows: for each mapped table one pass that holds every rule, then what is read off it.
+"""The SQL that marks rows: for each mapped table one pass that counts, and one for the rows that fail, where some do.
 
-`checked_sql` makes a temporary table with a row a mapped row and three columns a rule: `r0` did it fail (NULL: the rule
-does not speak of this row), `v0` what stood there. The rest reads that table and never the mapped rows again.
+`counts_sql` reads a table once and holds every rule; nothing is kept of a million good rows. `checked_sql` then makes a
+temporary table of the failing rows, with two columns for each rule that any of them fails: `r0` does it fail, `v0` what stood there.
 """
 
 from __future__ import annotations
@@ -84,26 +84,31 @@ def checked(entity: str) -> str:
     return f"checked_{entity}"
 
 
+def _failed(rule: Rule, row: Joined) -> str:
+    """True, false, or NULL where the rule does not speak of the row."""
+    failed = f"coalesce({rule.check.failed(row)}, false)"
+    applies = " AND ".join(condition.sql(row.column(condition.column)) for condition in rule.when)
+    return f"CASE WHEN {applies} THEN {failed} END" if applies else failed
+
+
+def counts_sql(entity: Entity, rules: Sequence[Rule], model: Model, tables: Collection[str]) -> str:
+    """Two numbers a rule: of how many rows it speaks, and how many fail."""
+    row = Joined(entity, model, tables)
+    marked = row.sql([f"{_failed(rule, row)} AS r{number}" for number, rule in enumerate(rules)])
+    counts = ", ".join(f"count(r{number}), count(*) FILTER (r{number})" for number in range(len(rules)))
+    return f"SELECT {counts} FROM ({marked})"
+
+
 def checked_sql(entity: Entity, rules: Sequence[Rule], model: Model, tables: Collection[str]) -> str:
+    """The rows that fail one of the rules."""
     row = Joined(entity, model, tables)
     own = ("_parent_row", "parent_source_id") if entity.parent else ("_row", "source_id")
-    columns = []
+    columns = [f"m.{own[0]} AS header_row", f"m.{own[1]} AS header_source_id", "m.source_id AS own_source_id"]
     for number, rule in enumerate(rules):
-        failed = f"coalesce({rule.check.failed(row)}, false)"
-        applies = " AND ".join(condition.sql(row.column(condition.column)) for condition in rule.when)
-        columns.append(f"{f'CASE WHEN {applies} THEN {failed} END' if applies else failed} AS r{number}")
+        columns.append(f"{_failed(rule, row)} AS r{number}")
         columns.append(f"CASE WHEN r{number} THEN {raw(rule.check, row)} END AS v{number}")
-    # Texts are copied for the rows that fail only: ids of a million good rows would cost more than the checks.
-    any_failed = " OR ".join(f"coalesce(r{number}, false)" for number in range(len(rules)))
-    for wanted, alias in ((own[0], "header_row"), (own[1], "header_source_id"), ("source_id", "own_source_id")):
-        columns.append(f"CASE WHEN {any_failed} THEN m.{wanted} END AS {alias}")
-    return f"CREATE OR REPLACE TEMP TABLE {checked(entity.name)} AS\n{row.sql(columns)}"
-
-
-def counts_sql(entity: Entity, rules: Sequence[Rule]) -> str:
-    """Two numbers a rule: of how many rows it speaks, and how many fail."""
-    counts = ", ".join(f"count(r{number}), count(*) FILTER (r{number})" for number in range(len(rules)))
-    return f"SELECT {counts} FROM {checked(entity.name)}"
+    any_failed = " OR ".join(f"r{number}" for number in range(len(rules)))
+    return f"CREATE OR REPLACE TEMP TABLE {checked(entity.name)} AS\n{row.sql(columns)}\nWHERE {any_failed}"
 
 
 def findings_sql(entity: Entity, rule: Rule, number: int) -> str:
