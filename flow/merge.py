@@ -106,7 +106,9 @@ def _report(run: Run, merged: MergeReport, seconds: float) -> StepReport:
     counts["changed"] = sum(merged.touched.values())
     report = StepReport("merge", run.system, "held" if merged.held else "ok", counts, seconds=seconds)
     touched = ", ".join(f"{n:,} {entity}" for entity, n in sorted(merged.touched.items()))
-    report.detail["lines"] = [line for line in (touched and f"changed: {touched}", _arrived(merged)) if line]
+    report.detail["lines"] = [
+        line for line in (touched and f"changed: {touched}", _arrived(merged), *merged.drift) if line
+    ]
     report.detail["lock_seconds"] = merged.seconds
     return report
 

@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import time
 from collections import defaultdict
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
+from typing import TYPE_CHECKING
 
 from flow.language import declared_columns
 from flow.report import StepReport
 from flow.run import Run
 from hub.failpoints import failpoint
 from hub.segments import Segment, list_segments
+from hub.shape import sampled
+
+if TYPE_CHECKING:
+    from warehouse.duck import Connection
 
 
 def stage(
@@ -42,8 +47,21 @@ def stage(
                 for name in ("read", "duplicates", "staged"):
                     report.counts[name] = report.counts.get(name, 0) + getattr(staged, name)
                 report.findings += staged.findings
+                if only is None:
+                    _note_shape(con, run, stream.name, found)
     finally:
         con.close()
     failpoint("stage.after")
     report.seconds = time.monotonic() - began
     return report
+
+
+def _note_shape(con: Connection, run: Run, stream: str, segments: Sequence[Segment]) -> None:
+    """The fields of a sample of the raw records: the columns that mappings declare would hide a new one."""
+    seen, records = sampled(run.project.lake, segments)
+    if seen:
+        listed = [[path, kind, n] for (path, kind), n in seen.items()]
+        con.execute(
+            "INSERT INTO run.shapes SELECT $1, p[1], p[2], p[3]::BIGINT, $2 FROM (SELECT unnest($3::VARCHAR[][]) AS p)",
+            [stream, records, listed],
+        )

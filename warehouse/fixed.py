@@ -97,6 +97,19 @@ FIXED: dict[str, tuple[str, str]] = {
         since TIMESTAMP WITH TIME ZONE
         """,
     ),
+    "ops.shapes": (
+        "Which fields the raw records of each stream have, of which kinds, by samples",
+        """
+        system VARCHAR
+        stream VARCHAR
+        path VARCHAR
+        kind VARCHAR
+        seen BIGINT
+        records BIGINT
+        first_seen TIMESTAMP WITH TIME ZONE
+        last_seen TIMESTAMP WITH TIME ZONE
+        """,
+    ),
     "quality.quarantine": (
         "Rejected and quarantined records, one row a reason; open until a later version passes or a person dismisses it",
         """

@@ -27,7 +27,7 @@ import duckdb
 from hub.entity import Entity, Model, in_dependency_order
 from hub.errors import ConfigurationError, CrossdockError
 from hub.failpoints import failpoint
-from warehouse import cases, fold, identity, incoming, law, refs, store, survivorship, tables
+from warehouse import cases, drift, fold, identity, incoming, law, refs, store, survivorship, tables
 from warehouse.duck import Connection, connect, literal
 from warehouse.incoming import Load
 from warehouse.lock import writer
@@ -69,7 +69,7 @@ class MergeReport:
     """`counts`: entity → state → records. `already`: the run had been merged before, and nothing was done.
 
     `held` names the entities whose gate is closed: their rows and the segments of their streams are left for later.
-    `seconds` is the time that the writer lock was held.
+    `drift` says which raw fields are new, vanished or of another kind. `seconds` is the time that the writer lock was held.
     """
 
     run_id: str
@@ -81,6 +81,7 @@ class MergeReport:
     folded: int = 0
     arrived: int = 0
     touched: dict[str, int] = field(default_factory=dict)
+    drift: list[str] = field(default_factory=list)
     seconds: float = 0.0
 
     def total(self, state: str) -> int:
@@ -359,6 +360,7 @@ def _record(work: Work, request: MergeRequest, report: MergeReport) -> None:
             SELECT {work.run} AS run_id, {literal(request.system)} AS system, *, {work.at} AS decided_at FROM {RUN}.gate.results""",
     )
     cases.note_batch(work, request.system)
+    report.drift = drift.note(work, request.system)
     work.do(
         "run",
         f"INSERT INTO ops.runs VALUES ({work.run}, {literal(request.system)}, {work.at}, $1, 'merged', $2, $3, $4)",

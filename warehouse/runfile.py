@@ -4,6 +4,7 @@
     mapped.<entity>   canonical rows as the mappings made them
     run.segments, run.rejects, run.counts
     run.mappings      a hash of each mapping that was run
+    run.shapes        the fields of a sample of raw records (`hub/shape.py`)
     run.contents      a digest of each raw record that was refused (`contents.py`)
     gate.findings, gate.verdicts, gate.results, gate.state, gate.batch
     gate.baseline     what is usual (`baseline.py`), gate.batch_findings what is not, gate.profile what was counted for it
@@ -36,6 +37,7 @@ _TABLES: dict[str, str] = {
     "run.counts": "stream VARCHAR, mapping VARCHAR, entity VARCHAR, state VARCHAR, n BIGINT",
     "raw._gone": "stream VARCHAR, _seq BIGINT",
     "run.mappings": "mapping VARCHAR, hash VARCHAR",
+    "run.shapes": "stream VARCHAR, path VARCHAR, kind VARCHAR, n BIGINT, records BIGINT",
     "run.contents": "segment VARCHAR, line BIGINT, content VARCHAR",
     "gate.findings": "entity VARCHAR, _row BIGINT, source_id VARCHAR, rule VARCHAR, code VARCHAR, severity VARCHAR,"
     " field VARCHAR, message VARCHAR, raw VARCHAR",
@@ -146,6 +148,7 @@ def reset(con: Connection, model: Model, step: Step) -> None:
         run(con, f"DELETE FROM run.{name}{of_mappings}")
     if step == "stage":
         run(con, "DELETE FROM run.segments")
+        run(con, "DELETE FROM run.shapes")
 
 
 def execute(con: Connection, statements: Iterable[Statement]) -> None:
