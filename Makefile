@@ -49,6 +49,9 @@ gate-bench: setup ## 20 rules over a million rows and over 100; keeps benchmarks
 chaos: setup ## 100 SIGKILLs and every failpoint over 20,000 records; keeps benchmarks/chaos.json
 	@$(BIN)/python tests/support/chaos.py
 
+hostile: setup ## ten thousand hostile mappings, none executed (the suite judges two thousand)
+	@CROSSDOCK_HOSTILE_SHARE=7 $(BIN)/python -m pytest tests/mappings/test_mapping_hostile.py $(PYTEST_ARGS)
+
 lock: ## write requirements.lock anew
 	@$(BIN)/uv pip compile pyproject.toml --all-extras --python-version 3.11 --universal --generate-hashes --no-header \
 	  --no-emit-index-url --no-emit-find-links --no-annotate --quiet -o requirements.lock
@@ -56,4 +59,4 @@ lock: ## write requirements.lock anew
 clean: ## remove data and caches, keep .venv
 	@rm -rf data airflow_home .mypy_cache .ruff_cache .pytest_cache
 
-.PHONY: help setup demo test check format up gate-bench chaos lock clean
+.PHONY: help setup demo test check format up gate-bench chaos hostile lock clean

@@ -170,8 +170,9 @@ class _Comparison:
         chosen = self._segments(streams)
         if _said(runs[0]) == _said(runs[1]):
             return
+        lake = {one.path for one in list_segments(self.project.lake, self.system)}
         for run in runs:
-            stage(run, chosen)
+            stage(run, chosen, known=lake)
             map(run)
             gate(run, expectations=False)
         self._rows(runs)

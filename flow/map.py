@@ -6,6 +6,7 @@ import hashlib
 import time
 from functools import partial
 
+from flow.known import tie
 from flow.report import StepReport
 from flow.run import Run
 from hub.failpoints import failpoint
@@ -15,7 +16,6 @@ _STATES = ("mapped", "excluded", "rejected", "superseded")
 
 def map(run: Run) -> StepReport:
     """Every mapping's statements, all in the run file; afterwards older versions of a key are set aside."""
-    from mappings.once import fill
     from warehouse import runfile
     from warehouse.duck import run as execute
 
@@ -25,10 +25,11 @@ def map(run: Run) -> StepReport:
     try:
         runfile.reset(con, run.model, "map")
         for inbound in run.inbound:
-            fill(inbound.lookups, partial(execute, con, name=f"{inbound.mapping}: what is looked up"))
+            inbound.prepare(partial(execute, con, name=f"{inbound.mapping}: what is looked up"))
             runfile.execute(con, inbound.statements)
             digest = hashlib.sha256(inbound.sql.encode()).hexdigest()[:16]
             con.execute("INSERT INTO run.mappings VALUES ($1, $2)", [inbound.mapping, digest])
+        tie(con, run.inbound)
         runfile.supersede(con, run.model)
         counted = dict(con.execute("SELECT state, sum(n)::BIGINT FROM run.counts GROUP BY state").fetchall())
         report.counts = {state: counted.get(state, 0) for state in _STATES}

@@ -55,7 +55,7 @@ def again(
     """The steps of a replay of these segments, or `only` of the (segment, line) in them. Stops where one fails."""
     reports: list[StepReport] = []
     steps: tuple[Callable[[], StepReport], ...] = (
-        lambda: stage(run, segments, only),
+        lambda: stage(run, segments, only=only),
         lambda: map(run),
         lambda: gate(run, expectations=expectations, shares=only is None, history=False),
         lambda: merge(run),

@@ -139,8 +139,7 @@ def airflow(project: Project, home: Path | None = None, **settings: str) -> Iter
     server = Airflow(f"http://127.0.0.1:{port}", password, process)
     try:
         _wait_until_healthy(server, home)
-        if server.call("GET", f"/pools/{_POOL['name']}").status_code == 404:
-            server.call("POST", "/pools", _POOL).raise_for_status()
+        _make_pool(server, home)
         yield server
     finally:
         _end_session(process)
@@ -163,6 +162,8 @@ def environment(project: Project, home: Path, port: int) -> dict[str, str]:
         "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_USERS": f"{USER}:admin",
         "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_PASSWORDS_FILE": str(home / "passwords.json"),
         "AIRFLOW__DAG_PROCESSOR__REFRESH_INTERVAL": "10",
+        # Airflow's parts write to one SQLite file: on a busy machine five seconds, the default, are not enough for a turn.
+        "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{home}/airflow.db?timeout=60",
         "AIRFLOW__WORKERS__EXECUTION_API_TIMEOUT": "30",
         "AIRFLOW__USAGE_DATA_COLLECTION__ENABLED": "False",
         "CROSSDOCK_PROJECT": str(project.root),
@@ -215,6 +216,23 @@ def _wait_until_healthy(server: Airflow, home: Path) -> None:
     raise UnavailableError(
         "C192", "Airflow did not start", place=str(home / "standalone.log"), fix="read its last lines"
     )
+
+
+def _make_pool(server: Airflow, home: Path) -> None:
+    """The writer's pool. SQLite refuses a write in between of others at once, whatever its timeout: then asked again."""
+    until = time.monotonic() + _START_SECONDS
+    while server.call("GET", f"/pools/{_POOL['name']}").status_code != 200:
+        answer = server.call("POST", "/pools", _POOL)
+        if answer.ok or answer.status_code == 409:
+            return
+        if time.monotonic() > until or server.process.poll() is not None or answer.status_code < 500:
+            raise UnavailableError(
+                "C192",
+                f"Airflow did not take the pool {_POOL['name']} (HTTP {answer.status_code})",
+                place=str(home / "standalone.log"),
+                fix="read its last lines",
+            )
+        time.sleep(0.5)
 
 
 def _end_session(process: subprocess.Popen[bytes]) -> None:

@@ -34,7 +34,7 @@ class Judge:
     def __init__(self, seconds: float = SECONDS) -> None:
         self.seconds = seconds
         self.process = subprocess.Popen(
-            [sys.executable, "-c", "from quality.judge import serve; serve()"],
+            [sys.executable, "-P", "-c", "from quality.judge import serve; serve()"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,

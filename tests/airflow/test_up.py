@@ -31,15 +31,22 @@ class Operator:
     server: Airflow
     addresses: dict[str, str]
 
-    def get(self, path: str) -> Any:
-        answer = self.server.call("GET", path)
+    def call(self, method: str, path: str, body: Any = None) -> Any:
+        """Tried again, as a person would, while Airflow's database is busy."""
+
+        def answered() -> requests.Response | None:
+            answer = self.server.call(method, path, body)
+            return answer if answer.status_code < 500 else None
+
+        answer = until(answered, 60, f"an answer to {method} {path}")
         assert answer.ok, answer.text
         return answer.json()
 
+    def get(self, path: str) -> Any:
+        return self.call("GET", path)
+
     def trigger(self, dag: str) -> str:
-        made = self.server.call("POST", f"/dags/{dag}/dagRuns", {"logical_date": None})
-        assert made.ok, made.text
-        return str(made.json()["dag_run_id"])
+        return str(self.call("POST", f"/dags/{dag}/dagRuns", {"logical_date": None})["dag_run_id"])
 
     def ended(self, dag: str, run: str | None = None, seconds: float = 420) -> str:
         """The state of a run (the oldest, if none is named) when it has ended."""
@@ -68,8 +75,7 @@ class Operator:
     def answer(self, dag: str, run: str, choice: str) -> None:
         time.sleep(3)  # an answer within 0.2 s of the request has failed the task
         path = f"/dags/{dag}/dagRuns/{run}/taskInstances/approve/-1/hitlDetails"
-        answered = self.server.call("PATCH", path, {"chosen_options": [choice], "params_input": {}})
-        assert answered.ok, answered.text
+        self.call("PATCH", path, {"chosen_options": [choice], "params_input": {}})
 
     def accounts(self, **filters: str) -> int:
         answer = requests.get(
