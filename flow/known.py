@@ -62,8 +62,8 @@ def fill(
     return changed
 
 
-def fill_rows(project: Project, file: Path, inbound: Sequence[Inbound]) -> None:
-    """Make known."canonical.<entity>" of the snapshot, or of the warehouse itself where nothing was published yet."""
+def fill_rows(project: Project, file: Path, inbound: Sequence[Inbound], hub: Path | None = None) -> None:
+    """Make known."canonical.<entity>" of `hub`, the snapshot, or the warehouse itself where nothing was published yet."""
     wanted = {of: made for of, made in looked_into(inbound).items() if of.startswith(CANONICAL)}
     if not wanted:
         return
@@ -71,7 +71,7 @@ def fill_rows(project: Project, file: Path, inbound: Sequence[Inbound]) -> None:
     from warehouse.known import know_rows
     from warehouse.lock import writer
 
-    there = next((path for path in (project.published, project.warehouse) if path.is_file()), None)
+    there = next((path for path in (hub, project.published, project.warehouse) if path and path.is_file()), None)
     attach = {"hub": there} if there else {}
     with writer(there) if there == project.warehouse else nullcontext():
         con = connect(file, attach=attach)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections import defaultdict
 from collections.abc import Collection, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from flow.known import asking, fill, fill_rows, looked_into, streams_of
@@ -25,12 +26,14 @@ def stage(
     chosen: Collection[str] | None = None,
     known: Collection[str] | None = None,
     only: Collection[tuple[str, int]] | None = None,
+    hub: Path | None = None,
 ) -> StepReport:
     """Staging can be repeated: it begins with an empty run file. A stream that no mapping reads is left in the lake.
 
     `chosen` are the paths of the segments to take, merged or not: a rebuild names them. Without them, records that use what
     came anew of another stream are taken again. `known` are the segments that lookups see; default: what was merged, and `chosen`.
     `only` are the (segment, line) to take of them, where not every record is meant.
+    `hub` is where canonical rows are looked up; default: the project's snapshot.
     """
     from warehouse import runfile
     from warehouse.known import pass_over
@@ -61,7 +64,7 @@ def stage(
                 _note_shape(con, run, stream.name, taken.new[stream.name])
     finally:
         con.close()
-    fill_rows(run.project, run.file, run.inbound)
+    fill_rows(run.project, run.file, run.inbound, hub)
     failpoint("stage.after")
     report.seconds = time.monotonic() - began
     return report

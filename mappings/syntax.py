@@ -298,7 +298,10 @@ class Mapping:
         fields = [*self.fields, *(one for child in self.children for one in child.fields)]
         named = [(one.lookup.of, one.lookup.place) for one in fields if one.lookup]
         named += [(child.stream, child.place) for child in self.children if child.stream]
-        return dict(reversed(named))
+        first: dict[str, Place] = {}
+        for of, place in named:
+            first.setdefault(of, place)
+        return first
 
     def field(self, name: str) -> Field | None:
         """The inbound field of a canonical column, or None."""

@@ -15,8 +15,10 @@ from typing import Any
 import pytest
 
 from hub.connector import Stream
+from hub.errors import UsageError
 from hub.findings import Finding
 from mappings import examples, inbound, reads, steps
+from mappings.capture import capture
 from mappings.coverage import cover
 from mappings.lint import lint
 from mappings.load import load
@@ -101,6 +103,13 @@ def test_what_is_read_is_told_apart_from_what_is_found() -> None:
     assert not parts[("boss",)]
     assert ("Qty",) in reads.reads(LOADED["shop/export"], MODEL)
     assert ("sku",) not in reads.reads(LOADED["shop/orders"], MODEL)
+
+
+def test_a_record_that_looks_into_others_is_not_captured() -> None:
+    mapping = LOADED["shop/customers"]
+    with pytest.raises(UsageError, match=r"looks into groups, canonical\.customer, towns") as refused:
+        capture(mapping, [], MODEL, {"id": 1}, b"secret", "one")
+    assert refused.value.code == "M410"
 
 
 def test_the_sheet_says_where_a_value_is_looked_up() -> None:

@@ -10,13 +10,12 @@ from typing import Any
 import pytest
 from changes_harness import Shop
 
-from flow.capture import capture
+from flow.diff import diff
 from flow.preview import Wanted, preview
 from flow.rebuild import rebuild
 from flow.run import Run
 from flow.stage import stage
 from hub.config import load_project
-from hub.errors import UsageError
 
 PROJECT = 'name: joins\nsystems: {shop: {connector: joined, connection: {url: "http://127.0.0.1:9"}}}\n'
 CONNECTOR = """\
@@ -214,13 +213,7 @@ def test_while_a_gate_is_closed_what_was_looked_up_comes_again(shop: Shop) -> No
     assert customers(shop) == {"A": "Drei"}
 
 
-def test_such_a_record_is_not_captured(shop: Shop) -> None:
-    with pytest.raises(UsageError, match="looks into groups") as refused:
-        capture(shop.project, "2", "shop/customers")
-    assert refused.value.code == "M410"
-
-
-def test_the_hubs_own_rows_are_looked_up_as_they_were_published(shop: Shop) -> None:
+def test_the_hubs_own_rows_are_looked_up_as_they_were_published(shop: Shop, tmp_path: Path) -> None:
     shop.mapping(
         "shop/customers",
         CUSTOMERS + "  given_name: {lookup: canonical.sales_order, key: last, by: number, at: number}\n",
@@ -229,6 +222,13 @@ def test_the_hubs_own_rows_are_looked_up_as_they_were_published(shop: Shop) -> N
     shop.sync()
     assert shop.rows("SELECT name, given_name FROM canonical.customer ORDER BY 1") == [("A", None), ("E", "N1")]
     assert shop.rows("SELECT source_id FROM quality.quarantine WHERE rule = 'lookup' AND raw = 'N9'") == [("6",)]
+    shutil.copytree(shop.project.root / "mappings", tmp_path / "before")
+    shop.mapping(
+        "shop/customers",
+        (tmp_path / "before" / "shop" / "customers.yaml").read_text().replace("at: number", "at: currency"),
+    )
+    made = diff(shop.project, "shop/customers", str(tmp_path / "before"))
+    assert [(table.entity, table.changed, table.columns) for table in made.rows] == [("customer", 1, {"given_name": 1})]
 
 
 def test_a_preview_sees_what_the_lake_knows(shop: Shop) -> None:
