@@ -33,25 +33,20 @@ def gate(run: Run, *, expectations: bool = True, shares: bool = True, history: b
     refuse(rules.findings)
     rules = with_model(rules)
     rules = rules if shares else rules.without_shares()
-    con = runfile.open(run.file)
-    try:
-        runfile.reset(con, run.model, "gate")
-        if history and expectations and shares:
-            _know(con, run, rules)
-        keeper.mark(con, rules, run.model)
-        contents.fill(con, run.model)
-    finally:
-        con.close()
-    results = None
-    if expectations:
-        from quality.judge import evaluate
+    with run.together():
+        with run.database() as con:
+            runfile.reset(con, run.model, "gate")
+            if history and expectations and shares:
+                _know(con, run, rules)
+            keeper.mark(con, rules, run.model)
+            contents.fill(con, run.model)
+        if expectations:
+            from quality.judge import evaluate
 
-        results = evaluate(run.file, rules)
-    con = runfile.open(run.file)
-    try:
-        decided = keeper.decide(con, results) if expectations else keeper.decide_by_marks(con)
-    finally:
-        con.close()
+            run.release()
+            results = evaluate(run.file, rules)
+        with run.database() as con:
+            decided = keeper.decide(con, results) if expectations else keeper.decide_by_marks(con)
     failpoint("gate.after")
     report = StepReport("gate", run.system, "held" if decided.closed else "ok", decided.counts())
     report.detail["lines"] = decided.lines()

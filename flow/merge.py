@@ -63,14 +63,10 @@ def merge(run: Run) -> StepReport:
 def _refuse_other_rows(run: Run) -> None:
     """A verdict opens the gate for the rows that it was made of. Raises StreamError Q310 for any others."""
     from quality.gate import is_of_this_batch
-    from warehouse import runfile
 
-    con = runfile.open(run.file, read_only=True)
-    try:
+    with run.database() as con:
         if is_of_this_batch(con):
             return
-    finally:
-        con.close()
     what = "the mapped rows are not those that the gate judged"
     raise StreamError("Q310", what, place=run.run_id, fix="nothing was merged; run the step gate again")
 
