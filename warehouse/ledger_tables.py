@@ -31,11 +31,12 @@ from sqlalchemy import (
     event,
     insert,
     make_url,
+    update,
 )
 from sqlalchemy.exc import DBAPIError, IntegrityError
 from sqlalchemy.pool import StaticPool
 
-VERSION = 1
+VERSION = 2
 BUSY_SECONDS = 30
 _COUNTERS = ("outcome", "journal")
 
@@ -143,6 +144,24 @@ approvals = Table(
     Column("at", Instant, nullable=False),
 )
 
+dismissals = Table(
+    "dismissals",
+    metadata,
+    Column("id", _Id, primary_key=True),
+    Column("system", String(60), nullable=False, index=True),
+    Column("entity", String(80)),
+    Column("source_id", Text),
+    Column("segment", Text, comment="with line: where a record lies whose id nobody knows"),
+    Column("line", BigInteger),
+    Column("code", String(20), nullable=False),
+    Column("rule", Text),
+    Column("field", Text),
+    Column("content", String(64)),
+    Column("reason", Text, nullable=False),
+    Column("by", Text, nullable=False),
+    Column("at", Instant, nullable=False),
+)
+
 locks = Table(
     "locks",
     metadata,
@@ -218,6 +237,8 @@ def create(engine: Engine) -> None:
                     connection.execute(insert(counters).values(name=name, value=value))
         except IntegrityError:
             continue
+    with engine.begin() as connection:  # a ledger of an earlier version has gained its tables now
+        connection.execute(update(counters).where(counters.c.name == "version").values(value=VERSION))
 
 
 def _is_made(engine: Engine) -> bool:
