@@ -110,8 +110,9 @@ def dismiss(project: Project, names: Sequence[str], reason: str, by: str, now: d
 
     A case comes back when the record's content changes. Raises UsageError P536, P537.
     """
-    from warehouse.dismissals import Dismissal, apply
+    from warehouse.dismissals import apply
     from warehouse.ledger import Ledger
+    from warehouse.ledger_rows import Dismissal
     from warehouse.model import entities
 
     if not reason.strip() or not by.strip():

@@ -19,7 +19,7 @@ from warehouse.incoming import newer_sql
 from warehouse.work import RUN, Work, mapped, source
 
 if TYPE_CHECKING:
-    from warehouse.dismissals import Dismissal
+    from warehouse.ledger_rows import Dismissal
 
 
 @dataclass(frozen=True, slots=True)

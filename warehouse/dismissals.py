@@ -7,37 +7,16 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
-from datetime import datetime
+from dataclasses import asdict
 from pathlib import Path
 
 from hub.entity import Model
 from warehouse import tables
 from warehouse.duck import connect, run
+from warehouse.ledger_rows import Dismissal
 from warehouse.lock import writer
 
 _KEY = ("system", "entity", "source_id", "segment", "line", "code", "rule", "field", "content")
-
-
-@dataclass(frozen=True, slots=True)
-class Dismissal:
-    """One case, by what tells it from others, with who dismissed it, when and why.
-
-    `segment` and `line` are said only of a record whose id nobody knows.
-    """
-
-    system: str
-    entity: str | None
-    source_id: str | None
-    segment: str | None
-    line: int | None
-    code: str
-    rule: str | None
-    field: str | None
-    content: str | None
-    reason: str
-    by: str
-    at: datetime
 
 
 def update(dismissed: Sequence[Dismissal]) -> tuple[str, list[str]]:

@@ -19,9 +19,9 @@ from sqlalchemy.exc import IntegrityError
 
 from hub.errors import StreamError, TransientError
 from warehouse import ledger_tables as t
-from warehouse.dismissals import Dismissal
 from warehouse.ledger_rows import (
     AppliedOutcome,
+    Dismissal,
     Intent,
     JournalEntry,
     JournalState,

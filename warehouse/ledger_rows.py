@@ -132,3 +132,24 @@ def idempotency_key(target: str, sending: Sending, basis: int) -> str:
     """
     parts = [target, sending.stream, sending.entity, sending.hub_id, sending.operation, sending.fingerprint, basis]
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
+
+
+@dataclass(frozen=True, slots=True)
+class Dismissal:
+    """One case, by what tells it from others, with who dismissed it, when and why.
+
+    `segment` and `line` are said only of a record whose id nobody knows.
+    """
+
+    system: str
+    entity: str | None
+    source_id: str | None
+    segment: str | None
+    line: int | None
+    code: str
+    rule: str | None
+    field: str | None
+    content: str | None
+    reason: str
+    by: str
+    at: datetime
