@@ -15,7 +15,9 @@ from zoneinfo import ZoneInfo
 from flow import decide
 from flow.decide import Candidate, Decision, History
 from flow.fold import as_now_called, folded, joined_hubs
-from flow.plan_file import LIFETIME, Call, Kept, Plan, Spot, identity, save
+from flow.guards import reasons
+from flow.plan_file import LIFETIME, Call, Edit, Kept, Plan, Spot, identity, save
+from flow.weigh import personal, weigh
 from hub import canonical
 from hub.config import Project, System
 from hub.connector import Stream
@@ -24,6 +26,8 @@ from hub.errors import ConfigurationError
 from hub.findings import Finding, errors_in
 from warehouse.duck import Connection, StatementError, run
 from warehouse.ledger import Intent, Ledger
+
+NOTHING: Mapping[Any, Any] = {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,11 +78,16 @@ def view(
         intents = as_now_called(ledger.newest(target), joined_hubs(con))
         past = {(i.operation, i.stream, i.entity, i.hub_id): i for i in intents}
         rows = [candidate for outbound in outbounds for candidate in candidates(con, outbound, target)]
-        decisions = decide_all(rows, History(intents), _go_live(system), model, retry(past))
+        history, again = History(intents), retry(past)
+        due = decide_all(rows, history, _go_live(system), model, again)
+        weighed = weigh(project, target, con, outbounds, due, history, ledger, again)
+        decisions = weighed.decisions
         before = _before(con, target, model, decisions)
+        guards = reasons(system.guards, con, model, outbounds, decisions, weighed.edits, before, weighed.taken_back)
         ids = _ids(con, target, needs)
-    approval: Literal["required", "given"] = "given" if ledger.is_approved(target) else "required"
-    made = _plan(target, created, approval, decisions, tuple(findings), before)
+    approval: Literal["required", "given"] = "given" if ledger.is_approved(target) and not guards else "required"
+    made = _plan(target, created, approval, decisions, tuple(findings), before, weighed.edits, _prints(outbounds))
+    made = replace(made, conflicts=tuple(weighed.contested), guards=guards, personal=personal(outbounds))
     return View(replace(made, windows=_windows(decisions, known)), past, ids)
 
 
@@ -121,6 +130,7 @@ def _model() -> Model:
 
 def outbound_mappings(project: Project, target: str, model: Model) -> list[Any]:
     """Every push of the target's mappings, compiled (`mappings.outbound.Outbound`)."""
+    from mappings.held import held
     from mappings.load import load
     from mappings.outbound import compile as compile_push
 
@@ -129,7 +139,11 @@ def outbound_mappings(project: Project, target: str, model: Model) -> list[Any]:
         what = "\n".join(str(finding) for finding in broken)
         raise ConfigurationError("P102", f"a mapping of '{target}' is not right:\n{what}", fix="crossdock lint")
     siblings = mappings.of(target)
-    return [compile_push(mapping, push, model, siblings) for mapping in siblings for push in mapping.push]
+    return [
+        replace(compile_push(mapping, push, model, siblings), held=held(mapping, push, model, siblings))
+        for mapping in siblings
+        for push in mapping.push
+    ]
 
 
 def streams(project: Project, system: System) -> Mapping[str, Stream]:
@@ -278,9 +292,11 @@ def _plan(
     decisions: Sequence[Decision],
     findings: tuple[Finding, ...],
     before: Mapping[tuple[str, str], dict[str, Any]],
+    edits: Mapping[Spot, tuple[Edit, ...]] = NOTHING,
+    prints: Mapping[tuple[str, str, str], str] = NOTHING,
 ) -> Plan:
     calls = tuple(
-        _call(decision, before.get((decision.candidate.entity, decision.candidate.external_id or "")))
+        _call(decision, before.get((decision.candidate.entity, decision.candidate.external_id or "")), edits, prints)
         for decision in decisions
         if decision.verdict == "call"
     )
@@ -304,7 +320,17 @@ def _plan(
     )
 
 
-def _call(decision: Decision, before: dict[str, Any] | None) -> Call:
+def _prints(outbounds: Sequence[Any]) -> dict[tuple[str, str, str], str]:
+    """The fingerprint of each push's statement: a plan that was made by another mapping is stale."""
+    return {(o.operation, o.stream, o.entity): canonical.fingerprint(o.sql)[:16] for o in outbounds}
+
+
+def _call(
+    decision: Decision,
+    before: dict[str, Any] | None,
+    edits: Mapping[Spot, tuple[Edit, ...]],
+    prints: Mapping[tuple[str, str, str], str],
+) -> Call:
     one = decision.candidate
     return Call(
         operation=one.operation,
@@ -317,6 +343,8 @@ def _call(decision: Decision, before: dict[str, Any] | None) -> Call:
         fingerprint=canonical.fingerprint(one.payload),
         needs=tuple(sorted(one.needs | decision.after)),
         before=before,
+        edits=edits.get((one.operation, one.stream, one.entity, one.hub_id), ()),
+        mapping=prints.get((one.operation, one.stream, one.entity), ""),
     )
 
 

@@ -30,6 +30,7 @@ from hub.findings import Finding, did_you_mean, errors_in
 from mappings import sql
 from mappings.compare import Comparison, Known
 from mappings.compare import known as known_of
+from mappings.held import Held
 from mappings.leaves import LeafMaker, Leaves, inbound_field
 from mappings.payload import Place as At
 from mappings.payload import json_object
@@ -44,7 +45,8 @@ _ON_BINDING = "me.entity = {entity} AND me.hub_id = ours.hub_id"
 class Outbound:
     """A compiled push. `key` is the expression of the business key, `refers` the entities whose records it has to wait for.
 
-    `sql` is one statement over the schemas `canonical`, `source`, `ops` and `quality`, with the parameter `$target`.
+    `sql` is one statement over the schemas `canonical`, `source`, `ops` and `quality`, with the parameter `$target`. `held`
+    is what can be known of the target's own side, where it was asked for.
     """
 
     mapping: str
@@ -54,6 +56,7 @@ class Outbound:
     key: str
     sql: str
     refers: tuple[str, ...] = ()
+    held: Held | None = None
 
 
 def compile(mapping: Mapping, push: Push, model: Model, siblings: Iterable[Mapping] = ()) -> Outbound:

@@ -320,5 +320,5 @@ def test_an_approval_is_for_one_target(ledger: Ledger) -> None:
 def test_the_tables_are_made_once(ledger: Ledger, ledger_url: str) -> None:
     with Ledger(ledger_url) as again, again._engine.connect() as connection:
         rows = connection.execute(select(t.counters.c.name, t.counters.c.value)).all()
-    assert sorted(tuple(row) for row in rows) == [("journal", 0), ("outcome", 0), ("version", 1)]
+    assert sorted(tuple(row) for row in rows) == [("journal", 0), ("outcome", 0), ("version", t.VERSION)]
     assert t.is_dead(f"{t.socket.gethostname()}:{os.getpid()}") is False
