@@ -87,6 +87,8 @@ def view(
         ids = _ids(con, target, needs)
     approval: Literal["required", "given"] = "given" if ledger.is_approved(target) and not guards else "required"
     made = _plan(target, created, approval, decisions, tuple(findings), before, weighed.edits, _prints(outbounds))
+    if weighed.kept:
+        made = _with_kept(made, weighed.kept)
     made = replace(made, conflicts=tuple(weighed.contested), guards=guards, personal=personal(outbounds))
     return View(replace(made, windows=_windows(decisions, known)), past, ids)
 
@@ -318,6 +320,11 @@ def _plan(
         counts=dict(sorted(counts.items())),
         findings=findings,
     )
+
+
+def _with_kept(made: Plan, kept: Mapping[Spot, dict[str, Any]]) -> Plan:
+    calls = tuple(replace(call, kept=kept[call.spot]) if call.spot in kept else call for call in made.calls)
+    return replace(made, calls=calls, id=identity(made.target, calls))
 
 
 def _prints(outbounds: Sequence[Any]) -> dict[tuple[str, str, str], str]:

@@ -68,7 +68,8 @@ class Call:
     """One call. `needs` are records ('customer/12') whose ids take the place of `{"$id_of": …}` when it is made.
 
     `before` is the target's own view of the record in canonical words, where one is known; `edits` are the values that
-    differ from what it holds or was sent. `mapping` is the fingerprint of the push's statement.
+    differ from what it holds or was sent. `mapping` is the fingerprint of the push's statement. `kept`: the places in which
+    the target's own value goes back to it → what we would have said.
     """
 
     operation: Operation
@@ -83,6 +84,7 @@ class Call:
     before: dict[str, Any] | None = None
     edits: tuple[Edit, ...] = ()
     mapping: str = ""
+    kept: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def spot(self) -> Spot:

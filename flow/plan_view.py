@@ -66,7 +66,8 @@ def _masked(made: Plan, model: Model, call: Call) -> Call:
     personal = {column.name for column in model[call.entity] if column.pii}
     before = call.before and {name: MASK if name in personal else value for name, value in call.before.items()}
     edits = tuple(_masked_edit(edit, places) for edit in call.edits)
-    return dataclasses.replace(call, payload=masked(call.payload, places), before=before, edits=edits)
+    kept = {place: masked(value, places, place) for place, value in call.kept.items()}
+    return dataclasses.replace(call, payload=masked(call.payload, places), before=before, edits=edits, kept=kept)
 
 
 def _masked_edit(edit: Edit, places: Collection[str] | None) -> Edit:

@@ -42,6 +42,7 @@ class _Done:
     made: bool
     edits: dict[str, Edit] = field(default_factory=dict)
     body: dict[str, Any] = field(default_factory=dict)
+    kept: dict[str, Any] = field(default_factory=dict)
 
 
 def revert(project: Project, plan_or_run: str) -> Plan:
@@ -98,6 +99,7 @@ def _done(applied: Sequence[tuple[Intent, str | None]], ledger: Ledger) -> dict[
         was_made = intent.operation == "create" or (bool(before) and before["was"] is None)
         one = found.setdefault(spot, _Done(intent, was_made))
         one.intent, one.body = intent, canonical.loads(bodies.get(intent.payload_id, "{}"))
+        one.kept = before.get("kept", {})
         for edit in (Edit(**said) for said in before.get("edits", ())):
             first = one.edits.get(edit.place, edit)
             one.edits[edit.place] = replace(first, new=edit.new)
@@ -154,7 +156,9 @@ class _Reverting:
                 self._keep(intent, "what the target held before is not known")
             return
         payload = _restored(done.body, {edit.place: edit.new for edit in edits}, holds or {})
-        self.calls.append(_call(intent, intent.operation, payload, tuple(edits)))
+        said, back = dict(units(done.body)) | done.kept, {edit.place for edit in edits}
+        kept = {place: said[place] for place, value in units(payload) if place not in back and value != said[place]}
+        self.calls.append(replace(_call(intent, intent.operation, payload, tuple(edits)), kept=kept))
 
 
 def _opposite(

@@ -227,10 +227,10 @@ def sending(ready: Ready) -> Sending:
 
 
 def _image(call: Call) -> str | None:
-    """What the target held of it, as the plan showed it; a creation has nothing before it."""
+    """What the target held of it, as the plan showed it, and what of ours was not sent; a creation has nothing before it."""
     if call.operation == "create":
         return None
-    return canonical.dumps({"was": call.external_id, "edits": [asdict(edit) for edit in call.edits]})
+    return canonical.dumps({"was": call.external_id, "edits": [asdict(edit) for edit in call.edits], "kept": call.kept})
 
 
 def _change(intent: Intent, payload: dict[str, Any]) -> Change:

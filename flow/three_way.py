@@ -3,7 +3,7 @@
     theirs as base            the target was left alone: ours is sent
     only theirs changed       the target's own edit stays, unless the field's policy is `ours`
     both changed, otherwise   a conflict, decided by the field's policy; `manual` leaves the whole call to a person
-    alike                     a difference of form is no change: a target may write a telephone number its own way
+    alike                     a target that has its own form of a value (of a telephone number) is left alone with it
 
 A value is a place of the payload, `address.city`; a list is one value. What is missing on our side is never sent and never merged.
 """
@@ -34,11 +34,15 @@ class Known:
 
 @dataclass(frozen=True, slots=True)
 class Merged:
-    """`payload` is to be sent. `edits` are the values that differ from what the target has; none: nothing is to be said."""
+    """`payload` is to be sent. `edits` are the values that differ from what the target has; none: nothing is to be said.
+
+    `kept`: where the target's own value goes back, what we would have said. It is what the next merge starts from.
+    """
 
     payload: dict[str, Any]
     edits: tuple[Edit, ...]
     conflicts: tuple[Conflict, ...]
+    kept: dict[str, Any] = field(default_factory=dict)
 
     @property
     def left_to_a_person(self) -> tuple[Conflict, ...]:
@@ -57,7 +61,7 @@ def merge(
     sent = dict(units(base))
     merging = _Merging(held, sent, known if theirs is not None else Known(constants=known.constants), judge)
     chosen = {place: merging.choose(place, value) for place, value in wanted.items()}
-    return Merged(_rebuilt(ours, chosen), tuple(merging.edits), tuple(merging.conflicts))
+    return Merged(_rebuilt(ours, chosen), tuple(merging.edits), tuple(merging.conflicts), merging.kept)
 
 
 class _Merging:
@@ -65,6 +69,7 @@ class _Merging:
         self.held, self.sent, self.known, self.judge = held, sent, known, judge
         self.edits: list[Edit] = []
         self.conflicts: list[Conflict] = []
+        self.kept: dict[str, Any] = {}
 
     def choose(self, place: str, ours: Any) -> Any:
         """The value that is sent at a place."""
@@ -75,8 +80,9 @@ class _Merging:
             return ours
         theirs = self.held.get(place)
         shown = self._shown(place, ours)
-        if alike(shown, theirs):
-            return self._theirs(theirs) if self._can_be_sent_back(place, ours) else ours
+        own_form = not was_sent or self._shown(place, base) != theirs
+        if shown == theirs or (own_form and alike(shown, theirs)):
+            return self._theirs(place, ours, theirs) if self._can_be_sent_back(place, ours) else ours
         if was_sent and not alike(self._shown(place, base), theirs) and not _is_promise(ours):
             return self._changed_there(place, ours, theirs, base)
         return self._edit(place, theirs, base, ours)
@@ -90,16 +96,20 @@ class _Merging:
         if winner == "theirs" and not self._can_be_sent_back(place, ours):
             winner = "manual"
         if winner == "theirs" and only_there:
-            return self._theirs(theirs)
+            return self._theirs(place, ours, theirs)
         self.conflicts.append(Conflict(place, name, base, theirs, ours, policy, winner))
-        return self._theirs(theirs) if winner == "theirs" else self._edit(place, theirs, base, ours)
+        if winner == "theirs":
+            return self._theirs(place, ours, theirs)
+        return self._edit(place, theirs, base, ours)
 
     def _edit(self, place: str, theirs: Any, base: Any, ours: Any) -> Any:
         self.edits.append(Edit(place, theirs, base, ours, known=True))
         return ours
 
-    def _theirs(self, theirs: Any) -> Any:
+    def _theirs(self, place: str, ours: Any, theirs: Any) -> Any:
         """The target's own value goes back as it is: a call may need the place, and must not change it."""
+        if ours != theirs:
+            self.kept[place] = ours
         return OMITTED if theirs is None else theirs
 
     def _can_be_sent_back(self, place: str, ours: Any) -> bool:

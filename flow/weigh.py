@@ -28,11 +28,12 @@ MERGED = ("change", "upsert", "fulfil")
 class Weighed:
     """The decisions as they stand after the merge, the edits of each call, and what was contested.
 
-    `taken_back` counts calls that would say again what a person took back.
+    `kept`: see `Call`. `taken_back` counts calls that would say again what a person took back.
     """
 
     decisions: list[Decision] = field(default_factory=list)
     edits: dict[Spot, tuple[Edit, ...]] = field(default_factory=dict)
+    kept: dict[Spot, dict[str, Any]] = field(default_factory=dict)
     contested: list[Contested] = field(default_factory=list)
     taken_back: int = 0
 
@@ -93,6 +94,7 @@ class _Weighing:
         self.held = holdings(con, outbounds, target, wanted, history)
         self.told = {one.record: history.told(one) for one in calls}
         self.bodies = ledger.bodies(intent.payload_id for told in self.told.values() for intent in told)
+        self.images = ledger.images(intent.id for told in self.told.values() for intent in told)
         newest = any(policy == "newest" for policy in self.policies.values())
         self.newer = self._newer(calls) if newest else {}
 
@@ -124,6 +126,8 @@ class _Weighing:
             return Decision("refused", due, refused.message or refused.status or "")
         made.taken_back += any(is_revert(intent) for intent in self.told[one.record][-1:])
         made.edits[one.operation, one.stream, one.entity, one.hub_id] = merged.edits
+        if merged.kept:
+            made.kept[one.operation, one.stream, one.entity, one.hub_id] = merged.kept
         return replace(decision, candidate=due)
 
     def _merged(self, one: Candidate) -> Merged:
@@ -131,6 +135,7 @@ class _Weighing:
         base: dict[str, Any] = {}
         for intent in self.told[one.record]:
             base |= dict(units(canonical.loads(self.bodies.get(intent.payload_id, "{}"))))
+            base |= canonical.loads(self.images.get(intent.id, "{}")).get("kept", {})
         return merge(
             one.payload,
             self.held.get((*kind, one.external_id or "")),

@@ -308,6 +308,10 @@ Example: conflicts: {default: owner, customer.tier: manual}""",
 A plan that goes beyond a guard waits for a person: `records` (calls), `share` (of the records that the target knows, 0 to 1,
 from 100 calls on), `cancels`, `keys` (changes of a key field), `backwards` (a status that would fall back). `false` puts one off.
 Example: guards: {records: 5000, share: 0.2, cancels: false}""",
+    "F215": """Two systems own one field.
+A system whose policy for a field is `theirs` keeps what its own people write. With two of them in one push the field would
+stay different for ever, and each run would list the same conflict again.
+Do: let survivorship decide for one of them: conflicts: {customer.tier: owner}""",
     "F301": """There is no connector of this name: no such file in the project's connectors/ or among the built-in ones.
 Example: connector: sandbox_kart.
 Fix: take the nearest name that the message shows, or write the file.""",

@@ -287,14 +287,23 @@ class Ledger:
         """
         i = t.intents.c
         mine = and_(i.status == "applied", or_(i.plan_id == plan_or_run, i.run_id == plan_or_run))
-        kept = t.version(self._engine) > 1
-        known: dict[int, str] = {}
         with self._reading() as connection:
             intents = [_intent(row) for row in connection.execute(select(t.intents).where(mine).order_by(i.id))]
-            for some in _chunks([one.id for one in intents] if kept else []):
-                query = select(t.images.c.intent_id, t.images.c.body).where(t.images.c.intent_id.in_(some))
-                known |= {row.intent_id: row.body for row in connection.execute(query)}
+        known = self.images(one.id for one in intents)
         return [(one, known.get(one.id)) for one in intents]
+
+    def images(self, intent_ids: Iterable[int]) -> dict[int, str]:
+        """What targets held before these calls, as canonical JSON; a ledger of version 1 kept none."""
+        found: dict[int, str] = {}
+        wanted = sorted(set(intent_ids))
+        if not wanted or t.version(self._engine) < 2:
+            return found
+        with self._reading() as connection:
+            for some in _chunks(wanted):
+                query = select(t.images.c.intent_id, t.images.c.body)
+                mine = query.where(t.images.c.intent_id.in_(some), t.images.c.body.is_not(None))
+                found |= {row.intent_id: row.body for row in connection.execute(mine)}
+        return found
 
     def intents_of(self, entity: str, hub_ids: Iterable[int]) -> list[Intent]:
         """Every call ever intended for these records, oldest first."""

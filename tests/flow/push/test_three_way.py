@@ -147,9 +147,25 @@ def test_a_telephone_number_written_otherwise_does_not_bounce(desks: Desks) -> N
     assert (made.calls, made.unchanged) == ((), 1)
 
 
-def test_the_broken_twin_bounces(desks: Desks, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_target_keeps_its_own_form_of_a_value(monkeypatch: pytest.MonkeyPatch) -> None:
+    ours, theirs = {"Phone": "+49 731 555012"}, {"Phone": "+49731555012"}
+    made = merge(ours, theirs, {}, Known(NAMES), judge("owner", "ours"))
+    assert (made.edits, made.payload, made.kept) == ((), theirs, ours)
     monkeypatch.setattr(three_way, "alike", lambda one, other: one == other)
-    assert _edits(desks.plan("desk")) == [("Phone", "+49731555012", "+49 731 555012")]
+    assert merge(ours, theirs, {}, Known(NAMES), judge("owner", "ours")).edits, "the broken twin bounces"
+
+
+def test_a_target_without_a_form_of_its_own_is_told_of_a_corrected_one() -> None:
+    made = merge({"Name": "Ann"}, {"Name": "ANN"}, {"Name": "ANN"}, Known(NAMES), judge("owner", "ours"))
+    assert [(edit.old, edit.new) for edit in made.edits] == [("ANN", "Ann")]
+
+
+def test_what_goes_back_to_the_target_is_not_taken_for_our_own_word() -> None:
+    """Else the next merge would see a change of ours in it, and overwrite the edit that it had kept."""
+    kept = merge({"Tier": "a"}, {"Tier": "b"}, {"Tier": "a"}, Known(NAMES), judge("owner", "ours")).kept
+    assert kept == {"Tier": "a"}
+    assert merge({"Tier": "a"}, {"Tier": "b"}, kept, Known(NAMES), judge("owner", "ours")).edits == ()
+    assert merge({"Tier": "a"}, {"Tier": "b"}, {"Tier": "b"}, Known(NAMES), judge("owner", "ours")).edits
 
 
 def test_an_update_says_old_and_new_of_each_value_and_leaves_the_targets_own_edit(desks: Desks) -> None:
@@ -168,8 +184,6 @@ def test_an_update_says_old_and_new_of_each_value_and_leaves_the_targets_own_edi
     ("policy", "left", "winner"),
     [
         (None, "Gold", "ours"),
-        ("ours", "Gold", "ours"),
-        ("theirs", "Standard", "theirs"),
         ("manual", "Standard", "manual"),
         ("newest", "Standard", "theirs"),
     ],
