@@ -544,8 +544,18 @@ def rebuild() -> None:
 
 
 @app.command()
-def explain(code: str) -> None:
-    """What a code such as M104 means, why it is bad, and what to do."""
-    from flow.explain import explain as find
+def explain(
+    what: Annotated[str, typer.Argument(metavar="CODE|MAPPING", help="M104, or a mapping that extends another.")],
+    as_json: AsJson = False,
+) -> None:
+    """What a code means and what to do; or what a mapping has from the one it extends, and what it changed."""
+    from flow import explain as explains
 
-    print(find(code))
+    if "/" in what:
+        from flow.show_inherited import inheritance
+
+        made = explains.inheritance(_project(), what)
+        _print_json(made.as_dict()) if as_json else inheritance(made)
+        return
+    told = explains.explain(what)
+    _print_json({"code": what.upper(), "text": told}) if as_json else print(told)

@@ -111,8 +111,9 @@ class _Comparison:
         chosen = self._segments(runs)
         if _sql(runs[0]) == _sql(runs[1]):
             return self.found
+        lake = {one.path for one in list_segments(self.project.lake, self.system)}
         for run in runs:
-            stage(run, chosen)
+            stage(run, chosen, known=lake, hub=self.project.published)
             map(run)
         self._rows(runs)
         if self.project.published.is_file():

@@ -1,9 +1,22 @@
-"""What the codes mean. Each package explains its own; this joins them."""
+"""What the codes mean. Each package explains its own; this joins them. And what a mapping has from the one that it extends."""
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
+from hub.config import Project
 from hub.errors import UsageError
 from hub.findings import did_you_mean
+
+if TYPE_CHECKING:
+    from mappings.inherited import Inheritance
+
+
+def inheritance(project: Project, name: str) -> Inheritance:
+    """What the mapping `name` overrides, adds, leaves out and inherits. Raises ConfigurationError M130."""
+    from mappings.inherited import inheritance as compare
+
+    return compare(project.folders("mappings"), name)
 
 
 def codes() -> dict[str, str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from functools import partial
 
+from flow.known import tie
 from flow.report import StepReport
 from flow.run import Run
 from hub.failpoints import failpoint
@@ -14,7 +15,6 @@ _STATES = ("mapped", "excluded", "rejected", "superseded")
 
 def map(run: Run) -> StepReport:
     """Every mapping's statements, all in the run file; afterwards older versions of a key are set aside."""
-    from mappings.once import fill
     from warehouse import runfile
     from warehouse.duck import run as execute
 
@@ -24,8 +24,9 @@ def map(run: Run) -> StepReport:
     try:
         runfile.reset(con, run.model, "map")
         for inbound in run.inbound:
-            fill(inbound.lookups, partial(execute, con, name=f"{inbound.mapping}: what is looked up"))
+            inbound.prepare(partial(execute, con, name=f"{inbound.mapping}: what is looked up"))
             runfile.execute(con, inbound.statements)
+        tie(con, run.inbound)
         runfile.supersede(con, run.model)
         counted = dict(con.execute("SELECT state, sum(n)::BIGINT FROM run.counts GROUP BY state").fetchall())
         report.counts = {state: counted.get(state, 0) for state in _STATES}

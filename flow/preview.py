@@ -16,13 +16,14 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from flow import samples
+from flow import known, samples
 from flow.language import compiled_for, declared_columns, load_mappings, refuse, streams_of
 from flow.samples import Line, Source
 from hub.config import Project
 from hub.connector import Stream
 from hub.entity import Model
 from hub.errors import UsageError
+from hub.segments import list_segments
 
 if TYPE_CHECKING:
     from mappings.inbound import Inbound
@@ -120,9 +121,10 @@ class Bench:
         self.mapping: Mapping = loaded[name]
         if self.mapping.key is None:
             raise UsageError("P522", f"{name} reads nothing, it only pushes", place=self.mapping.place)
-        known = {stream.name: stream for stream in streams_of(project, [system]).get(system, ())}
+        streams = {stream.name: stream for stream in streams_of(project, [system]).get(system, ())}
         # A stream that the connector does not know yet can be tried on a file.
-        self.stream = known.get(self.mapping.stream) or Stream(self.mapping.stream, primary_key=self.mapping.key.text)
+        self.stream = streams.get(self.mapping.stream) or Stream(self.mapping.stream, primary_key=self.mapping.key.text)
+        self.streams = [*streams.values(), *([] if self.mapping.stream in streams else [self.stream])]
         beside = [one for one in loaded.of(system) if one.stream == self.mapping.stream]
         self.compiled: list[Inbound] = compiled_for(beside, self.model, [self.stream])
         self.made = next(one for one in self.compiled if one.mapping == name)
@@ -136,23 +138,22 @@ class Bench:
         """The records to show. A search maps all there are."""
         if not wanted.searches:
             return samples.some(source, wanted.limit)
-        with self._mapped(source.lake, source.segments, self.folder / "search.duckdb") as con:
+        with self._mapped(source, source.lake, source.segments, self.folder / "search.duckdb") as con:
             found = _places(con, self.made, wanted)
         return samples.at(source, found)
 
     @contextmanager
-    def tried(self, lines: Sequence[Line]) -> Iterator[Connection]:
-        """A run file in which these records were staged, mapped and marked: `_line` is their number."""
+    def tried(self, source: Source, lines: Sequence[Line]) -> Iterator[Connection]:
+        """A run file in which these records of the source were staged, mapped and marked: `_line` is their number."""
         lake = self.folder / "tried"
         segment = samples.written(lake, self.mapping.system, self.mapping.stream, [line.record for line in lines])
-        with self._mapped(str(lake), [segment], self.folder / "tried.duckdb", _FEW) as con:
+        with self._mapped(source, str(lake), [segment], self.folder / "tried.duckdb", _FEW) as con:
             yield con
 
     @contextmanager
     def _mapped(
-        self, lake: str, segments: Sequence[Any], file: Path, settings: Sequence[str] = ()
+        self, source: Source, lake: str, segments: Sequence[Any], file: Path, settings: Sequence[str] = ()
     ) -> Iterator[Connection]:
-        from mappings.once import fill
         from quality import gate, rules
         from warehouse import runfile
         from warehouse.duck import run
@@ -161,10 +162,15 @@ class Bench:
         rulebook = rules.load(self.project.folders("quality"), self.model)
         refuse(rulebook.findings)
         columns = declared_columns(self.compiled, self.mapping.stream)
-        con = runfile.create(file, lake, self.model, settings)
+        if self.made.known:
+            runfile.create(file, lake, self.model).close()
+            known.fill_rows(self.project, file, [self.made])
+        beside = [self.project.lake, source.lake] if self.made.known else []
+        con = runfile.create(file, lake, self.model, settings, beside)
         try:
+            self._know(con, source)
             stage(con, lake, self.mapping.system, self.stream, segments, columns)
-            fill(self.made.lookups, partial(run, con, name=f"{self.made.mapping}: what is looked up"))
+            self.made.prepare(partial(run, con, name=f"{self.made.mapping}: what is looked up"))
             runfile.execute(con, self.made.statements)
             con.execute(f"CREATE TEMP TABLE _before AS SELECT _row FROM mapped.{self.made.entity}")
             runfile.supersede(con, self.model)
@@ -172,6 +178,14 @@ class Bench:
             yield con
         finally:
             con.close()
+
+    def _know(self, con: Connection, source: Source) -> None:
+        """Other streams are known as the lake has them, and the mapping's own as the source has it."""
+        lake, system, made = self.project.lake, self.mapping.system, [self.made]
+        for stream in known.streams_of(self.streams, made):
+            own = stream.name == self.mapping.stream
+            segments = source.segments if own else list_segments(lake, system, stream.name)
+            known.fill(con, source.lake if own else lake, system, [stream], made, segments)
 
 
 def preview(project: Project, name: str, given: bytes | None, origin: str, wanted: Wanted) -> Preview:
@@ -182,7 +196,7 @@ def preview(project: Project, name: str, given: bytes | None, origin: str, wante
         bench = Bench(project, name, Path(folder))
         source = bench.source(given, origin)
         lines = bench.pick(source, wanted)
-        with bench.tried(lines) as con:
+        with bench.tried(source, lines) as con:
             views = steps.trace(bench.mapping, bench.model, bench.stream)
             records = _Collected(con, bench, views).records(lines)
     shown = reversed(records) if source.newest and not wanted.searches else records

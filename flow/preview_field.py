@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """What was done (`path`, `computed`, `default`, `values`, `cast`), in words of the mapping, and what it gave."""
+    """What was done (`when`, `path`, `computed`, `lookup`, `default`, `values`, `cast`), in words of the mapping, and what it gave."""
 
     kind: str
     what: str
@@ -58,7 +58,7 @@ def explain(
             raise UsageError("P523", f"{name} reads no '{field}'", place=bench.mapping.place, fix=fix)
         source = bench.source(given, origin)
         lines = bench.pick(source, wanted)
-        with bench.tried(lines) as con:
+        with bench.tried(source, lines) as con:
             explained = [one for part in found for one in _explained(con, part, lines)]
     return explained
 
@@ -82,10 +82,12 @@ def _one(part: Steps, line: Line, row: Sequence[Any]) -> Explained:
     count, tests = len(part.steps), len(part.refusals)
     values, failed = cells[:count], cells[count : 2 * count]
     made = [
-        Step("path" if _is_path(part, number) else "computed", step.text, value, bool(broke))
-        for number, (step, value, broke) in enumerate(zip(part.steps, values, failed, strict=True))
+        Step(step.kind, step.text, value, bool(broke))
+        for step, value, broke in zip(part.steps, values, failed, strict=True)
     ]
-    if part.field is not None:
+    if any(step.kind == "when" and step.value != "true" for step in made):
+        made.append(Step("when", "it does not apply, so the column stays empty", result))
+    elif part.field is not None:
         made += _after(part, part.field, made[-1].value if made else part.at.text, raw, result)
     reason = None
     said = zip(part.refusals, cells[2 * count : 2 * count + tests], cells[2 * count + tests :], strict=True)
@@ -93,15 +95,6 @@ def _one(part: Steps, line: Line, row: Sequence[Any]) -> Explained:
         if refused and reason is None:
             reason = Reason(_code(refusal.rule), refusal.field, refusal.rule, refusal.message, shown, part.at.text)
     return Explained(part.name, f"{line.segment}:{line.line}", key, str(part.at.place), tuple(made), result, reason)
-
-
-def _is_path(part: Steps, number: int) -> bool:
-    from mappings.parse import ExpressionError, Path, parse
-
-    try:
-        return isinstance(parse(part.steps[number].text), Path)
-    except ExpressionError:
-        return False
 
 
 def _code(rule: str) -> str:
@@ -133,5 +126,11 @@ def _looked_up(field: Field, raw: str | None, result: str | None) -> Step:
         return Step("values", f"{name}: nothing to look up", result)
     if raw in values:
         return Step("values", f"{name}: the row {raw} → {values[raw]}", result)
-    policy = {"reject": "it is rejected", "pass": "it passes as it is", "default": f"the default {field.default}"}
-    return Step("values", f"{name}: no row {raw}; {policy[field.unmapped]}", result, failed=field.unmapped == "reject")
+    policy = {
+        "quarantine": "it waits in quarantine",
+        "pass": "it passes as it is",
+        "default": f"the default {field.default}",
+    }
+    return Step(
+        "values", f"{name}: no row {raw}; {policy[field.unmapped]}", result, failed=field.unmapped == "quarantine"
+    )

@@ -5,41 +5,95 @@ from __future__ import annotations
 import time
 from collections import defaultdict
 from collections.abc import Collection
+from pathlib import Path
+from typing import TYPE_CHECKING
 
+from flow.known import asking, fill, fill_rows, looked_into, streams_of
 from flow.language import declared_columns
 from flow.report import StepReport
 from flow.run import Run
+from hub.connector import Stream
 from hub.failpoints import failpoint
 from hub.segments import Segment, list_segments
 
+if TYPE_CHECKING:
+    from warehouse.duck import Connection
 
-def stage(run: Run, chosen: Collection[str] | None = None) -> StepReport:
+
+def stage(
+    run: Run,
+    chosen: Collection[str] | None = None,
+    known: Collection[str] | None = None,
+    hub: Path | None = None,
+) -> StepReport:
     """Staging can be repeated: it begins with an empty run file. A stream that no mapping reads is left in the lake.
 
-    `chosen` are the paths of the segments to take, merged or not: a rebuild names them.
+    `chosen` are the paths of the segments to take, merged or not: a rebuild names them. Without them, records that use what
+    came anew of another stream are taken again. `known` are the segments that lookups see; default: what was merged, and `chosen`.
+    `hub` is where canonical rows are looked up; default: the project's snapshot.
     """
     from warehouse import runfile
-    from warehouse.merge import merged_segments
+    from warehouse.known import pass_over
     from warehouse.stage import stage as stage_stream
 
     began = time.monotonic()
     report = StepReport("stage", run.system)
-    segments: dict[str, list[Segment]] = defaultdict(list)
-    known = merged_segments(run.project.warehouse, run.system) if chosen is None else set()
-    for segment in list_segments(run.project.lake, run.system, known=known):
-        if chosen is None or segment.path in chosen:
-            segments[segment.stream].append(segment)
+    taken = _Taken(run, chosen, known)
     con = runfile.create(run.file, run.project.lake, run.model)
     try:
         runfile.reset(con, run.model, "stage")
+        changed = taken.know(con)
         for stream in run.connector.streams:
-            if columns := declared_columns(run.inbound, stream.name):
-                staged = stage_stream(con, run.project.lake, run.system, stream, segments[stream.name], columns)
-                for name in ("read", "duplicates", "staged"):
-                    report.counts[name] = report.counts.get(name, 0) + getattr(staged, name)
-                report.findings += staged.findings
+            columns = declared_columns(run.inbound, stream.name) or taken.looked_at(stream)
+            if not columns:
+                continue
+            asked = asking(con, run.inbound, stream.name, changed)
+            old = taken.old[stream.name] if asked else []
+            segments = [*taken.new[stream.name], *old]
+            staged = stage_stream(con, run.project.lake, run.system, stream, segments, columns)
+            if old:
+                left = pass_over(con, stream.name, list(columns), [one.path for one in old], asked)
+                staged.read, staged.staged = staged.read - left, staged.staged - left
+            for name in ("read", "duplicates", "staged"):
+                report.counts[name] = report.counts.get(name, 0) + getattr(staged, name)
+            report.findings += staged.findings
     finally:
         con.close()
+    fill_rows(run.project, run.file, run.inbound, hub)
     failpoint("stage.after")
     report.seconds = time.monotonic() - began
     return report
+
+
+class _Taken:
+    """Which segments a run takes (`new`, by stream), which were merged before (`old`), and which its lookups see."""
+
+    def __init__(self, run: Run, chosen: Collection[str] | None, known: Collection[str] | None) -> None:
+        from warehouse.merge import merged_segments
+
+        self.run, self.chosen = run, chosen
+        self.new: dict[str, list[Segment]] = defaultdict(list)
+        self.old: dict[str, list[Segment]] = defaultdict(list)
+        looks = bool(looked_into(run.inbound))
+        merged = merged_segments(run.project.warehouse, run.system) if chosen is None or looks else set()
+        unseen = merged if chosen is None and not looks else set()
+        listed = list_segments(run.project.lake, run.system, known=unseen)
+        for segment in listed:
+            takes = segment.path not in merged if chosen is None else segment.path in chosen
+            (self.new if takes else self.old)[segment.stream].append(segment)
+        seen = known if known is not None else merged
+        self.seen = [one for one in listed if chosen is None or one.path in seen or one.path in chosen]
+
+    def know(self, con: Connection) -> set[str]:
+        """The other streams that changed since the last merge; none where the segments were chosen by somebody."""
+        new = {one.path for segments in self.new.values() for one in segments} if self.chosen is None else set()
+        run = self.run
+        wanted = streams_of(run.connector.streams, run.inbound)
+        return fill(con, run.project.lake, run.system, wanted, run.inbound, self.seen, new)
+
+    def looked_at(self, stream: Stream) -> dict[str, str]:
+        """What is read of a stream that mappings only look into: its segments are part of the run all the same."""
+        from mappings.inbound import known_columns
+
+        looking = looked_into(self.run.inbound).get(stream.name)
+        return known_columns(looking, stream) if looking else {}

@@ -64,6 +64,9 @@ def capture(
 
     Raises UsageError M407 where only a personal value makes the record fail as it does, M408 where it is not readable.
     """
+    if others := mapping.others():
+        what = f"{mapping.name} looks into {', '.join(others)}, and of those nothing is captured"
+        raise UsageError("M410", what, place=mapping.place, fix="write the example by hand, with known:")
     pii = personal([mapping, *siblings], model)
     wanted = became(mapping, model, record)
     maker = _Maker(record, set(reads(mapping, model)), pii, secret)

@@ -83,6 +83,12 @@ in which records were pulled decides.   Fix: leave version: out""",
 brackets of a path, or in a push.
 Example: phones[phone(number) = '+49…'].number   Fix: phone(phones[kind = 'main'].number); in a push, send the column that was
 read with the function under fields:""",
+    "M142": """Children that are records of a stream, written in a way that cannot be: with each:, too; in a mapping that goes through
+a list itself; or of the mapping's own stream where that has one record for each row, so that there could be one child only.
+Example: order_line: {stream: order_items, each: lines, …}   Fix: order_line: {stream: order_items, parent: order_id, key: id, …}""",
+    "M143": """Which record is meant is computed by an expression that can fail on a record of the other stream. Such a record would
+be found by nobody, in silence.
+Example: by: number(id)   Fix: by: id   (keys are compared as texts: ltrim(id, '0') is one)""",
     "M201": """What a push is about does not exist, or is the child of something else.
 Lines travel with their order: a push is about the order, and lists the lines under children.
 Example: push: {entity: order_line}   Fix: push: {entity: sales_order, children: {order_line: {each: items, fields: […]}}}""",
@@ -146,6 +152,9 @@ Example: 2026-01-02T08:59:11   Fix: ordered_at: instant(created_at, 'Europe/Berl
 Fix: choose a key that tells them apart; ordinal() counts them""",
     "M309": """A list of one record has more items than can be numbered (65,535).
 Fix: this is hardly one record; have the system send it in parts""",
+    "M311": """A record is looked up, in another stream or in the hub, and none has this key. The raw value is the key.
+A lookup in a stream is made again when the record arrives; one in the hub when the record itself changes, or by crossdock replay.
+Fix: have it corrected in the system, or say missing: default, or missing: pass (the key itself)""",
     "M401": """An example does not hold: the mapping makes another value of what is given.
 Fix: correct the mapping, or the example""",
     "M402": """An example does not hold: the record is rejected, excluded or mapped, and the example says otherwise.
@@ -163,6 +172,8 @@ Example: customer is a text where the mapping reads customer.id   Fix: loose: [c
     "M409": """A captured example would still hold a personal value, in a part that is not tagged so.
 It is not written: files of tests are read by everybody who reads the mappings.
 Fix: report it; and write the example by hand, with values of your own""",
+    "M410": """A record of a mapping that looks into other streams, or into the hub, is not captured: of those records nothing is masked.
+Fix: write the example by hand: {given: {…}, known: {groups: [{…}]}, expect: {…}}""",
     "M405": """A column that goes both ways does not come back as it was sent: pull(push(x)) is not x.
 After such a push the target's own word would differ from the hub's, and each run would find a difference again.
 Example: name is read by upper(name) and sent as it is   Fix: send what the way in gives back, or read it as it is""",

@@ -7,7 +7,7 @@ them. A refusal never becomes a NULL in silence.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal, InvalidOperation
 
 from hub.entity import Column
@@ -15,7 +15,7 @@ from hub.findings import Finding, did_you_mean
 from mappings import sql
 from mappings.expressions import SQL_TYPES, Scope, Value, compile_expression, has_offset
 from mappings.parse import Type
-from mappings.syntax import Field, ValueMap
+from mappings.syntax import Field, Join, ValueMap
 
 # The rule of a reject and its code: `crossdock explain M301`.
 RULES = {
@@ -28,6 +28,7 @@ RULES = {
     "zone": "M307",
     "duplicate": "M308",
     "too_many": "M309",
+    "lookup": "M311",
 }
 TYPES: dict[str, Type] = {
     "text": "text",
@@ -64,11 +65,22 @@ class Refusal:
 
 
 @dataclass(frozen=True, slots=True)
+class Found:
+    """What a lookup found: the value, the SQL of the key that was asked for, and a condition: there is one, and none has it."""
+
+    value: Value
+    key: str
+    missed: str
+    join: Join
+
+
+@dataclass(frozen=True, slots=True)
 class Compiled:
     """A field's columns in the view: SQL of `raw_<name>`, SQL of the column itself, and its refusals in order.
 
     `failed` is the SQL of `failed_<name>`, None where it cannot fail. `inputs` is that of `in_<name>`, the text of all that
-    an expression reads, for the reject; None for a mere path.
+    an expression reads, for the reject; None for a mere path. `more` are further columns by name: `key_<name>` and
+    `missed_<name>` of a lookup, `applies_<name>` where there is a condition.
     """
 
     column: str
@@ -77,21 +89,44 @@ class Compiled:
     refusals: tuple[Refusal, ...]
     failed: str | None = None
     inputs: str | None = None
+    more: tuple[tuple[str, str], ...] = ()
 
 
 def compile_field(
-    field: Field, column: Column, scope: Scope, findings: list[Finding], prefix: str = ""
+    field: Field, column: Column, scope: Scope, findings: list[Finding], prefix: str = "", found: Found | None = None
 ) -> Compiled | None:
-    """The SQL of one field. `prefix` is `order_line.` where the column is a child's. None where it is wrong."""
-    value = compile_expression(field.at, scope, findings, "text" if field.values else None)
-    if value is None:
+    """The SQL of one field. `prefix` is `order_line.` where the column is a child's, `found` what was looked up for it.
+
+    None where it is wrong.
+    """
+    value = found.value if found else compile_expression(field.at, scope, findings, "text" if field.values else None)
+    applies = compile_expression(field.when, scope, findings, "boolean") if field.when else None
+    if value is None or (field.when and applies is None):
         return None
     want = TYPES[column.kind]
     if not _types_agree(field, column, value, want, findings):
         return None
     name = f"{column.name}_ref" if column.kind == "ref" else column.name
     maker = _Maker(field, column, value, sql.name(f"raw_{name}"), sql.name(name), prefix + field.name)
-    return maker.compiled(name, findings)
+    made = maker.compiled(name, findings, found)
+    return made if applies is None else _where(made, applies, maker)
+
+
+def _where(made: Compiled, applies: Value, maker: _Maker) -> Compiled:
+    """The field where its condition is true. Elsewhere it is empty and refused for nothing but that the column must be there."""
+    condition, needed = maker._named("applies"), maker.column.required
+    refusals = [
+        one if one.rule == "required" and needed else replace(one, condition=f"{condition} AND ({one.condition})")
+        for one in made.refusals
+    ]
+    if applies.failed:
+        maker.refusals.clear()
+        maker._refuse("expression", f"failed_{condition}", f"when cannot be computed: {maker.field.when.text}")  # type: ignore[union-attr]
+        refusals[:0] = maker.refusals
+    value = f"CASE WHEN {condition} THEN {made.value} END"
+    more = [(f"applies_{made.column}", f"coalesce({applies.sql}, false)")]
+    more += [(f"failed_applies_{made.column}", applies.failed)] if applies.failed else []
+    return replace(made, value=value, refusals=tuple(refusals), more=(*made.more, *more))
 
 
 def _types_agree(field: Field, column: Column, value: Value, want: Type, findings: list[Finding]) -> bool:
@@ -117,7 +152,7 @@ class _Maker:
         self.field, self.column, self.value, self.raw, self.name, self.shown = field, column, value, raw, name, shown
         self.refusals: list[Refusal] = []
 
-    def compiled(self, name: str, findings: list[Finding]) -> Compiled:
+    def compiled(self, name: str, findings: list[Finding], found: Found | None = None) -> Compiled:
         value, raw = self.value, self.raw
         text, kind = value.sql, value.type
         default = None if self.field.default is None else self._default(findings)
@@ -125,6 +160,7 @@ class _Maker:
             text, kind = _text_of(text, kind), "text"
         if default is not None and self.field.values is None:
             text = f"coalesce({text}, {default})"
+        more = () if found is None else self._found(name, found)
         if value.raises:
             self._refuse("expression", self._named("failed"), f"cannot be computed: {self.field.at.text}")
         if self.field.values is not None:
@@ -136,7 +172,13 @@ class _Maker:
         self._picklist(value, findings)
         if (self.field.required or self.column.required) and value.constant is None and default is None:
             self._refuse("required", f"{self.name} IS NULL", "is missing")
-        return Compiled(name, text, made, tuple(self.refusals), value.failed, self._inputs())
+        return Compiled(name, text, made, tuple(self.refusals), value.failed, self._inputs(), more)
+
+    def _found(self, name: str, found: Found) -> tuple[tuple[str, str], ...]:
+        if found.join.missing == "quarantine":
+            what = f"{self.shown} is looked up, and {found.join.of} has no such {found.join.by.text}"
+            self.refusals.append(Refusal(self.shown, "lookup", self._named("missed"), what, self._named("key")))
+        return ((f"key_{name}", found.key), (f"missed_{name}", found.missed))
 
     @property
     def _sql_type(self) -> str:

@@ -61,8 +61,10 @@ def cover(mapping: Mapping, model: Model, stream: Stream | None = None) -> Cover
 
 
 def _points(field: Field, name: str) -> Iterator[tuple[Point, Node]]:
+    if field.when is not None:
+        yield from _both(field.when, f"{name}: when")
     node = _parsed(field.at)
-    if node is None:
+    if node is None or field.lookup is not None:
         return
     is_missing = IsNull(node, False, 0)
     yield Point(field.place, name, "has a value"), IsNull(node, True, 0)
@@ -78,6 +80,20 @@ def _points(field: Field, name: str) -> Iterator[tuple[Point, Node]]:
             yield Point(field.place, name, f"unmapped: {field.unmapped}"), In(node, keys, True, 0)
     for at, what, condition in _branches(node, TRUE):
         yield Point(_at(field.at, at), name, what), condition
+
+
+def _looked_up(field: Field, name: str) -> Iterator[tuple[Point, str]]:
+    """The points of a lookup, as SQL over the columns that it makes in the view."""
+    if field.lookup is None:
+        return
+    column = f"{field.name}_ref" if field.ref else field.name
+    raw, missed, key = (sql.name(f"{prefix}_{column}") for prefix in ("raw", "missed", "key"))
+    yield Point(field.lookup.place, name, f"found in {field.lookup.of}"), f"{key} IS NOT NULL AND NOT {missed}"
+    yield Point(field.lookup.place, name, f"missing: {field.lookup.missing}"), missed
+    if field.values is not None:
+        for theirs in field.values.inward:
+            condition = f"{raw} = {sql.text(theirs)}" if theirs else f"{raw} IS NULL AND NOT {missed}"
+            yield Point(field.place, name, f"{field.values.name}: {theirs or '(missing)'}"), condition
 
 
 def _branches(node: Any, reached: Node) -> Iterator[tuple[int, str, Node]]:
@@ -167,6 +183,12 @@ class _Prober(inbound._Builder):
         elif self.mapping.when is not None:
             wanted += _both(self.mapping.when, "when")
         points: list[Point] = []
+        compiled = {one.column for one in made}
+        for field in fields:
+            if (f"{field.name}_ref" if field.ref else field.name) in compiled:
+                for point, text in _looked_up(field, prefix + field.name):
+                    made.append(Compiled(f"{_PROBES}_{len(points)}", "NULL", f"coalesce({text}, false)", ()))
+                    points.append(point)
         for point, node in wanted:
             ignored: list[Finding] = []
             compiler = Compiler(level, Expr("", place), ignored)
@@ -175,11 +197,8 @@ class _Prober(inbound._Builder):
             except ExpressionError:
                 continue
             if not ignored:
-                made.append(
-                    Compiled(
-                        f"{_PROBES}_{len(points)}", f"coalesce({value.sql}, false)", f"raw_{_PROBES}_{len(points)}", ()
-                    )
-                )
+                name = f"{_PROBES}_{len(points)}"
+                made.append(Compiled(name, f"coalesce({value.sql}, false)", f"raw_{name}", ()))
                 points.append(point)
         self.views.append(points)
         return made
@@ -188,7 +207,7 @@ class _Prober(inbound._Builder):
 def _inward(mapping: Mapping, model: Model, stream: Stream | None) -> dict[Point, bool]:
     if mapping.key is None:
         return {}
-    prober = _Prober(mapping, model, stream)
+    prober = _Prober(replace(mapping, tried=True), model, stream)
     made = prober.build()
     if made is None:
         inbound.compile(mapping, model, stream)

@@ -12,6 +12,7 @@ import tempfile
 from collections.abc import Iterator, Sequence
 from collections.abc import Mapping as Map
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
@@ -21,7 +22,7 @@ from hub.connector import Stream
 from hub.entity import Column, Entity, Model, children
 from hub.errors import Place
 from hub.findings import Finding, did_you_mean, errors_in
-from mappings import inbound, once, sql
+from mappings import inbound, sql
 from mappings.inbound import Inbound
 from mappings.outcomes import Difference, difference
 from mappings.read import scalar
@@ -71,13 +72,17 @@ def tried(
 
     `_seq` and the rejects' `line` are the example's number.
     """
-    made = inbound.compile(mapping, model, stream)
+    made = inbound.compile(replace(mapping, tried=True), model, stream)
     with tempfile.TemporaryDirectory(prefix="crossdock-examples-") as folder:
         con = hardened(Path(folder))
         try:
             _create(con, made, model)
-            findings, staged = _stage(con, made, _inbound(mapping), Path(folder) / "given.jsonl")
-            once.fill(made.lookups, con.execute)
+            file, wanted = Path(folder) / "given.jsonl", _inbound(mapping)
+            findings, staged = _stage(con, made, [_newest(mapping, one) for one in wanted], file)
+            for of, columns in made.known.items():
+                findings += _know(con, of, columns, wanted, file, of == mapping.stream)
+            staged = [number for number in staged if all(one.place != wanted[number].place for one in findings)]
+            made.prepare(con.execute)
             for statement in made.statements:
                 con.execute(statement.sql)
             yield con, findings, staged
@@ -103,7 +108,7 @@ def hardened(folder: Path) -> Any:
 
 
 def _create(con: Any, made: Inbound, model: Model) -> None:
-    for schema in ("stage", "mapped", "run"):
+    for schema in ("stage", "known", "mapped", "run"):
         con.execute(f"CREATE SCHEMA {schema}")
     for name, columns in RUN_TABLES.items():
         con.execute(f"CREATE TABLE {name} ({columns})")
@@ -151,6 +156,43 @@ def _stage(con: Any, made: Inbound, examples: Sequence[Example], file: Path) -> 
             what = f"example '{examples[number].name}' is not of the shape that the mapping reads: {said}"
             findings.append(Finding("M403", what, examples[number].place, f"the mapping reads {_shape(made)}"))
     return findings, fitting
+
+
+def _newest(mapping: Mapping, example: Example) -> Example:
+    """Of a flat export, whose examples give several records, the last is the one that is the row."""
+    if mapping.flat and isinstance(example.given, list):
+        return replace(example, given=example.given[-1] if example.given else {})
+    return example
+
+
+def _know(
+    con: Any, of: str, columns: Map[str, str], examples: Sequence[Example], file: Path, own: bool
+) -> list[Finding]:
+    """Fill known.<of> with what each example says of it, for itself alone; those that do not fit are found one by one."""
+    import duckdb
+
+    table, findings = f"known.{sql.name(of)}", []
+    declared = "".join(f"{sql.name(name)} {kind}, " for name, kind in columns.items())
+    con.execute(f"CREATE TABLE {table} ({declared}_seq BIGINT, _first BIGINT, _example BIGINT)")
+    struct = ", ".join(f"{sql.name(name)} {kind}" for name, kind in columns.items()) or "_none VARCHAR"
+    names = "".join(f"r.{sql.name(name)}, " for name in columns)
+    for number, example in enumerate(examples):
+        given = example.given if isinstance(example.given, list) else [example.given]
+        rows = [*(given if own else ()), *example.known.get(of, ())]
+        if not rows:
+            continue
+        lines = [json.dumps({"_n": n, "r": row}, default=_number) for n, row in enumerate(rows)]
+        file.write_text("\n".join(lines) + "\n")
+        kinds = f"{{'_n': 'BIGINT', 'r': {sql.text(f'STRUCT({struct})')}}}"
+        source = f"read_json({sql.text(str(file.resolve()))}, format = 'newline_delimited', columns = {kinds})"
+        try:
+            con.execute(f"INSERT INTO {table} SELECT {names}_n, _n, {number} FROM {source}")
+        except duckdb.Error as error:
+            what = f"example '{example.name}': {of} is not of the shape that the mapping reads: "
+            shape = ", ".join(f"{name}: {kind}" for name, kind in columns.items())
+            said = str(error).splitlines()[0]
+            findings.append(Finding("M403", what + said, example.place, f"the mapping reads {shape}"))
+    return findings
 
 
 def _read(con: Any, made: Inbound, examples: Sequence[Example], numbers: Sequence[int], file: Path) -> str | None:

@@ -5,8 +5,9 @@ It never executes any. `build` tells all findings; `compile` raises them; `decla
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from hub.connector import Stream
 from hub.entity import Entity, Model
@@ -15,8 +16,9 @@ from hub.findings import Finding, did_you_mean, errors_in
 from mappings import shapes
 from mappings.columns import Compiled, compile_field
 from mappings.expressions import Compiler, Value, compile_expression
+from mappings.joins import Asker, Joins, asked_of_python
 from mappings.levels import Level
-from mappings.once import Lookup
+from mappings.once import Lookup, fill
 from mappings.parse import ExpressionError, Path, Type, parse
 from mappings.shapes import Shape
 from mappings.syntax import Child, Expr, Field, Mapping
@@ -27,8 +29,9 @@ from mappings.write import MAX_CHILDREN, Ground, Part, Statement, written
 class Inbound:
     """A compiled mapping. `reads` are the stream's top-level fields with their DuckDB types.
 
-    `once.fill(lookups, execute)` comes before the statements, in the same connection.
-    `parts` are what its views were written from, the entity's own first: a preview asks them which column is what.
+    `prepare` comes before the statements, in the same connection: it makes the tables of `joins`, and what Python looks up.
+    `known` are the relations of other records (stream, or canonical.<entity>) with the columns that are read of them, and
+    `askers` say which staged records used one that changed. `parts` are what its views were written from, the entity's own first: a preview asks them which column is what.
     """
 
     mapping: str
@@ -37,15 +40,26 @@ class Inbound:
     reads: dict[str, str]
     statements: tuple[Statement, ...]
     lookups: tuple[Lookup, ...] = ()
+    joins: tuple[Statement, ...] = ()
+    known: dict[str, dict[str, str]] = field(default_factory=dict)
+    askers: tuple[Asker, ...] = ()
     shape: Shape = field(repr=False, compare=False, default_factory=Shape)
     parts: tuple[Part, ...] = field(repr=False, compare=False, default=())
+    shapes: dict[str, Shape] = field(repr=False, compare=False, default_factory=dict)
+
+    def prepare(self, execute: Callable[..., Any]) -> None:
+        """`execute(sql, parameters)` executes one statement and has `fetchall()`, as DuckDB's has."""
+        for statement in self.joins:
+            execute(statement.sql)
+        fill(self.lookups, execute)
 
     @property
     def sql(self) -> str:
         """All statements as one readable text."""
+        joins = [f"-- {statement.name}\n{statement.sql};" for statement in self.joins]
         asked = [f"-- {one.function}() is asked into {one.table} for each of\n{one.asked};" for one in self.lookups]
         made = [f"-- {statement.name}\n{statement.sql};" for statement in self.statements]
-        return "\n\n".join([*asked, *made]) + "\n"
+        return "\n\n".join([*joins, *asked, *made]) + "\n"
 
 
 def compile(mapping: Mapping, model: Model, stream: Stream | None = None) -> Inbound:
@@ -84,11 +98,30 @@ def declared(inbounds: Sequence[Inbound]) -> dict[str, str]:
     return shapes.declared(whole)
 
 
+def known_columns(inbounds: Sequence[Inbound], stream: Stream) -> dict[str, str]:
+    """What to declare of a stream that mappings look into, with what tells its records and their versions apart."""
+    whole = Shape("object")
+    for inbound in inbounds:
+        if stream.name in inbound.shapes:
+            shapes.merge(whole, inbound.shapes[stream.name])
+    for name in (stream.primary_key, stream.version_field if stream.version_trusted else None):
+        try:
+            here = whole
+            for part in (name or "").split(".") if name else ():
+                here = here.part(part, "the record")
+            if name:
+                here.become("value", name)
+        except ExpressionError:
+            continue  # read as something else: whole records are then told apart
+    return shapes.declared(whole)
+
+
 class _Builder:
     def __init__(self, mapping: Mapping, model: Model, stream: Stream | None) -> None:
         self.mapping, self.model, self.stream = mapping, model, stream
         self.findings: list[Finding] = []
         self.reads = Shape("object")
+        self.joins = Joins(mapping, model, self.findings)
 
     def wrong(self, code: str, what: str, place: Place, fix: str = "") -> None:
         self.findings.append(Finding(code, what, place, fix))
@@ -120,11 +153,38 @@ class _Builder:
         hub = self._expression(mapping.hub, head.level, "text") if mapping.hub else None
         if errors_in(self.findings):
             return None
-        made, lookups = written(mapping, head, parts, version, hub)
-        reads = shapes.declared(self.reads)
+        if mapping.flat:
+            self._flat(head)
+        if errors_in(self.findings):
+            return None
+        made = written(mapping, head, parts, version, hub, self.joins)
         return Inbound(
-            mapping.name, mapping.stream, entity.name, reads, tuple(made), tuple(lookups), self.reads, (head, *parts)
+            mapping=mapping.name,
+            stream=mapping.stream,
+            entity=entity.name,
+            reads=shapes.declared(self.reads),
+            statements=made.statements,
+            lookups=made.lookups,
+            joins=made.joins,
+            known=self.joins.columns(),
+            askers=made.askers,
+            shape=self.reads,
+            parts=(head, *parts),
+            shapes=self.joins.shapes,
         )
+
+    def _flat(self, head: Part) -> None:
+        """Can the records of a flat export be put together?"""
+        if self.mapping.each is not None:
+            what = "records are one row with their children, or one record is several rows, but not both"
+            self.wrong("M142", what, self.mapping.each.place, "leave each: out")
+        elif asked_of_python(head.key):
+            what = "which records are one row depends on a function that Python computes"
+            self.wrong("M140", what, self.mapping.key.place, "let the key be a path")  # type: ignore[union-attr]
+        try:  # records that differ in a child only are no duplicates
+            shapes.merge(self.reads, self.joins.shapes[self.mapping.stream])
+        except ExpressionError as error:
+            self.wrong("M126", error.what, self.mapping.place, error.fix)
 
     def _ground(self) -> Ground | None:
         """The record (or the items that the mapping goes through), with its key and condition. Each view has its own."""
@@ -165,17 +225,25 @@ class _Builder:
         before = len(self.findings)
         ground = self._ground()
         del self.findings[before:]  # they were told of the head
-        level = ground.level if ground and child.each is None else None
+        same = [one for one in self.mapping.children[:number] if one.entity == child.entity]
+        view = f"{self.mapping.name} {entity.name}" + (f" {len(same) + 1}" if same else "")
+        level = ground.level if ground and child.each is None and child.stream is None else None
         if ground is not None and child.each is not None:
             level = self._each(child.each, ground.level)
+        records = None
+        if ground is not None and child.stream is not None and child.parent is not None:
+            records = self.joins.records(view, child.stream, child.parent)
+            if records is not None:
+                other = records.level
+                level = ground.level.of_records(other.stream, other.reads, other.sample, records.name)
         if ground is None or level is None:
             return None
         key = self._expression(child.key, level, "text")
         when = self._when(child.when, level)
         columns = self._fields(child.fields, entity, level, child.place, f"{entity.name}.")
-        same = [one for one in self.mapping.children[:number] if one.entity == child.entity]
-        view = f"{self.mapping.name} {entity.name}" + (f" {len(same) + 1}" if same else "")
-        return None if key is None else Part(view, entity, ground, level, columns, key, when, f"{entity.name}.")
+        if key is None:
+            return None
+        return Part(view, entity, ground, level, columns, key, when, f"{entity.name}.", records=records)
 
     def _expression(self, expr: Expr, level: Level, want: Type) -> Value | None:
         return compile_expression(expr, level, self.findings, want)
@@ -217,7 +285,10 @@ class _Builder:
             if column.ref != one.ref:
                 self._wrong_ref(one, column.ref)
                 continue
-            compiled = compile_field(one, column, level, self.findings, prefix)
+            found = self.joins.lookup(one, level) if one.lookup else None
+            if one.lookup and found is None:
+                continue
+            compiled = compile_field(one, column, level, self.findings, prefix, found)
             if compiled is not None:
                 made.append(compiled)
         named = {one.name for one in fields}

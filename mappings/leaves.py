@@ -150,6 +150,10 @@ def inbound_field(mapping: Mapping, child: Child | None, entity: Entity, name: s
 
 def not_invertible(read: Field, mapping: Mapping) -> str:
     """Why an inbound field cannot be read backwards; an empty text where it can."""
+    if read.lookup is not None:
+        return f"it is looked up in {read.lookup.of}"
+    if read.when is not None:
+        return f"it is read only when {read.when.text}"
     path = bare_path(read.at.text)
     if path is None:
         return "it is read by an expression"

@@ -20,7 +20,7 @@ from mappings.shapes import Shape
 
 _TAKEN = (
     *("record", "parent", "item", "_segment", "_line", "_seq", "_ordinal"),
-    *("_asked_1", "_asked_2", "_made"),
+    *("_asked_1", "_asked_2", "_made", "_by", "_failed", "_example", "_first"),
 )  # names that the views use themselves
 MAX_ITEMS = 65_535  # items of one list of one record: their numbers are part of `_row`
 
@@ -30,7 +30,8 @@ class Level:
 
     `columns` (name → SQL over `base`) is what is read here, `carried` (name → name at `outer`) what comes from around it,
     `opened` the column of `outer` whose items these are. At the record itself `outer` is None. `asked` (what is looked up → the
-    name under which it is joined) is in an order in which each may ask with what those before it found.
+    name under which it is joined) is in an order in which each may ask with what those before it found. `joined` (table of other
+    records, SQL of the key → alias) is what `joins.py` joins by a key of this level; `records` names the table whose records these are.
     """
 
     def __init__(self, base: str, stream: str, reads: Shape, sample: Shape | None, outer: Level | None = None) -> None:
@@ -38,9 +39,11 @@ class Level:
         self.columns: dict[str, str] = {}
         self.carried: dict[str, str] = {}
         self.opened = ""
+        self.records = ""
         self.lambdas = 0
         self.loose: frozenset[str] = frozenset()
         self.asked: dict[Asked, str] = {}
+        self.joined: dict[tuple[str, str], str] = {}
         self.shared = False  # is something of the record shared out among the items?
 
     @property
@@ -91,6 +94,16 @@ class Level:
             raise ExpressionError("what share() gives is not looked up", at, "", "M121")
         asked = Asked(function.name, SQL_TYPES[function.returns], texts, function.asked.format(*texts))
         return f"{self.asked.setdefault(asked, f'_found_{len(self.asked) + 1}')}._made"
+
+    def join(self, table: str, key: str) -> str:
+        """The alias of a table of other records, joined by the key."""
+        return self.joined.setdefault((table, key), f"_known_{len(self.joined) + 1}")
+
+    def of_records(self, stream: str, shape: Shape, sample: Shape | None, table: str) -> Level:
+        """The level of the records of another stream that belong to this one."""
+        inner = Level("item", stream, shape, sample, outer=self)
+        inner.records = table
+        return inner
 
     def each(self, path: Path, compiler: Compiler) -> Level:
         """The level of a list's items. Raises ExpressionError where it is no list of this level."""

@@ -11,6 +11,7 @@ from hub.entity import Model, children
 from hub.errors import Place
 from hub.findings import Finding, did_you_mean
 from mappings import inbound, outbound, shapes, target
+from mappings.joins import CANONICAL
 from mappings.load import Mappings
 from mappings.parse import ExpressionError
 from mappings.shapes import Shape
@@ -25,7 +26,9 @@ def lint(mappings: Mappings, model: Model, streams: Map[str, Sequence[Stream]]) 
         known = {stream.name: stream for stream in streams.get(mapping.system, ())}
         if mapping.system in streams:
             wanted = [(mapping.stream, mapping.place), *((push.stream, push.place) for push in mapping.push)]
+            wanted += [(of, place) for of, place in mapping.others().items() if not of.startswith(CANONICAL)]
             findings += _unknown_streams(mapping, dict(wanted), known)
+            findings += _flat(mapping, known.get(mapping.stream))
         made, found = inbound.build(mapping, model, known.get(mapping.stream))
         findings += found
         if made is not None:
@@ -36,6 +39,20 @@ def lint(mappings: Mappings, model: Model, streams: Map[str, Sequence[Stream]]) 
             findings += target.check(mapping, push, model, known.get(push.stream))
         findings += _examples(mapping, model)
     return list(dict.fromkeys(findings))
+
+
+def _flat(mapping: Mapping, stream: Stream | None) -> list[Finding]:
+    """Can the stream tell apart the records that are children of one row?"""
+    return [
+        Finding(
+            "M142",
+            f"{stream.name} knows one record for each {stream.primary_key}, so there is one {child.entity} only",
+            child.place,
+            f"the primary key of {stream.name} has to name each record: {stream.primary_key} and {child.key.text}",
+        )
+        for child in mapping.children
+        if stream and child.stream == stream.name and child.parent and child.parent.text == stream.primary_key
+    ]
 
 
 def _unknown_streams(mapping: Mapping, wanted: Map[str, Place], known: Map[str, Stream]) -> list[Finding]:
@@ -56,6 +73,9 @@ def _examples(mapping: Mapping, model: Model) -> list[Finding]:
     findings = []
     pushes = [str(push.operation) for push in mapping.push]
     for example in mapping.examples:
+        for of in set(example.known) - set(mapping.others()):
+            fix = did_you_mean(of, mapping.others()) or f"it looks into {', '.join(mapping.others()) or 'nothing'}"
+            findings.append(Finding("M403", f"the mapping does not look into '{of}'", example.place, fix))
         if example.push is None:
             for number, row in enumerate(example.expect or ()):
                 findings += _unknown_columns(example, number, row, mapping.entity, "", model)

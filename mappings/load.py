@@ -10,13 +10,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from hub import yaml
 from hub.entity import Model
 from hub.errors import ConfigurationError, Place
-from hub.findings import Finding, did_you_mean
+from hub.findings import Finding, did_you_mean, errors_in
 from mappings import shapes
 from mappings.read import Reader, ValueMaps
 from mappings.syntax import Example, Mapping
@@ -72,8 +72,33 @@ def load(folders: Sequence[Path], model: Model, only: Sequence[str] | None = Non
     ordinals: dict[str, int] = {}
     for name, mapping in made.items():
         ordinals[mapping.system] = ordinals.get(mapping.system, -1) + 1
-        made[name] = replace(mapping, ordinal=ordinals[mapping.system], sample=loader.sample(mapping))
+        samples = {other: loader.sample(mapping.system, other) for other in mapping.others()}
+        sample = loader.sample(mapping.system, mapping.stream)
+        made[name] = replace(mapping, ordinal=ordinals[mapping.system], sample=sample, samples=samples)
     return Mappings(made, loader.findings, sorted(loader.extended))
+
+
+@dataclass(frozen=True, slots=True)
+class Lineage:
+    """A mapping's file (`own`), what it extends with all that this extends (None where it extends nothing), and what is made of both."""
+
+    own: yaml.Node
+    base: yaml.Node | None
+    made: yaml.Node
+
+
+def lineage(folders: Sequence[Path], name: str) -> Lineage:
+    """Raises ConfigurationError: M130 where there is no mapping `name`, or what is wrong with the files."""
+    loader = _Loader(folders, [name.partition("/")[0]])
+    if name not in loader.files:
+        fix = did_you_mean(name, loader.files) or f"there are: {', '.join(loader.names()) or 'none'}"
+        raise ConfigurationError("M130", f"there is no mapping '{name}'", place="mappings", fix=fix)
+    made, bases = loader.node(name), loader.bases
+    wrong = errors_in(loader.findings)
+    if wrong or made is None:
+        raise ConfigurationError(wrong[0].code, wrong[0].what, place=wrong[0].place, fix=wrong[0].fix)
+    own, _ = yaml.load(loader.files[name][0], shown(loader.files[name][0]))
+    return Lineage(own, bases.get((name, 0)), made)
 
 
 class _Loader:
@@ -81,6 +106,7 @@ class _Loader:
         self.folders, self.only = list(folders), only
         self.findings: list[Finding] = []
         self.extended: set[str] = set()
+        self.bases: dict[tuple[str, int], yaml.Node] = {}
         self.files: dict[str, list[Path]] = {}
         self.tests: dict[str, list[Path]] = {}
         self.maps: dict[str, ValueMaps] = {}
@@ -113,13 +139,13 @@ class _Loader:
         return sorted(name for name in self.files if self._wanted(name.partition("/")[0]))
 
     def mapping(self, name: str) -> Mapping | None:
-        node = self._node(name, 0, ())
+        node = self.node(name)
         if node is None:
             return None
         system = name.partition("/")[0]
         return Reader(self.findings, self._maps(system)).mapping(node, name, system)
 
-    def _node(self, name: str, behind: int, path: tuple[tuple[str, int], ...]) -> yaml.Node | None:
+    def node(self, name: str, behind: int = 0, path: tuple[tuple[str, int], ...] = ()) -> yaml.Node | None:
         """The file's content with what it extends merged in. `behind`: which of the files of this name, 0 the first."""
         file = self.files[name][behind]
         content, findings = yaml.load(file, shown(file))
@@ -146,8 +172,11 @@ class _Loader:
             self.findings.append(Finding("M116", f"'{name}' extends itself", at, "break the circle"))
             return None
         self.extended.add(base_name.partition("/")[0])
-        base = self._node(base_name, next_behind, (*path, (name, behind)))
-        return None if base is None else merged(base, content)
+        base = self.node(base_name, next_behind, (*path, (name, behind)))
+        if base is None:
+            return None
+        self.bases[(name, behind)] = base
+        return merged(base, content)
 
     # -- files of tests
 
@@ -183,9 +212,9 @@ class _Loader:
             self.maps[system] = maps
         return self.maps[system]
 
-    def sample(self, mapping: Mapping) -> shapes.Shape | None:
-        """The shape that `<stream>.sample.json` beside the mapping shows, in the first folder that has one."""
-        key = (mapping.system, mapping.stream)
+    def sample(self, system: str, stream: str) -> shapes.Shape | None:
+        """The shape that `<stream>.sample.json` beside the mappings shows, in the first folder that has one."""
+        key = (system, stream)
         if key not in self.samples:
             self.samples[key] = self._sample(*key)
         return self.samples[key]

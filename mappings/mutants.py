@@ -15,7 +15,7 @@ from typing import Any
 from hub.entity import Model
 from hub.errors import Place
 from hub.findings import errors_in
-from mappings import examples, inbound, once, outbound, push_examples, sql, trial
+from mappings import examples, inbound, outbound, push_examples, sql, trial
 from mappings.parse import ExpressionError, parse
 from mappings.shown import text as text_of
 from mappings.syntax import Child, Example, Expr, Field, Mapping, Push, PushField, ValueMap
@@ -51,6 +51,7 @@ class Report:
 def mutate(mapping: Mapping, model: Model) -> Report:
     """Try every mutant of a mapping whose examples hold."""
     tried, unnoticed = 0, []
+    mapping = replace(mapping, tried=True)
     with ExitStack() as stack:
         bench = _Bench(mapping, model, stack)
         for mutant in mutants(mapping, model):
@@ -108,8 +109,13 @@ def _of_field(field: Field, entity: str, model: Model) -> Iterator[tuple[Place, 
     yield (
         field.place,
         "not read",
-        replace(field, at=Expr("null", field.at.place), default=None, values=None, unmapped="reject"),
+        replace(field, at=Expr("null", field.at.place), default=None, values=None, unmapped="quarantine", lookup=None),
     )
+    for at, what, expr in _changes(field.when):
+        yield at, f"when: {what}", replace(field, when=expr)
+    if field.when is not None:
+        yield field.when.place, "when left out", replace(field, when=None)
+    yield from _of_lookup(field)
     if field.default is not None:
         others = [one for one in choices if one != field.default] or _others(field.default)
         yield field.place, f"default {field.default} → {others[0]}", replace(field, default=others[0])
@@ -117,10 +123,21 @@ def _of_field(field: Field, entity: str, model: Model) -> Iterator[tuple[Place, 
             yield field.place, "default left out", replace(field, default=None)
     if field.required and not (column and column.required):
         yield field.place, "required left out", replace(field, required=False)
-    if field.unmapped != "reject":
-        yield field.place, f"unmapped: {field.unmapped} left out", replace(field, unmapped="reject")
+    if field.unmapped != "quarantine":
+        yield field.place, f"unmapped: {field.unmapped} left out", replace(field, unmapped="quarantine")
     for what, values in _rows(field.values, choices):
         yield field.values.place if field.values else field.place, what, replace(field, values=values)
+
+
+def _of_lookup(field: Field) -> Iterator[tuple[Place, str, Field]]:
+    join = field.lookup
+    if join is None:
+        return
+    for at, what, expr in _changes(join.key):
+        yield at, f"key: {what}", replace(field, lookup=replace(join, key=expr))
+    if join.missing != "quarantine":
+        other = replace(join, missing="quarantine")
+        yield join.place, f"missing: {join.missing} left out", replace(field, lookup=other)
 
 
 def _others(text: str) -> list[str]:
@@ -199,6 +216,7 @@ class _Bench:
         self.inward = [one for one in mapping.examples if one.push is None]
         self.base = ""
         self.con: Any = None
+        self.joins: tuple[Statement, ...] = ()
         self.there: dict[int, str] = {}  # which statement made the tables that are there
         if self.inward and mapping.key is not None:
             self.base = inbound.compile(mapping, model).sql
@@ -231,7 +249,10 @@ class _Bench:
         if self.con is None:
             return False
         try:
-            once.fill(made.lookups, self.con.execute)
+            made.prepare(self.con.execute)
+            if made.joins != self.joins:  # what the views read is otherwise, though they are not
+                self.there.clear()
+                self.joins = made.joins
             for number, statement in enumerate(made.statements):
                 self._execute(number, statement)
         except duckdb.Error:

@@ -18,27 +18,28 @@ from mappings.syntax import (
     Expr,
     Field,
     Hold,
+    Join,
     Mapping,
+    Policy,
     Push,
     PushChild,
     PushField,
     Rejection,
-    Unmapped,
     ValueMap,
 )
 
 _SETTINGS = "extends stream entity each key version hub loose when fields children push examples doc"
 _TOP = tuple(_SETTINGS.split())
-_FIELD = ("at", "ref", "values", "unmapped", "default", "required", "doc")
-_CHILD = ("each", "key", "when", "fields")
+_FIELD = ("at", "ref", "values", "unmapped", "default", "required", "when", "lookup", "key", "by", "missing", "doc")
+_CHILD = ("each", "stream", "parent", "key", "when", "fields")
 _PUSH = ("operation", "stream", "entity", "key", "when", "since", "hold", "fields", "children", "doc")
 _PUSH_FIELD = ("at", "value", "values", "ref", "doc")
 _PUSH_CHILD = ("each", "when", "fields")
-_EXAMPLE = ("name", "given", "expect", "rejects", "excluded", "push")
+_EXAMPLE = ("name", "given", "known", "expect", "rejects", "excluded", "push")
 MAX_PUSHES = 20
 _STREAM = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]{0,80}")
 _OPERATIONS: tuple[str, ...] = get_args(Operation)
-_POLICIES: tuple[str, ...] = get_args(Unmapped)
+_POLICIES: tuple[str, ...] = get_args(Policy)
 
 
 def scalar(value: Any) -> str | None:
@@ -205,13 +206,8 @@ class Reader:
                 self.wrong("M103", f"'{name}' says not where its value stands", place, "write {at: path, …}")
             return None
         default = scalar(value["default"]) if value.get("default") is not None else None
-        policy = value.get("unmapped", "reject")
         values = self._values(value)
-        if policy not in _POLICIES:
-            self.wrong("M114", f"'{policy}' is no policy", value.value_places["unmapped"], "reject, pass or default")
-            policy = "reject"
-        elif policy == "default" and default is None:
-            self.wrong("M114", "there is no default", value.value_places["unmapped"], "write default: <value>")
+        policy = self._policy(value, "unmapped", default)
         if "unmapped" in value and "values" not in value:
             self.wrong("M114", "nothing is mapped here", value.key_places["unmapped"], "write values: <value map>")
         if value.get("required") not in (None, True, False):
@@ -220,7 +216,35 @@ class Reader:
         if ref is not None and not isinstance(ref, str):
             self.wrong("M101", "'ref' names an entity", value.value_places["ref"])
             ref = None
-        return Field(name, place, at, ref, values, cast(Unmapped, policy), default, value.get("required") is True)
+        required, when = value.get("required") is True, self._expr(value, "when")
+        if "lookup" not in value:
+            for key in (one for one in ("key", "by", "missing") if one in value):
+                self.wrong("M103", f"'{key}' is about a lookup", value.key_places[key], "write lookup: <stream>")
+            return Field(name, place, at, ref, values, policy, default, required, None, when)
+        join = self._join(value, default)
+        return None if join is None else Field(name, place, at, ref, values, policy, default, required, join, when)
+
+    def _policy(self, value: yaml.Node, setting: str, default: str | None) -> Policy:
+        """What becomes of what is not known."""
+        policy = value.get(setting, "quarantine")
+        if policy not in _POLICIES:
+            self.wrong("M114", f"'{policy}' is no policy", value.value_places[setting], "quarantine, default or pass")
+            return "quarantine"
+        if policy == "default" and default is None:
+            self.wrong("M114", "there is no default", value.value_places[setting], "write default: <value>")
+        return cast(Policy, policy)
+
+    def _join(self, value: yaml.Node, default: str | None) -> Join | None:
+        of, place = value["lookup"], value.value_places["lookup"]
+        if not isinstance(of, str) or not _STREAM.fullmatch(of):
+            self.wrong("M108", f"{str(of)[:60]!r} is no name of a stream", place, "write lookup: <stream>")
+            return None
+        key, by = self._expr(value, "key"), self._expr(value, "by")
+        for name, said, fix in (("key", key, "the other record's id here"), ("by", by, "its id there")):
+            if said is None and name not in value:
+                self.wrong("M103", f"the lookup says no {name}", place, f"write {name}: <{fix}>")
+        missing = self._policy(value, "missing", default)
+        return Join(of, place, key, by, missing) if key and by else None
 
     def _values(self, node: yaml.Node) -> ValueMap | None:
         name = node.get("values")
@@ -251,8 +275,27 @@ class Reader:
                 fields = self._fields(part)
                 if not fields:
                     self.wrong("M103", f"the {entity} reads no field", place, "write fields:")
-                made.append(Child(entity, place, key, fields, self._expr(part, "each"), self._expr(part, "when")))
+                each, when = self._expr(part, "each"), self._expr(part, "when")
+                made.append(Child(entity, place, key, fields, each, when, *self._records(part, node)))
         return tuple(made)
+
+    def _records(self, part: yaml.Node, node: yaml.Node) -> tuple[str | None, Expr | None]:
+        """The stream whose records are the children, and what of them is the key of their row."""
+        stream, parent = part.get("stream"), self._expr(part, "parent")
+        if stream is None:
+            if parent is not None:
+                self.wrong("M103", "'parent' is about a stream", parent.place, "write stream: <stream of the children>")
+            return None, None
+        if not self._is_stream(str(stream), part):
+            return None, None
+        if "each" in part:
+            self.wrong("M142", "children are items or records, not both", part.key_places["each"], "leave one out")
+        if parent is None and stream == node.get("stream"):
+            parent = self._expr(node, "key")
+        if parent is None and "parent" not in part:
+            place = part.value_places["stream"]
+            self.wrong("M103", "nothing says whose these records are", place, "write parent: <the id of their row>")
+        return str(stream), parent
 
     # -- outbound
 
@@ -407,7 +450,13 @@ class Reader:
             excluded=part.get("excluded") is True,
             push=None if part.get("push") is None else str(part["push"]),
             places=places,
+            known=self._known(part),
         )
+
+    def _known(self, part: yaml.Node) -> dict[str, Any]:
+        """Of each stream its records, a list even where one is written."""
+        known = self._node(part, "known", "write known: {stream: [{…}]}")
+        return {name: [plain(row) for row, _ in _parts(rows, part.place)] for name, rows in (known or {}).items()}
 
 
 def plain(value: Any) -> Any:

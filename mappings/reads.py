@@ -39,6 +39,8 @@ def _reads(mapping: Mapping, model: Model) -> Iterator[tuple[Part, bool]]:
     yield from ((part, False) for expr in _expressions(rest) for part in head.paths(expr))
     yield from _fields(mapping.fields, mapping.entity, head, model)
     for child in mapping.children:
+        if child.stream is not None and child.stream != mapping.stream:
+            continue  # they are other records
         level = head
         if child.each is not None:
             yield from ((part, False) for part in head.paths(child.each))
@@ -52,6 +54,10 @@ def _fields(fields: Iterable[Field], entity: str, level: _Level, model: Model) -
     for field in fields:
         known = entity in model and field.name in model[entity]
         pii = known and model[entity][field.name].pii
+        if field.lookup is not None:  # what is found is of another record; the key is of this one
+            for expr in _expressions((field.lookup.key, field.when)):
+                yield from ((part, False) for part in level.paths(expr))
+            continue
         for expr in _expressions(field):
             yield from ((part, pii and not choosing) for part, choosing in level.said(expr))
 

@@ -41,6 +41,21 @@ _SETTINGS: dict[str, Schema] = {
         "enum": list(read._POLICIES),
         "description": "What becomes of a value that the value map does not know.",
     },
+    "lookup": {
+        **_TEXT,
+        "description": "Another stream of the system, or canonical.<entity>: `at` is then of the record found.",
+    },
+    "by": {**_EXPRESSION, "description": "What of the other record the key is compared with."},
+    "missing": {"enum": list(read._POLICIES), "description": "What becomes of a key that no other record has."},
+    "parent": {
+        **_EXPRESSION,
+        "description": "What of a record of the other stream is the key of the row it belongs to.",
+    },
+    "known": {
+        "type": "object",
+        "description": "The records of other streams that the example looks up, by stream.",
+        "additionalProperties": {"type": ["array", "object"]},
+    },
     "default": {"type": _SCALAR, "description": "A plain value for what is missing."},
     "required": {"type": "boolean", "description": "A row without it is rejected."},
     "operation": {"enum": list(read._OPERATIONS), "description": "What kind of call this is."},
@@ -159,6 +174,8 @@ def _columns(entity: Entity) -> Schema:
 def _column(column: Column) -> Schema:
     long = _object(name for name in read._FIELD if (name == "ref") <= bool(column.ref))
     long["required"] = ["at", "ref"] if column.ref else ["at"]
+    long["properties"]["key"] = {**_EXPRESSION, "description": "Of a lookup: what of this record names the other one."}
+    long["dependencies"] = {"lookup": ["key", "by"], "key": ["lookup"], "by": ["lookup"], "missing": ["lookup"]}
     if column.ref:
         long["properties"] |= {"ref": {"const": column.ref, "description": _REF}}
     if column.values:
@@ -194,6 +211,11 @@ def _header(entity: Entity, model: Model) -> Schema:
 def _child(entity: Entity) -> Schema:
     made = _object(read._CHILD)
     made["properties"]["fields"] = {"$ref": f"#/definitions/columns of {entity.name}"}
+    made["properties"]["stream"] = {
+        **_TEXT,
+        "description": "The stream whose records these are; of a flat export the mapping's own.",
+    }
+    made["dependencies"] = {"parent": ["stream"]}
     return {**made, "description": entity.doc}
 
 

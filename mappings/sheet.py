@@ -64,7 +64,7 @@ def _lines(mapping: Mapping, model: Model) -> Iterator[Line]:
     yield from _group(mapping, entity, None, mapping.each.text if mapping.each else "", mapping.fields)
     for child in mapping.children:
         if child.entity in model:
-            each = child.each.text if child.each else ""
+            each = child.each.text if child.each else f"{child.stream} records" if child.stream else ""
             yield from _group(mapping, model[child.entity], child, each, child.fields)
     yield from _only_sent(mapping, model)
 
@@ -132,7 +132,7 @@ def _line(mapping: Mapping, entity: Entity, column: Column, each: str, read: Fie
         doc=column.doc,
         required="required" if needed else "",
         direction="in and out" if read and sent else "in" if read else "out",
-        source=read.at.text if read else "",
+        source=read.source if read else "",
         each=each,
         value_map=_pairs(read.values) if read and read.values else "",
         default=(read.default or "") if read else "",

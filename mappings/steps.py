@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 from hub.connector import Stream
 from hub.entity import Column, Entity, Model
@@ -15,9 +16,10 @@ from mappings import inbound, shown, sql
 from mappings.columns import Compiled, Refusal
 from mappings.expressions import Compiler, Value
 from mappings.inbound import Inbound
-from mappings.parse import Node, Type, parse
+from mappings.joins import Joins
+from mappings.parse import Path, Type, parse
 from mappings.syntax import Child, Expr, Field, Mapping
-from mappings.write import Part, Statement, written
+from mappings.write import Part, Statement, views
 
 _OWN = ("key", "when")
 
@@ -46,8 +48,12 @@ class View:
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """A part of the expression, from the inside out. `column` holds its value as text, `failed` (where it can fail) whether it did."""
+    """A part of the expression, from the inside out. `column` holds its value as text, `failed` (where it can fail) whether it did.
 
+    `kind`: a path, something computed, a lookup in other records, or the condition under which all of it applies (when).
+    """
+
+    kind: Literal["path", "computed", "lookup", "when"]
     text: str
     type: Type
     column: str
@@ -79,13 +85,13 @@ def trace(mapping: Mapping, model: Model, stream: Stream | None = None) -> list[
     made = inbound.compile(mapping, model, stream)  # anew: its parts are written to
     refusals = [tuple(part.refusals) for part in made.parts]
     columns = [
-        [_traced(part, number, field) for number, field in enumerate(owner.fields)]
+        [_traced(part, number, field, _joins(mapping, model)) for number, field in enumerate(owner.fields)]
         for part, owner in zip(made.parts, _owners(mapping), strict=True)
     ]
-    views = _rewritten(mapping, made, "traced")
+    rewritten = _rewritten(mapping, made, "traced")
     return [
         View(part.view, part.entity, part.prefix, tuple(traced), refused, statement)
-        for part, traced, refused, statement in zip(made.parts, columns, refusals, views, strict=True)
+        for part, traced, refused, statement in zip(made.parts, columns, refusals, rewritten, strict=True)
     ]
 
 
@@ -93,15 +99,26 @@ def _owners(mapping: Mapping) -> list[Mapping | Child]:
     return [mapping, *mapping.children]
 
 
-def _traced(part: Part, number: int, field: Field) -> Traced:
+def _joins(mapping: Mapping, model: Model) -> Joins:
+    return Joins(mapping, model, [])
+
+
+def _traced(part: Part, number: int, field: Field, joins: Joins) -> Traced:
     name = part.columns[number].column
-    value = Compiler(part.level, field.at, []).value(parse(field.at.text))
+    values = [_value(part, field, joins)]
+    if field.when is not None:
+        values.append(Compiler(part.level, field.when, []).value(parse(field.when.text)))
     reads = []
-    for place, (path, text) in enumerate(value.inputs):
+    for place, (path, text) in enumerate(dict.fromkeys(one for value in values for one in value.inputs)):
         column = f"read {number} {place}"
         part.columns.append(Compiled(column, text, sql.name(f"raw_{column}"), ()))
         reads.append((path, column))
     return Traced(field, part.entity[field.name], name, tuple(reads))
+
+
+def _value(part: Part, field: Field, joins: Joins) -> Value:
+    found = joins.lookup(field, part.level) if field.lookup else None
+    return found.value if found else Compiler(part.level, field.at, []).value(parse(field.at.text))
 
 
 def _rewritten(mapping: Mapping, made: Inbound, suffix: str) -> Sequence[Statement]:
@@ -110,8 +127,7 @@ def _rewritten(mapping: Mapping, made: Inbound, suffix: str) -> Sequence[Stateme
         part.refusals.clear()  # the writer fills them
         part.view = f"{part.view} {suffix}"
     head, *children = made.parts
-    views, _ = written(mapping, head, children, None, None)  # what is looked up is there: the mapping ran before
-    return views[: len(made.parts)]
+    return views(mapping, head, children)  # what is looked up is there: the mapping ran before
 
 
 def compile(mapping: Mapping, model: Model, name: str, stream: Stream | None = None) -> list[Steps]:
@@ -145,10 +161,11 @@ def _steps(mapping: Mapping, model: Model, stream: Stream | None, number: int, n
     refusals = tuple(one for one in part.refusals if one.field == name)
     result = _result(part, field, name)
     steps = []
-    for place, (node, value) in enumerate(_values(part, at)):
+    parts = _parts_of(part, field, _joins(mapping, model)) if field else _values(part, at)
+    for place, (kind, text, value) in enumerate(parts):
         name_of = f"step {place}"
         part.columns.append(Compiled(name_of, value.sql, _text(value, sql.name(f"raw_{name_of}")), (), value.failed))
-        steps.append(Step(shown.text(node), value.type, name_of, f"failed_{name_of}" if value.failed else None))
+        steps.append(Step(kind, text, value.type, name_of, f"failed_{name_of}" if value.failed else None))
     view = _rewritten(mapping, made, "steps")[number]
     column = part.entity[field.name] if field else None
     return Steps(name, at, field, column, tuple(steps), part.view, result, bool(part.prefix), refusals, view)
@@ -161,11 +178,28 @@ def _result(part: Part, field: Field | None, name: str) -> str:
     return ("_key" if part.prefix else "source_id") if name.endswith("key") else ""
 
 
-def _values(part: Part, at: Expr) -> list[tuple[Node, Value]]:
+_Part = tuple[Literal["path", "computed", "lookup", "when"], str, Value]
+
+
+def _parts_of(part: Part, field: Field, joins: Joins) -> list[_Part]:
+    """The condition of a field first, and the key of a lookup before what it finds."""
+    made: list[_Part] = []
+    if field.when is not None:
+        *before, (_, text, value) = _values(part, field.when)
+        made += [*before, ("when", text, value)]
+    found = joins.lookup(field, part.level) if field.lookup else None
+    if field.lookup is None or found is None:
+        return made + _values(part, field.at)
+    return [*made, *_values(part, field.lookup.key), ("lookup", field.lookup.shown(field.at), found.value)]
+
+
+def _values(part: Part, at: Expr) -> list[_Part]:
     """Each part of the expression once, compiled where it stands."""
     compiler = Compiler(part.level, at, [])
     nodes = {shown.text(node): node for node in shown.parts(parse(at.text))}
-    return [(node, compiler.value(node)) for node in nodes.values()]
+    return [
+        ("path" if isinstance(node, Path) else "computed", text, compiler.value(node)) for text, node in nodes.items()
+    ]
 
 
 def _text(value: Value, name: str) -> str:

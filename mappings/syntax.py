@@ -20,14 +20,21 @@ A file, all of it (only `stream` and `entity` are always needed; `key` and `fiel
     fields:
       number: number                                         # a path, or a scalar expression (mappings/functions.py)
       customer: {ref: customer, at: customer.id}             # the id by which this system knows the other record
-      payment_status: {at: financial_status, values: payment_status, unmapped: reject}   # reject | pass | default
+      payment_status: {at: financial_status, values: payment_status, unmapped: quarantine}   # or default, pass
       currency: {at: currency, default: EUR, required: true} # `default` is a plain value for what is missing
+      tax_id: {at: vat_id, when: kind = 'firm', required: true}  # applies only where this is true; else the column stays empty
+      tier: {lookup: groups, key: group_id, by: id, at: code, values: tier, missing: quarantine}  # of the newest record of another
+                                                             # stream whose `by` is this record's `key`; or default, pass (the key)
+      brand: {lookup: canonical.product, key: sku, by: sku, at: brand}    # of the hub's own row, as it was published last
       note: ~                                                # with `extends`: leave the inherited field out
     children:
       order_line: {each: line_items, key: id, when: quantity <> '0', fields: {sku: sku, line_number: ordinal()}}
       allowance_charge:                                      # a list where several parts of the record make one child
         - {each: shipping_lines, key: "'shipping-' || id", fields: {...}}
         - {key: "'discount'", when: number(discount) > 0, fields: {...}}      # without `each`: one row of the record itself
+      order_line: {stream: order_items, parent: order_id, key: id, fields: {...}}  # the newest records of another stream whose
+                                # `parent` is this row's key. Of the mapping's own stream: several records are one row with its
+                                # children (a flat export), and the row itself is read from the newest of them
     push:                         # one, or a list of them
       operation: create           # create | change | cancel | fulfil | upsert
       stream: orders              # default: the mapping's stream
@@ -48,6 +55,8 @@ A file, all of it (only `stream` and `entity` are always needed; `key` and `fiel
       - {name: ..., given: {...}, expect: {number: "1001", order_line: [{sku: A}]}}
       - {name: ..., given: {...}, rejects: {field: order_line.quantity, rule: cast}}
       - {name: ..., given: {...}, excluded: true}
+      - {name: ..., given: {...}, known: {groups: [{id: 3, code: vip}]}, expect: {...}}  # records that are looked up; of a flat
+                                                                                # export `given` is a list of records
       - {name: ..., push: create, given: {canonical columns}, expect: {payload}}   # `given`: see mappings/trial.py
 
 Value maps (`values.yaml`): the system's value on the left. Two that mean the same need `out:` before a push can use them.
@@ -77,7 +86,7 @@ from typing import Any, Literal
 from hub.connector import Operation
 from hub.errors import Place
 
-Unmapped = Literal["reject", "pass", "default"]
+Policy = Literal["quarantine", "default", "pass"]  # what becomes of a value that a value map or a lookup does not know
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,22 +114,52 @@ class ValueMap:
 
 
 @dataclass(frozen=True, slots=True)
+class Join:
+    """The other record that a value is taken from: the newest of `of` (a stream of the system, or `canonical.<entity>`)
+    whose `by` is what `key` is here. `missing` says what becomes of a key that none has.
+    """
+
+    of: str
+    place: Place
+    key: Expr
+    by: Expr
+    missing: Policy = "quarantine"
+
+    def shown(self, at: Expr) -> str:
+        """`groups[id = group_id].code`"""
+        return f"{self.of}[{self.by.text} = {self.key.text}].{at.text}"
+
+
+@dataclass(frozen=True, slots=True)
 class Field:
-    """A canonical column and how it is read. `ref` names the entity that `at`'s value is an id of."""
+    """A canonical column and how it is read. `ref` names the entity that `at`'s value is an id of.
+
+    With `lookup` the expression `at` is about the other record. Where `when` is not true the column is empty.
+    """
 
     name: str
     place: Place
     at: Expr
     ref: str | None = None
     values: ValueMap | None = None
-    unmapped: Unmapped = "reject"
+    unmapped: Policy = "quarantine"
     default: str | None = None
     required: bool = False
+    lookup: Join | None = None
+    when: Expr | None = None
+
+    @property
+    def source(self) -> str:
+        """Where the value comes from, for people."""
+        said = self.lookup.shown(self.at) if self.lookup else self.at.text
+        return f"{said} when {self.when.text}" if self.when else said
 
 
 @dataclass(frozen=True, slots=True)
 class Child:
-    """Rows of a child entity: one for each item of `each`, or one of the record itself where `each` is None."""
+    """Rows of a child entity: one for each item of `each`, for each record of `stream` whose `parent` is the row's key,
+    or one of the record itself where both are None.
+    """
 
     entity: str
     place: Place
@@ -128,6 +167,8 @@ class Child:
     fields: tuple[Field, ...]
     each: Expr | None = None
     when: Expr | None = None
+    stream: str | None = None
+    parent: Expr | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,7 +239,8 @@ class Example:
 
     In `expect` a child entity's name holds the list of its rows; a reference holds the system's own id. Only columns that
     are written are compared. With `push` the direction is out: `given` are canonical columns and `expect` the payload.
-    `places` say for each row of `expect` where each value stands: `total`, `order_line[0].sku`.
+    `known` are the records of other streams, and canonical rows, that the example looks up. `places` say for each row of
+    `expect` where each value stands: `total`, `order_line[0].sku`.
     """
 
     name: str
@@ -209,6 +251,7 @@ class Example:
     excluded: bool = False
     push: str | None = None
     places: tuple[Map[str, Place], ...] = field(default=(), compare=False, repr=False)
+    known: Map[str, Any] = field(default_factory=dict)
 
     def at(self, row: int, name: str) -> Place:
         """Where a value of an expected row is said; the example's own place where it is not."""
@@ -220,7 +263,8 @@ class Mapping:
     """A mapping file. `name` is `<system>/<file's stem>`; `ordinal` its position among the system's mappings.
 
     `key` is None and `fields` empty where the file only pushes. `sample` is the shape of the stream's records where a
-    sample file lies beside the mapping (see `mappings/shapes.py`).
+    sample file lies beside the mapping (see `mappings/shapes.py`), `samples` those of the streams that it looks into.
+    `tried` is set where examples run: what an example looks up is then seen by that example only.
     """
 
     name: str
@@ -241,6 +285,23 @@ class Mapping:
     extends: str | None = None
     ordinal: int = 0
     sample: Any = field(default=None, repr=False)
+    samples: Map[str, Any] = field(default_factory=dict, repr=False)
+    tried: bool = False
+
+    @property
+    def flat(self) -> bool:
+        """Are several records of the stream one row, with children?"""
+        return any(child.stream == self.stream for child in self.children)
+
+    def others(self) -> dict[str, Place]:
+        """The other streams and canonical entities that are looked into, each with the place that names it first."""
+        fields = [*self.fields, *(one for child in self.children for one in child.fields)]
+        named = [(one.lookup.of, one.lookup.place) for one in fields if one.lookup]
+        named += [(child.stream, child.place) for child in self.children if child.stream]
+        first: dict[str, Place] = {}
+        for of, place in named:
+            first.setdefault(of, place)
+        return first
 
     def field(self, name: str) -> Field | None:
         """The inbound field of a canonical column, or None."""

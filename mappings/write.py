@@ -8,7 +8,8 @@ For a mapping `cart/orders` of the stream `orders` the statements are, in order:
     delete     what the mapping wrote before, so that a repeated task changes nothing
     insert     mapped.<entity>, mapped.<child>, run.rejects, run.counts
 
-What Python looks up (`once.py`) is joined by name where a view reads the record or the item. Views and the table are temporary. Everything is read twice: once for what is refused, and once, with the few refused records
+What Python looks up (`once.py`) and other records (`joins.py`) are joined by name where a view reads the record or the item. Of a flat
+export only the newest record of each key is a row; the others are read as its children. Views and the table are temporary. Everything is read twice: once for what is refused, and once, with the few refused records
 left out, for what is not. Columns that a pass does not ask for cost nothing.
 
 `_row` is `_seq` and the number of the item in its list, with the mapping's ordinal in front: unique among the rows of
@@ -25,6 +26,7 @@ from mappings import sql
 from mappings.asked import joined, lookups_at
 from mappings.columns import RULES, Compiled, Refusal
 from mappings.expressions import Value
+from mappings.joins import CANONICAL, Asker, Children, Joins, Table
 from mappings.levels import MAX_ITEMS, Level
 from mappings.once import Lookup
 from mappings.syntax import Mapping
@@ -65,6 +67,7 @@ class Part:
     when: Value | None = None
     prefix: str = ""
     refusals: list[Refusal] = field(default_factory=list)
+    records: Children | None = None
 
     @property
     def items(self) -> bool:
@@ -72,12 +75,33 @@ class Part:
         return self.level is not self.ground.level if self.prefix else self.level.outer is not None
 
 
+@dataclass(frozen=True, slots=True)
+class Written:
+    """All statements of a mapping in the order in which they are executed, and what comes before them."""
+
+    statements: tuple[Statement, ...]
+    lookups: tuple[Lookup, ...]
+    joins: tuple[Statement, ...]
+    askers: tuple[Asker, ...]
+
+
 def written(
-    mapping: Mapping, head: Part, children: Sequence[Part], version: Value | None, hub: Value | None
-) -> tuple[list[Statement], list[Lookup]]:
-    """All statements of a mapping in the order in which they are executed, and what has to be looked up before."""
+    mapping: Mapping, head: Part, children: Sequence[Part], version: Value | None, hub: Value | None, joins: Joins
+) -> Written:
     writer = _Writer(mapping, head, children, version, hub)
-    return writer.statements(), writer.lookups()
+    tables = [*joins.tables.values(), *(part.records.table() for part in children if part.records)]
+    made = [Statement(f"{one.name}: records of {one.of}", _table(one)) for one in tables]
+    askers = writer.askers({one.name: one for one in tables})
+    return Written(tuple(writer.statements()), tuple(writer.lookups()), tuple(made), tuple(askers))
+
+
+def views(mapping: Mapping, head: Part, children: Sequence[Part]) -> list[Statement]:
+    """Only what makes the views of the parts, the entity's own first."""
+    return _Writer(mapping, head, children, None, None).statements()[: 1 + len(children)]
+
+
+def _table(one: Table) -> str:
+    return f"CREATE OR REPLACE TEMP TABLE {sql.name(one.name)} AS\n{one.body}"
 
 
 class _Writer:
@@ -137,6 +161,19 @@ class _Writer:
                 made |= dict.fromkeys(lookups_at(part.level.asked, ctes, last))
         return list(made)
 
+    def askers(self, tables: dict[str, Table]) -> list[Asker]:
+        """For each use of another stream's records: the staged records that use them."""
+        made: dict[Asker, None] = {}
+        for part in self.parts:
+            ctes, last = self._ground(part)
+            if part.records is not None:
+                made[_asker(tables[part.records.name], part.ground.key.sql, ctes, last)] = None
+            if part.level is not part.ground.level and part.level.joined:
+                ctes, last = self._items(part, ctes, last, [])
+            for table, key in part.level.joined:
+                made[_asker(tables[table], key, ctes, last)] = None
+        return [one for one in made if not one.of.startswith(CANONICAL)]
+
     # -- views
 
     def _ground(self, part: Part) -> tuple[list[tuple[str, str]], str]:
@@ -144,6 +181,12 @@ class _Writer:
         level = part.ground.level
         own = ["record._segment", "record._line", "record._seq"]
         ctes = [("read", _select([*own, *_read(level.record)], f"{self.stage} AS record"))]
+        if level.outer is None and self.mapping.flat and not self.mapping.tried:  # an example is one row
+            key = part.ground.key.sql
+            alone = f"CASE WHEN {sql.term(key)} IS NULL THEN _seq END"
+            newest = f"row_number() OVER (PARTITION BY {key}, {alone} ORDER BY _seq DESC) = 1"
+            ctes.append(("newest", f"SELECT *\nFROM read\nQUALIFY {newest}"))
+            return ctes, "newest"
         if level.outer is None:
             return ctes, "read"
         ctes.append(("items", _select([*_LINEAGE, *_opened(level)], "read")))
@@ -164,7 +207,7 @@ class _Writer:
             raw.append("_ordinal")
         if self.hub is not None:
             raw.append(f"{_certain(self.hub)} AS _hub")
-        source = joined(part.level.asked, last)
+        source = self._joined(part.level, last)
         return _view(part, [*ctes, ("raw", _select([*raw, *_excluded(part), *_raw(part)], source))])
 
     def _child_view(self, part: Part) -> str:
@@ -176,14 +219,22 @@ class _Writer:
         own = [f"{part.key.sql} AS _key", *_raw(part)]
         if not part.items:
             row = f"{self._row(number, listed)} AS _row"
-            raw = _select([row, *owned, *own], joined(part.level.asked, last), [*where, *_condition(part)])
+            raw = _select([row, *owned, *own], self._joined(part.level, last), [*where, *_condition(part)])
             return _view(part, [*ctes, ("raw", raw)])
         # A list within a list: both numbers do not fit.
         row = f"{'row_number() OVER ()' if listed else self._row(number, True)} AS _row"
         ctes, last = self._items(part, ctes, last, where)
-        source = joined(part.level.asked, last)
+        source = self._joined(part.level, last)
         passed = [*self._owner(part), *_LINEAGE, "_ordinal"]
         return _view(part, [*ctes, ("raw", _select([row, *passed, *own], source, _condition(part)))])
+
+    def _joined(self, level: Level, last: str) -> str:
+        """A source with all that is looked up for its rows."""
+        source = joined(level.asked, last)
+        for (table, key), alias in level.joined.items():
+            mine = f" AND {alias}._example = _seq" if self.mapping.tried else ""
+            source += f"\nLEFT JOIN {sql.name(table)} AS {alias} ON {alias}._by = {sql.term(key)}{mine}"
+        return source
 
     def _owner(self, part: Part) -> dict[str, str]:
         row = self._row(0, part.ground.level.outer is not None)
@@ -195,7 +246,12 @@ class _Writer:
         """The steps that open the list of a child, after those of its ground, and the name of the last."""
         owner = self._owner(part)
         owned = [*(f"{text} AS {name}" for name, text in owner.items()), *_LINEAGE]
-        source = joined(part.ground.level.asked, last)
+        source = self._joined(part.ground.level, last)
+        if part.level.records:
+            mine = " AND _items._example = _seq" if self.mapping.tried else ""
+            source += (
+                f"\nJOIN {sql.name(part.level.records)} AS _items ON _items._by = {sql.term(part.ground.key.sql)}{mine}"
+            )
         rows = _select([*owned, *_opened(part.level)], source, where)
         passed = [*owner, *_LINEAGE, "_ordinal", *_passed(part.level), *_read(part.level)]
         return [*ctes, ("rows", rows), ("read_rows", _select(passed, "rows"))], "read_rows"
@@ -287,6 +343,10 @@ class _Writer:
         if self.head.items:
             opened = next(text for name, text in self.head.level.record.columns.items() if name.endswith("[]"))
             staged = f"SELECT coalesce(sum(len({opened})), 0) FROM {self.stage} AS record"
+        elif self.mapping.flat:
+            ctes, last = self._ground(self.head)
+            body = ", ".join(f"{name} AS ({text})" for name, text in ctes)
+            staged = f"WITH {body} SELECT count(*) FROM {last}"
         states = {
             "staged": staged,
             "rejected": f"SELECT count(DISTINCT _row) FROM {self._rejected_name}",
@@ -321,6 +381,8 @@ def _read(level: Level) -> list[str]:
 def _opened(level: Level) -> list[str]:
     """The items of the list that a level goes through, their numbers, and what they need of the level around them."""
     carried = [f"{text} AS {sql.name(name)}" for name, text in level.carried.items()]
+    if level.records:
+        return ["_items.item", "_items._ordinal", *carried]
     return [f"unnest({level.opened}) AS item", f"generate_subscripts({level.opened}, 1) AS _ordinal", *carried]
 
 
@@ -332,6 +394,7 @@ def _raw(part: Part) -> list[str]:
     made = [f"{column.raw} AS {sql.name('raw_' + column.column)}" for column in part.columns]
     made += [f"{c.inputs} AS {sql.name('in_' + c.column)}" for c in part.columns if c.inputs is not None]
     made += [f"{c.failed} AS {sql.name('failed_' + c.column)}" for c in part.columns if c.failed is not None]
+    made += [f"{text} AS {sql.name(name)}" for c in part.columns for name, text in c.more]
     named = (("when", part.when), ("key", part.key))
     return made + [f"{value.failed} AS failed_{name}" for name, value in named if value is not None and value.failed]
 
@@ -372,6 +435,11 @@ def _hashed(part: Part) -> list[str]:
     mapped = {column.column for column in part.columns}
     names = [f"{column.name}_ref" if column.kind == "ref" else column.name for column in part.entity]
     return [sql.name(name) if name in mapped else "NULL" for name in names]
+
+
+def _asker(table: Table, key: str, ctes: Sequence[tuple[str, str]], last: str) -> Asker:
+    body = ",\n".join(f"{name} AS (\n{sql.indent(text)}\n)" for name, text in ctes)
+    return Asker(table.of, f"WITH {body}\nSELECT DISTINCT _seq FROM {last} WHERE {sql.term(key)} IN ({table.keys})")
 
 
 def _reasons(part: Part, row: str, source_id: str, where: str) -> str:

@@ -1,6 +1,7 @@
 """The run file: what one run of one system staged, mapped and marked, before the warehouse hears of it.
 
     stage.<stream>    the staged records, typed by what the mappings read (`stage.py`)
+    known.<stream>    the newest records of streams that mappings look into (`known.py`)
     mapped.<entity>   canonical rows as the mappings made them
     run.segments, run.rejects, run.counts
     gate.findings, gate.verdicts, gate.results, gate.state
@@ -18,7 +19,7 @@ from urllib.parse import unquote, urlsplit
 from hub.entity import Entity, Model
 from hub.errors import ConfigurationError
 from warehouse import columns as c
-from warehouse.duck import Connection, connect, literal, quote, run
+from warehouse.duck import Connection, connect, literal, one, quote, run
 
 Step = Literal["stage", "map", "gate"]
 
@@ -49,16 +50,17 @@ class Statement(Protocol):
     def sql(self) -> str: ...
 
 
-def create(path: Path, lake: str, model: Model, settings: Sequence[str] = ()) -> Connection:
+def create(path: Path, lake: str, model: Model, settings: Sequence[str] = (), beside: Sequence[str] = ()) -> Connection:
     """Make (or open again) the run file with its tables. The lake and the file's folder can be read, nothing else.
 
-    `settings` are statements executed before the configuration is locked.
+    `settings` are statements executed before the configuration is locked; `beside` are other lakes that may be read.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    con = connect(path, allowed=_folders(path, lake), settings=(*_SETTINGS, *settings))
+    allowed = [folder for one_lake in (lake, *beside) for folder in _folders(path, one_lake)]
+    con = connect(path, allowed=allowed, settings=(*_SETTINGS, *settings))
     try:
         c.check_model(model)
-        for schema in ("stage", "raw", "mapped", "run", "gate"):
+        for schema in ("stage", "raw", "known", "mapped", "run", "gate"):
             run(con, f"CREATE SCHEMA IF NOT EXISTS {schema}")
         for name, columns in _TABLES.items():
             run(con, f"CREATE TABLE IF NOT EXISTS {name} ({columns})")
@@ -83,6 +85,13 @@ def local_folder(lake: str) -> Path | None:
         return Path(lake).resolve()
     parts = urlsplit(lake)
     return Path(unquote(parts.path)).resolve() if parts.scheme == "file" else None
+
+
+def file_of(con: Connection) -> Path:
+    """The file of an open run file."""
+    return Path(
+        one(con, "SELECT path FROM duckdb_databases() WHERE database_name = current_database()") or "run.duckdb"
+    )
 
 
 def cache_folder(path: Path) -> Path:

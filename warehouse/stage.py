@@ -27,7 +27,7 @@ from hub.findings import Finding
 from hub.segments import Segment
 from warehouse import odd
 from warehouse.duck import Connection, StatementError, literal, one, quote, run, without_values
-from warehouse.runfile import cache_folder, local_folder
+from warehouse.runfile import cache_folder, file_of, local_folder
 from warehouse.sift import Local, Source, append, sift
 
 
@@ -56,13 +56,13 @@ def stage(
     """
     began = time.monotonic()
     _check(columns, f"{system}.{stream.name}")
-    source = Source(stream, columns, f"raw.{quote(stream.name)}", cache_folder(_file_of(con)), lake)
+    source = Source(stream, columns, f"raw.{quote(stream.name)}", cache_folder(file_of(con)), lake)
     report = StageReport(system, stream.name)
     try:
         _clear(con, source)
-        local = _fetch(source, [s for s in segments if s.stream == stream.name and s.system == system], report)
+        local = fetch(source, [s for s in segments if s.stream == stream.name and s.system == system], report)
         # A statement that fails would end a transaction, and reading may fail: what was read is placed in one of its own.
-        found = _read(con, source, local, report)
+        found = read(con, source, local, report)
         run(con, "BEGIN")
         try:
             _settle(con, source, local, found, report)
@@ -87,12 +87,6 @@ def _settle(
     report.duplicates = _deduplicate(con, source)
     _view(con, source, filtered=bool(found or report.duplicates))
     _count(con, source, report)
-
-
-def _file_of(con: Connection) -> Path:
-    return Path(
-        one(con, "SELECT path FROM duckdb_databases() WHERE database_name = current_database()") or "run.duckdb"
-    )
 
 
 def _check(columns: Mapping[str, str], place: str) -> None:
@@ -125,7 +119,7 @@ def _clear(con: Connection, source: Source) -> None:
         run(con, f"DELETE FROM {table} WHERE stream = $1{where}", [name])
 
 
-def _fetch(source: Source, segments: Sequence[Segment], report: StageReport) -> list[Local]:
+def fetch(source: Source, segments: Sequence[Segment], report: StageReport) -> list[Local]:
     """The segments as local files: an object store's are copied, a folder's are used where they are."""
     folder = local_folder(source.lake)
     if folder is None:
@@ -156,7 +150,7 @@ def _in_order(segments: Sequence[Segment]) -> list[Segment]:
     return sorted(segments, key=lambda s: (s.sequence, s.pulled_at, s.path))
 
 
-def _read(con: Connection, source: Source, local: list[Local], report: StageReport) -> list[tuple[Segment, odd.Odd]]:
+def read(con: Connection, source: Source, local: list[Local], report: StageReport) -> list[tuple[Segment, odd.Odd]]:
     """Fill the raw table; the odd records. Damaged segments are taken out of `local` and become findings."""
     if not local:
         return []
@@ -260,14 +254,14 @@ def _deduplicate(con: Connection, source: Source) -> int:
     """
     if not source.columns:
         return 0
-    sql = duplicates_sql(source.stream.name, list(source.columns), _key(source))
+    sql = duplicates_sql(source.stream.name, list(source.columns), key_sql(source))
     if sql is None:
         return 0
     row = run(con, sql, name=f"duplicates of {source.stream.name}").fetchone()
     return int(row[0]) if row else 0
 
 
-def _key(source: Source) -> str:
+def key_sql(source: Source) -> str:
     """An expression that is equal for equal records and mostly different for others: the primary key if it is read."""
     path = source.stream.primary_key.split(".")
     shape: odd.Shape | None = odd.shape_of(source.columns)

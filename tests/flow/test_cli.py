@@ -68,6 +68,22 @@ def test_explain_prints_what_a_code_means() -> None:
     assert done.stdout.startswith("M104")
 
 
+def test_explain_shows_what_a_mapping_changed_of_another(tmp_path: Path) -> None:
+    folder = tmp_path / "mappings" / "shop2"
+    folder.mkdir(parents=True)
+    (tmp_path / "crossdock.yaml").write_text("name: two\nsystems: {}\n")
+    (folder / "orders.yaml").write_text("extends: cart/orders\nfields: {currency: \"'CHF'\", note: ~}\n")
+    done = run("explain", "shop2/orders", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    first, *changed = done.stdout.splitlines()[:3]
+    assert first == "shop2/orders extends cart/orders  mappings/shop2/orders.yaml:1:1"
+    assert changed[0].split()[:5] == ["overridden", "currency", "currency", "→", "'CHF'"]
+    assert changed[0].endswith("mappings/cart/orders.yaml:12:3 → mappings/shop2/orders.yaml:2:10")
+    assert changed[1].split()[:5] == ["left", "out", "note", "note", "→"]
+    told = json.loads(run("explain", "shop2/orders", "--json", cwd=tmp_path).stdout)
+    assert {one["kind"] for one in told["settings"]} == {"overridden", "left out", "inherited"}
+
+
 def test_examples_of_all_mappings_hold() -> None:
     done = run("test")
     assert done.returncode == 0, done.stdout

@@ -23,7 +23,10 @@ FILES = {
     "reconcile": list(BUILT_IN.glob("quality/reconcile/*.yaml")),
     "crossdock": [BUILT_IN / "crossdock.yaml"],
 }
+JOINED = BUILT_IN / "tests" / "mappings" / "joined" / "shop"
+
 CASES = [(kind, path) for kind, paths in FILES.items() for path in sorted(paths)]
+CASES += [("mapping", path) for path in sorted(JOINED.glob("*.yaml")) if path.stem != "values"]
 # kind, file, what stands there, what comes instead
 BROKEN = {
     "a typo in a key": ("mapping", "mappings/cart/orders.yaml", "\nfields:", "\nfeilds:"),
@@ -42,6 +45,11 @@ BROKEN = {
     "an unknown column in the second push": ("mapping", "mappings/erp/sales_orders.yaml", "[currency, line_total,", "[curency, line_total,"),
     "an unknown column in a push's child": ("mapping", "mappings/erp/sales_orders.yaml", "          - sku\n", "          - sk\n"),
     "an unknown policy": ("mapping", "mappings/tryton/products.yaml", "unmapped: pass", "unmapped: ignore"),
+    "an unknown policy of a lookup": ("mapping", "tests/mappings/joined/shop/customers.yaml", "missing: pass", "missing: skip"),
+    "a lookup that says no by": ("mapping", "tests/mappings/joined/shop/customers.yaml", "by: email, at", "at"),
+    "a key without a lookup": ("mapping", "tests/mappings/joined/shop/customers.yaml", "{lookup: groups, key", "{key"),
+    "a parent without a stream": ("mapping", "tests/mappings/joined/shop/orders.yaml", "    stream: order_items\n", ""),
+    "a known that is no list": ("mapping", "tests/mappings/joined/shop/orders.yaml", "{order_items: [", "{order_items: x, y: ["),
     "no entity": ("mapping", "mappings/cart/customers.yaml", "entity: customer\n", ""),
     "a list as a value": ("values", "mappings/crm/values.yaml", "Gold: gold", "Gold: [gold]"),
     "an unknown part of a value map": ("values", "mappings/crm/values.yaml", "credit_hold: {in:", "credit_hold: {inn:"),

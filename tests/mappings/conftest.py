@@ -16,11 +16,12 @@ from hub.connector import Stream
 from hub.entity import Model
 from hub.findings import Finding
 from hub.segments import SegmentWriter, list_segments
-from mappings import inbound, once
+from mappings import inbound
 from mappings.inbound import Inbound
 from mappings.lint import lint
 from mappings.load import Mappings, load
 from warehouse import runfile
+from warehouse.known import know
 from warehouse.model import entities
 from warehouse.stage import stage
 
@@ -108,7 +109,11 @@ def run(tmp_path: Path, write: Write, folder: Path, model: Model) -> Iterator[Ru
         open_files.append(con)
         known = stream or Stream(made.stream, "id")
         stage(con, str(lake), "shop", known, list_segments(str(lake), "shop"), inbound.declared([made]))
-        once.fill(made.lookups, con.execute)
+        for of in made.known:
+            other = known if of == made.stream else Stream(of, "id")
+            own, columns = list_segments(str(lake), "shop", of), inbound.known_columns([made], other)
+            know(con, str(lake), "shop", other, own, (), columns, tmp_path / "cache")
+        made.prepare(con.execute)
         runfile.execute(con, made.statements)
         return Mapped(con, made)
 

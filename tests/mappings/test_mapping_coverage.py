@@ -29,7 +29,7 @@ VALUES = "tier: {vip: gold, retail: standard}\n"
 ALL = {
     "when": {"true", "not true"},
     "name": {"has a value", "coalesce to company", "coalesce to full_name"},
-    "tier": {"has a value", "default used", "tier: vip", "tier: retail", "unmapped: reject"},
+    "tier": {"has a value", "default used", "tier: vip", "tier: retail", "unmapped: quarantine"},
     "status": {"has a value", "when blocked = 'yes'", "when if(old = 'x', true, false)", "else"},
     "email": {"has a value"},
     "customer_address": {"has a row"},
@@ -71,7 +71,7 @@ def test_without_examples_nothing_is_exercised(covered: Callable[[str], dict[str
     [
         ("full_name: F, state: x, group: vip", {"name": {"has a value", "coalesce to full_name"}, "tier": {"has a value", "tier: vip"}, "when": {"true"}, "status": {"has a value", "else"}}),
         ("company: C, state: gone, blocked: 'yes', old: x", {"name": {"has a value", "coalesce to company"}, "tier": {"default used"}, "when": {"not true"}, "status": {"has a value", "when blocked = 'yes'"}}),
-        ("company: C, old: x, group: odd, email: e", {"name": {"has a value", "coalesce to company"}, "tier": {"has a value", "unmapped: reject"}, "when": {"not true"}, "status": {"has a value", "when if(old = 'x', true, false)"}, "email": {"has a value"}}),
+        ("company: C, old: x, group: odd, email: e", {"name": {"has a value", "coalesce to company"}, "tier": {"has a value", "unmapped: quarantine"}, "when": {"not true"}, "status": {"has a value", "when if(old = 'x', true, false)"}, "email": {"has a value"}}),
         ("full_name: F, state: x, places: [{kind: billing, town: U}, {kind: x}]", {"name": {"has a value", "coalesce to full_name"}, "tier": {"default used"}, "when": {"true"}, "status": {"has a value", "else"}, "customer_address": {"has a row"}, "customer_address.purpose": {"has a value"}, "customer_address.city": {"has a value"}, "customer_address.when": {"true", "not true"}}),
     ],
 )  # fmt: skip

@@ -193,6 +193,7 @@ VALUES = """
         ("{at: x, values: tier}", "vip", "gold"),
         ("{at: x, values: tier}", None, None),
         ("{at: x, values: tier}", "new", "unmapped"),
+        ("{at: x, values: tier, unmapped: quarantine}", "new", "unmapped"),
         ("{at: x, values: tier, unmapped: default, default: standard}", "new", "standard"),
         ("{at: x, values: tier, unmapped: default, default: standard}", None, "standard"),
         ("{at: x, values: tier, default: silver}", None, "silver"),

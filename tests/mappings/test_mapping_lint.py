@@ -37,9 +37,23 @@ fields: &
 VALUES = "tier: {retail: standard, vip: gold}\nodd: {retail: platinum}\nflag: {y: maybe}\n"
 SAMPLE = '{"id": 1, "email": "a@example.com", "address": {"city": "Bonn"}, "tags": ["a"], "lines": [{"sku": "A"}], "name": "A"}'
 
+PEOPLE = '{"id": 1, "name": "A", "order_id": 1, "quantity": 1}'
+
 
 def customer(fields: str, more: str = "") -> str:
     return f"{HEAD}fields: {{name: name{', ' if fields else ''}{fields}}}\n{more}"
+
+
+def looks(
+    more: str = "", of: str = "others", key: str = "id", by: str = "id", at: str = "nick", column: str = "family_name"
+) -> str:
+    return customer(f"{column}: {{lookup: {of}, key: {key}, by: {by}, at: {at}{more}}}")
+
+
+def records(more: str, key: str = "id") -> str:
+    return f"{ORDER}children: {{order_line: {{{more}, key: {key}, fields: {{quantity: quantity}}}}}}\n".replace(
+        "key: id", f"key: {key}", 1
+    )
 
 
 def line(fields: str) -> str:
@@ -71,10 +85,19 @@ RULES: dict[str, list[tuple[Any, Any, str]]] = {
         (HEAD + "fields: {}", customer(""), "reads no field"),
         (customer("tier: {values: tier}"), customer("tier: {at: x, values: tier}"), "says not where"),
         (ORDER + "children: {order_line: {each: lines, fields: {quantity: q}}}", line("fields: {quantity: q}"), "which key"),
+        (customer("email: {lookup: others, by: id, at: mail}"), looks(), "the lookup says no key"),
+        (customer("email: {lookup: others, key: id, at: mail}"), looks(), "the lookup says no by"),
+        (customer("email: {at: email, missing: pass}"), looks(", missing: pass"), "'missing' is about a lookup"),
+        (records("stream: others"), records("stream: others, parent: order_id"), "whose these records are"),
+        (records("each: lines, parent: order_id"), records("stream: lines, parent: order_id"), "'parent' is about a stream"),
     ],
     "M104": [
         (customer("email: emial"), customer("email: email"), "unknown field 'emial' in stream shop.customers; did you mean 'email'?"),
         (customer("email: lower(emial)"), customer("email: lower(email)"), "did you mean 'email'?"),
+        (looks(of="people", at="nme"), looks(of="people", at="name"), "unknown field 'nme' in stream shop.people; did you mean 'name'?"),
+        (looks(of="people", by="ident", at="name"), looks(of="people", at="name"), "unknown field 'ident' in stream shop.people"),
+        (looks(key="idd"), looks(), "unknown field 'idd' in stream shop.customers; did you mean 'id'?"),
+        (records("stream: people, parent: order"), records("stream: people, parent: order_id"), "unknown field 'order' in stream shop.people"),
         (customer("email: address.cty"), customer("email: address.city"), "'cty' in 'address' of stream shop.customers"),
         (customer("email: 'lines[0].sk'"), customer("email: 'lines[0].sku'"), "unknown field 'sk'"),
         (customer("email: \"lines[skuu = 'A'].sku\""), customer("email: \"lines[sku = 'A'].sku\""), "'skuu'"),
@@ -91,12 +114,19 @@ RULES: dict[str, list[tuple[Any, Any, str]]] = {
     ],
     "M106": [
         (customer("").replace("entity: customer", "entity: custommer"), customer(""), "did you mean 'customer'?"),
+        (looks(of="canonical.prodct", by="sku", at="name"), looks(of="canonical.product", by="sku", at="name"), "there is no entity 'canonical.prodct'; did you mean 'canonical.product'?"),
         ("stream: lines\nentity: order_line\nkey: id\nfields: {quantity: q}", customer(""), "travels with its sales_order"),
     ],
-    "M107": [(customer("emial: email"), customer("email: email"), "no column 'emial' in customer; did you mean 'email'?")],
+    "M107": [
+        (looks(of="canonical.product", by="sku", at="nmae"), looks(of="canonical.product", by="sku", at="name"), "no column 'nmae' to look up in product; did you mean 'name'?"),
+        (customer("emial: email"), customer("email: email"), "no column 'emial' in customer; did you mean 'email'?"),
+    ],
     "M108": [
         (customer("").replace("customers", "custumers"), customer(""), "did you mean 'customers'?"),
         (customer("").replace("customers", "'a; b'"), customer(""), "is no name of a stream"),
+        (looks(of="othrs"), looks(), "there is no stream 'othrs' in shop; did you mean 'others'?"),
+        (looks(of="'a; b'"), looks(), "is no name of a stream"),
+        (records("stream: line, parent: order_id"), records("stream: lines, parent: order_id"), "did you mean 'lines'?"),
     ],
     "M109": [
         (ORDER.replace("{ref: customer, at: customer.id}", "customer.id"), ORDER, "write customer: {ref: customer, at: customer.id}"),
@@ -114,8 +144,12 @@ RULES: dict[str, list[tuple[Any, Any, str]]] = {
     ],
     "M114": [
         (customer("tier: {at: name, values: tier, unmapped: ignore}"), customer("tier: {at: name, values: tier, unmapped: pass}"), "no policy"),
+        (customer("tier: {at: name, values: tier, unmapped: reject}"), customer("tier: {at: name, values: tier, unmapped: quarantine}"), "no policy"),
         (customer("tier: {at: name, values: tier, unmapped: default}"), customer("tier: {at: name, values: tier, unmapped: default, default: gold}"), "there is no default"),
         (customer("email: {at: name, unmapped: pass}"), customer("email: {at: name}"), "nothing is mapped"),
+        (looks(", missing: ignore"), looks(", missing: quarantine"), "no policy"),
+        (looks(", missing: default"), looks(", missing: default, default: x"), "there is no default"),
+        (looks(", missing: pass", at="number(nick)"), looks(at="number(nick)"), "others gives number"),
     ],
     "M115": [
         (customer("", "children: {order_line: {key: id, fields: {quantity: id}}}"), customer("", "children: {customer_address: {key: id, fields: {city: address.city}}}"), "is no child of customer"),
@@ -143,6 +177,9 @@ RULES: dict[str, list[tuple[Any, Any, str]]] = {
     "M123": [(customer("email: 'lpad(email, length(name))'"), customer("email: 'lpad(email, 5)'"), "has to be written out")],
     "M124": [
         (ORDER.replace("created_at", "date(created_at)"), ORDER, "write local_instant"),
+        (looks(key="\"instant(name, 'UTC')\""), looks(), "is no text"),
+        (looks(of="canonical.sales_order", by="ordered_at", at="number"), looks(of="canonical.sales_order", by="number", at="number"), "is no text"),
+        (customer("email: {at: email, when: number(name)}"), customer("email: {at: email, when: name = 'A'}"), "no boolean"),
         (customer("guest: number(name)"), customer("guest: boolean(name)"), "is yes or no, the expression gives number"),
         (customer("email: \"if(boolean(name) = 1, 'a', 'b')\""), customer("email: \"if(name = '1', 'a', 'b')\""), "do not go together"),
         (customer("", "when: number(id) + 1"), customer("", "when: number(id) + 1 > 2"), "a number is no boolean"),
@@ -171,8 +208,21 @@ RULES: dict[str, list[tuple[Any, Any, str]]] = {
     ],
     "M133": [(customer("", "version: email"), customer("", "version: name"), "declared not to be trusted")],
     "M140": [
+        (looks(key="country(name)"), looks(), "depends on a function that Python computes"),
+        (looks(at="country(nick)"), looks(), "depends on a function that Python computes"),
+        (looks(of="canonical.product", by="country(sku)", at="name"), looks(of="canonical.product", by="sku", at="name"), "not looked up again"),
+        (records("stream: orders, parent: id", "country(id)"), records("stream: orders, parent: id", "id || country"), "which records are one row"),
         (customer("email: \"lines[country(sku) = 'DE'].sku\""), customer("email: \"country(lines[sku = 'DE'].sku)\""), "not possible within brackets"),
         (customer("", "push: {operation: upsert, fields: [{land: {at: land, value: country(name)}}]}"), customer("", "push: {operation: upsert, fields: [{land: {at: land, value: name}}]}"), "only on the way in"),
+    ],
+    "M142": [
+        (records("stream: others, parent: order_id, each: lines"), records("stream: others, parent: order_id"), "items or records, not both"),
+        (records("stream: orders, parent: id"), records("stream: orders, parent: number"), "there is one order_line only"),
+        (records("stream: orders, parent: number").replace("key: id", "key: id\neach: lines", 1), records("stream: orders, parent: number"), "not both"),
+    ],
+    "M143": [
+        (looks(by="number(id)"), looks(by="ltrim(id)"), "impossible to compute"),
+        (records("stream: others, parent: number(order_id)"), records("stream: others, parent: order_id"), "impossible to compute"),
     ],
 }  # fmt: skip
 CASES = [(code, *case) for code, cases in RULES.items() for case in cases]
@@ -184,10 +234,17 @@ def files(said: Any) -> dict[str, str]:
 
 def check(folder: Path, model: Model, said: Any) -> list[Finding]:
     (folder / "shop").mkdir(parents=True)
-    for name, text in {"values.yaml": VALUES, "customers.sample.json": SAMPLE, **files(said)}.items():
+    for name, text in {
+        "values.yaml": VALUES,
+        "customers.sample.json": SAMPLE,
+        "people.sample.json": PEOPLE,
+        **files(said),
+    }.items():
         (folder / "shop" / name).write_text(text)
     streams = {
-        "shop": [Stream(name, "id", version_field="email") for name in ("customers", "orders", "others", "lines")]
+        "shop": [
+            Stream(name, "id", version_field="email") for name in ("customers", "orders", "others", "lines", "people")
+        ]
     }
     mappings = load([folder], model)
     return [*mappings.findings, *lint(mappings, model, streams)]

@@ -46,6 +46,7 @@ fields:
   tier: {at: Tier, values: tier}
   kind: {at: Kind, values: kind}
 """
+BOSS = "{lookup: accounts, key: Boss, by: Id, at: Name}"
 OWNER = "{owner: {at: Owner, value: \"'hub'\"}}"
 
 
@@ -77,7 +78,11 @@ PUSHES: dict[str, list[tuple[str, str]]] = {
     "M203": [(push("{email: {at: 'Emails[0]'}}"), push("{email: {at: Emails.first}}"))],
     "M204": [(push("name, {email: {at: Name}}"), push("name, {email: {at: Email}}"))],
     "M205": [(push("tax_id"), push("{tax_id: {at: TaxId}}"))],
-    "M206": [(push("email"), push("{email: {at: Email}}"))],
+    "M206": [
+        (push("email"), push("{email: {at: Email}}")),
+        (push("name").replace("name: Name", "name: {at: Name, when: Kind = 'P'}"), push("name")),
+        (push("tax_id").replace("  name:", f"  tax_id: {BOSS}\n  name:"), push("tax_id").replace("  name:", "  tax_id: T\n  name:")),
+    ],
     "M207": [(push("{kind: {at: Kind, values: kind}}"), push("{tier: {at: Tier, values: tier}}"))],
     "M208": [(order("{customer: {at: AccountId}}"), order("{customer: {at: AccountId, ref: customer}}"))],
     "M209": [(order("{number: {at: A}}", ", since: number"), order("{number: {at: A}}", ", since: ordered_at"))],
@@ -151,6 +156,7 @@ REJECTS: dict[str, tuple[str, dict[str, Any], dict[str, Any]]] = {
         {"A": [{"k": "1", "c": "Ulm"}, {"k": "1", "c": "Bonn"}]},
         {"A": [{"k": "1", "c": "Ulm"}, {"k": "2", "c": "Bonn"}]},
     ),
+    "M311": (record(f", family_name: {BOSS}"), {"Boss": "99"}, {"Boss": "1"}),
     "M309": (
         record("") + "children: {customer_address: {each: A, key: ordinal(), fields: {city: c}}}",
         {"A": [{"c": "x"}] * 65_536},

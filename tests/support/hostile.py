@@ -122,6 +122,15 @@ def field(**more: Any) -> dict[str, Any]:
     return {**base(), "fields": {"name": {"at": "name", **more}}}
 
 
+def looked_up(**more: Any) -> dict[str, Any]:
+    return field(**{"lookup": "groups", "key": "group", "by": "id", "at": "name", **more})
+
+
+def children_of(**more: Any) -> dict[str, Any]:
+    part = {"stream": "places", "parent": "owner", "key": "id", "fields": {"purpose": "kind"}} | more
+    return {**base(), "children": {"customer_address": part}}
+
+
 # where hostile text can stand: text → (the mapping, the value maps)
 POSITIONS: dict[str, Callable[[str], tuple[Any, Any]]] = {
     "stream": lambda t: ({**base(), "stream": t}, None),
@@ -138,6 +147,14 @@ POSITIONS: dict[str, Callable[[str], tuple[Any, Any]]] = {
     "default": lambda t: (field(default=t), None),
     "values": lambda t: (field(values=t), None),
     "unmapped": lambda t: (field(unmapped=t, values="tier"), None),
+    "field when": lambda t: (field(when=f"({t}) is null"), None),
+    "lookup": lambda t: (looked_up(lookup=t), None),
+    "lookup key": lambda t: (looked_up(key=t), None),
+    "lookup by": lambda t: (looked_up(by=t), None),
+    "lookup at": lambda t: (looked_up(at=t), None),
+    "child stream": lambda t: (children_of(stream=t), None),
+    "child parent": lambda t: (children_of(parent=t), None),
+    "known": lambda t: ({**looked_up(), "examples": [{"given": {"id": t}, "known": {t: [{t: t}]}, "expect": {}}]}, None),
     "ref": lambda t: (field(ref=t), None),
     "setting": lambda t: ({**base(), t: "x"}, None),
     "extends": lambda t: ({**base(), "extends": t}, None),
@@ -313,8 +330,9 @@ def judge(out: Path) -> None:
             stage = None
             if not findings:
                 made = inbound.compile(loaded["shop/people"], model)
-                sql = [statement.sql for statement in made.statements]
-                stage = [made.stream, made.reads]
+                sql = [statement.sql for statement in (*made.joins, *made.statements)]
+                sql += [asker.rows for asker in made.askers]
+                stage = [made.stream, made.reads, made.known]
                 for push in loaded["shop/people"].push:
                     sql.append(outbound.compile(loaded["shop/people"], push, model).sql)
             seconds = time.process_time() - began
@@ -337,7 +355,7 @@ def execute(out: Path) -> None:
 
     model = entities()
     con = duck.connect(":memory:", allowed=[f"{FOLDER}/lake"], settings=["SET threads = 1"])
-    for schema in ("stage", "mapped", "run"):
+    for schema in ("stage", "known", "mapped", "run"):
         con.execute(f"CREATE SCHEMA {schema}")
     for name, columns in examples.RUN_TABLES.items():
         con.execute(f"CREATE TABLE {name} ({columns})")
@@ -363,7 +381,13 @@ def execute(out: Path) -> None:
         alike[case["name"].split(":")[0]] += 1
         if not new or (alike[case["name"].split(":")[0]] > 2 and not case["name"].startswith("form")):
             continue
-        stream, reads = case["stage"]
+        stream, reads, known = case["stage"]
+        beside = {
+            f"known.{duck.quote(of + more)}": columns for of, columns in known.items() for more in ("", " changed")
+        }
+        for name, columns in beside.items():
+            declared = "".join(f"{duck.quote(column)} {kind}, " for column, kind in columns.items())
+            con.execute(f"CREATE TABLE {name} ({declared}_seq BIGINT, _first BIGINT)")
         staged = f"stage.{duck.quote(stream)}"
         declared = "".join(f", {duck.quote(name)} {kind}" for name, kind in reads.items())
         con.execute(f"CREATE TABLE {staged} (_segment VARCHAR, _line BIGINT, _seq BIGINT{declared})")
@@ -374,7 +398,8 @@ def execute(out: Path) -> None:
                 ran += 1
             except Exception as error:
                 refused.append(f"{case['name']}: {error}")
-        con.execute(f"DROP TABLE {staged}")
+        for name in (staged, *beside):
+            con.execute(f"DROP TABLE {name}")
     same = tables == con.execute("SELECT count(*) FROM duckdb_tables() WHERE NOT temporary").fetchone()
     told = sum(SECRET in str(answer) for answer in answers)
     print(

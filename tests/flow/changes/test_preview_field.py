@@ -37,7 +37,7 @@ def test_a_cast_that_fails_says_the_rule_and_the_raw_value(shop: Shop) -> None:
 
 def test_a_row_of_a_value_map_and_none(shop: Shop) -> None:
     said = [way(one)[1][1] for one in explained(shop, "payment_status", order(1), order(2, financial_status="x"))]
-    assert said == ["paying: the row paid → paid", "paying: no row x; it is rejected"]
+    assert said == ["paying: the row paid → paid", "paying: no row x; it waits in quarantine"]
     (missing,) = explained(shop, "payment_status", order(1, financial_status=None))
     assert way(missing)[1] == ("values", 'paying: the row "" (a missing value) → unpaid', "unpaid")
 

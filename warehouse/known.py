@@ -1,0 +1,128 @@
+"""known.<stream> in the run file: the newest record of each key that the lake holds, for mappings that look into the stream.
+
+A run stages what is new; a lookup has to see what came before, too. So all segments of such a stream are read, with the
+columns that are looked at. What differs from what was known before the run's own segments stands in known."<stream> changed",
+in its old and its new form: staged records that use it are mapped again (docs/adr/0017).
+
+Columns beside the declared ones: `_seq` is the order in which the records came, `_first` that of the first version of each.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Collection, Mapping, Sequence
+from pathlib import Path
+
+from hub.connector import Stream
+from hub.segments import Segment
+from warehouse.duck import Connection, literal, one, quote, run
+from warehouse.sift import Source
+from warehouse.stage import StageReport, fetch, key_sql, read, view_sql
+
+
+def know(
+    con: Connection,
+    lake: str,
+    system: str,
+    stream: Stream,
+    segments: Sequence[Segment],
+    new: Collection[str],
+    columns: Mapping[str, str],
+    cache: Path,
+) -> bool:
+    """Fill known.<stream> from all of the segments, and say whether those in `new` (paths) changed anything."""
+    table = f"raw.{quote(stream.name + ' known')}"
+    source = Source(stream, columns, table, cache, lake)
+    declared = "".join(f"{quote(name)} {kind}, " for name, kind in columns.items())
+    run(con, f"CREATE OR REPLACE TABLE {table} ({declared}_file VARCHAR)")
+    report = StageReport(system, stream.name)
+    try:
+        local = fetch(source, segments, report)
+        read(con, source, local, report)
+    finally:
+        shutil.rmtree(cache, ignore_errors=True)
+    run(con, "CREATE OR REPLACE TEMP TABLE _files (_path VARCHAR, _n BIGINT, _new BOOLEAN)")
+    for number, item in enumerate(local):
+        run(con, "INSERT INTO _files VALUES ($1, $2, $3)", [str(item.read), number, item.segment.path in new])
+    known = f"known.{quote(stream.name)}"
+    run(con, f"CREATE OR REPLACE TABLE {known} AS {newest_sql(source)}", name=f"known {stream.name}")
+    changed = any(item.segment.path in new for item in local) and _changed(con, source, known)
+    run(con, f"DROP TABLE {table}")
+    return changed
+
+
+def newest_sql(source: Source, where: str = "true") -> str:
+    """The newest record of each key. Placeholders of what could not be read hold nothing and are left out."""
+    key = key_sql(source)
+    version = source.stream.version_field if source.stream.version_trusted else None
+    order = "_seq DESC"
+    if version and version in source.columns:
+        text = quote(version)
+        order = f"TRY_CAST({text} AS TIMESTAMPTZ) DESC NULLS LAST, TRY_CAST({text} AS HUGEINT) DESC NULLS LAST, {order}"
+    listed = ", ".join(quote(name) for name in source.columns)
+    read = ", ".join(f"t.{quote(name)}" for name in source.columns)
+    something = " OR ".join(f"t.{quote(name)} IS NOT NULL" for name in source.columns) or "true"
+    return f"""
+        WITH placed AS (
+            SELECT {read}, row_number() OVER (ORDER BY _n, t.rowid) AS _seq, _new
+            FROM {source.table} t JOIN _files ON _path = t._file WHERE {something}
+        ), keyed AS (
+            SELECT *, {key} AS _key, CASE WHEN {key} IS NULL THEN _seq END AS _alone FROM placed WHERE {where}
+        )
+        SELECT {listed}, _seq, min(_seq) OVER (PARTITION BY _key, _alone) AS _first FROM keyed
+        QUALIFY row_number() OVER (PARTITION BY _key, _alone ORDER BY {order}) = 1"""
+
+
+def _changed(con: Connection, source: Source, known: str) -> bool:
+    """Fill known."<stream> changed" with what is new, gone or otherwise than before; is there any?"""
+    listed = ", ".join(quote(name) for name in source.columns)
+    table = f"known.{quote(source.stream.name + ' changed')}"
+    after = f"SELECT {listed} FROM {known}"
+    run(con, f"CREATE OR REPLACE TEMP TABLE _before AS SELECT {listed} FROM ({newest_sql(source, 'NOT _new')})")
+    before = "SELECT * FROM _before"
+    both = f"(({before}) EXCEPT ({after})) UNION ALL (({after}) EXCEPT ({before}))"
+    run(con, f"CREATE OR REPLACE TABLE {table} AS {both}", name=f"changed {source.stream.name}")
+    run(con, "DROP TABLE _before")
+    return bool(one(con, f"SELECT count(*) FROM {table}"))
+
+
+def know_rows(con: Connection, name: str, columns: Mapping[str, str], warehouse: str | None) -> None:
+    """known."canonical.<entity>" from the database attached as `warehouse`; empty where there is none yet."""
+    entity = name.partition(".")[2]
+    table = f"known.{quote(name)}"
+    declared = "".join(f"{quote(column)} {kind}, " for column, kind in columns.items())
+    run(con, f"CREATE OR REPLACE TABLE {table} ({declared}_seq BIGINT)")
+    if warehouse is not None:
+        listed = "".join(f"{quote(column)}, " for column in columns)
+        rows = f"SELECT {listed}hub_id FROM {warehouse}.canonical.{quote(entity)} WHERE deleted_at IS NULL"
+        run(con, f"INSERT INTO {table} {rows}", name=f"known {name}")
+
+
+def pass_over(con: Connection, stream: str, columns: Sequence[str], old: Collection[str], askers: Sequence[str]) -> int:
+    """Leave out the staged records of `old` segments, which were merged before, apart from those that one of the `askers`
+    (SQL of `_seq`) names. They count as not read. Returns how many were left out.
+    """
+    listed = ", ".join(literal(path) for path in old)
+    wanted = "\nUNION\n".join(f"({sql})" for sql in askers)
+    name = f"asking in {stream}"
+    run(con, f"CREATE OR REPLACE TEMP TABLE _asking AS SELECT DISTINCT _seq FROM ({wanted})", name=name)
+    twice = one(
+        con,
+        f"""SELECT count(*) FROM raw._gone g JOIN run.segments s
+            ON s.stream = g.stream AND g._seq >= s.base AND g._seq < s.base + s.records
+            ANTI JOIN run.rejects r ON r.mapping IS NULL AND r.segment = s.segment AND r.line = g._seq - s.base + 1
+            WHERE g.stream = $1 AND s.segment IN ({listed})""",
+        [stream],
+    )
+    left = f"SELECT _seq FROM stage.{quote(stream)} WHERE _segment IN ({listed}) AND _seq NOT IN (FROM _asking)"
+    gone = one(con, f"INSERT INTO raw._gone SELECT $1, _seq FROM ({left})", [stream], name=name)
+    run(con, f"CREATE OR REPLACE VIEW stage.{quote(stream)} AS {view_sql(stream, columns, True)}", name=name)
+    for state, n in (("read", gone + twice), ("duplicates", twice), ("staged", gone)):
+        less = "UPDATE run.counts SET n = n - $1 WHERE stream = $2 AND mapping IS NULL AND state = $3"
+        run(con, less, [n, stream, state], name=name)
+    return int(gone)
+
+
+def tie(con: Connection, of: str, mapping: str, entity: str) -> None:
+    """While the gate of what a mapping made is closed, the segments of a stream that it looks into come again, too."""
+    run(con, "INSERT INTO run.counts VALUES ($1, $2, $3, 'staged', 0)", [of, mapping, entity])
