@@ -17,8 +17,6 @@ def lint(project: Project, paths: Sequence[Path], systems: Sequence[str] | None 
     """All findings about mappings (of `systems`, or all) and quality rules below `paths` (all if none), and how many
     files were read. What was judged before, and nothing of it has changed since, is not judged again (`lint_cache.py`).
     """
-    from warehouse.model import entities
-
     files = _files(project)
     kept = Kept(project, streams_of(project))
     names = {path.parent.name for folder in project.folders("mappings") for path in folder.glob("*/*.yaml")}
@@ -26,7 +24,7 @@ def lint(project: Project, paths: Sequence[Path], systems: Sequence[str] | None 
     for system in sorted(names if systems is None else names & set(systems)):
         findings += kept.mappings(system, _judge_mappings)
     findings += kept.quality(_judge_quality)
-    findings += owners.findings(project, entities())
+    findings += owners.findings(project)
     kept.save()
     if paths:
         wanted = {file.resolve() for path in paths for file in (path.rglob("*.yaml") if path.is_dir() else [path])}

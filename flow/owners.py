@@ -9,18 +9,17 @@ from __future__ import annotations
 from collections import defaultdict
 
 from hub.config import Project, System
-from hub.entity import Model
 from hub.findings import Finding
 
 
-def findings(project: Project, model: Model) -> list[Finding]:
+def findings(project: Project) -> list[Finding]:
     """A finding for each field that several systems own."""
     claiming = [one for one in project.systems.values() if one.write and "theirs" in one.conflicts.values()]
     if len(claiming) < 2:
         return []
     owners: dict[str, list[System]] = defaultdict(list)
     for system in claiming:
-        for field in sorted(_pushed(project, system, model)):
+        for field in sorted(_pushed(project, system)):
             if (system.conflicts.get(field) or system.conflicts.get("default")) == "theirs":
                 owners[field].append(system)
     return [
@@ -35,11 +34,12 @@ def findings(project: Project, model: Model) -> list[Finding]:
     ]
 
 
-def _pushed(project: Project, system: System, model: Model) -> set[str]:
+def _pushed(project: Project, system: System) -> set[str]:
     """The fields ('customer.tier') that the system is told."""
     from mappings.load import load
+    from warehouse.model import entities
 
-    loaded = load(project.folders("mappings"), model, [system.name])
+    loaded = load(project.folders("mappings"), entities(), [system.name])
     return {
         f"{push.entity}.{field.name}" for one in loaded.of(system.name) for push in one.push for field in push.fields
     }
