@@ -6,11 +6,13 @@ VENV := .venv
 BIN := $(VENV)/bin
 # What `make check` runs of the suite: the house rules, the vocabulary and protocols, the command line.
 FAST_TESTS ?= tests/repo tests/hub tests/flow/test_cli.py tests/flow/test_pull.py
+# Three on two cores: much of the suite waits for servers that it starts.
+TEST_PROCESSES ?= 3
 export RUNTIME__DLTHUB_TELEMETRY = false
 unexport PYTHONDONTWRITEBYTECODE
 
 help: ## list the targets
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sort | awk -F':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sort | awk -F':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
 
 setup: $(VENV)/.installed ## create .venv and install the hash-locked requirements
 
@@ -27,7 +29,7 @@ demo: setup ## start the sandbox systems, run one full cycle and show the result
 	@$(BIN)/crossdock demo $(if $(FRESH),--fresh)
 
 test: setup ## the whole test suite, a file a process at a time
-	@$(BIN)/python -m pytest tests --numprocesses=auto --maxprocesses=4 --dist=loadfile --no-loadscope-reorder $(PYTEST_ARGS)
+	@$(BIN)/python -m pytest tests --numprocesses=$(TEST_PROCESSES) --dist=loadfile --no-loadscope-reorder $(PYTEST_ARGS)
 
 check: setup ## what a person runs before committing: format, lint, types, import contracts, mappings, fast tests
 	@$(BIN)/ruff format --check --quiet . || { echo 'run: make format'; exit 1; }
@@ -46,6 +48,20 @@ up: setup ## start the sandbox and Airflow on 127.0.0.1; ctrl-C stops both
 chaos: setup ## 100 SIGKILLs and every failpoint over 20,000 records; keeps benchmarks/chaos.json
 	@$(BIN)/python tests/support/chaos.py
 
+bench-changes: setup ## what a run of a few changed records costs, what a plan and what a start costs (benchmarks/results)
+	@$(BIN)/python benchmarks/changes.py --sizes 100k,300k,1m
+	@$(BIN)/python benchmarks/plan.py
+	@$(BIN)/python benchmarks/startup.py
+
+bench-pull: setup ## what a pull costs the hub, beside bare loops and zeep; keeps benchmarks/results/pull.json (PULL="--large 200")
+	@$(BIN)/python benchmarks/pull.py $(PULL)
+
+bench: setup ## the bulk path beside hand-written SQL and other tools (SIZE=20k|100k|1m, ONLY=names, REPEAT=3)
+	@$(BIN)/python benchmarks/bench.py --size $(or $(SIZE),100k) $(if $(ONLY),--only $(ONLY)) $(if $(REPEAT),--repeat $(REPEAT))
+
+recon-bench: setup ## reconcile 1M × 1M orders over 28 columns beside pandas and datacompy; keeps benchmarks/results/recon.json
+	@$(BIN)/python benchmarks/reconcile.py --heal --out benchmarks/results/recon.json
+
 hostile: setup ## ten thousand hostile mappings, none executed (the suite judges two thousand)
 	@CROSSDOCK_HOSTILE_SHARE=7 $(BIN)/python -m pytest tests/mappings/test_mapping_hostile.py $(PYTEST_ARGS)
 
@@ -56,4 +72,4 @@ lock: ## write requirements.lock anew
 clean: ## remove data and caches, keep .venv
 	@rm -rf data airflow_home .mypy_cache .ruff_cache .pytest_cache
 
-.PHONY: help setup demo test check format up chaos hostile lock clean
+.PHONY: help setup demo test check format up chaos bench-changes hostile bench-pull bench recon-bench lock clean

@@ -14,6 +14,21 @@ if TYPE_CHECKING:
     import requests
 
 
+# What the amounts of an order are; all of them are in the order's currency, and line prices are without tax.
+_NET, _GROSS, _TAX = (f"money {basis} in currency" for basis in ("net", "gross", "tax"))
+_ORDER = {
+    **dict.fromkeys(["subtotal", "total_discounts", "total_shipping", "discount_codes.amount"], _NET),
+    **dict.fromkeys(["line_items.price", "line_items.discount", "line_items.total", "shipping_lines.price"], _NET),
+    **dict.fromkeys(["total_tax", "line_items.tax_amount", "shipping_lines.tax_amount", "tax_lines.price"], _TAX),
+    **dict.fromkeys(["total_price", "total_refunded", "refunds.amount"], _GROSS),
+    "tax_lines.taxable_amount": _NET,
+    "payments.amount": "money gross in payments.currency",
+    "customer.id": "id customer",
+    "created_at": "instant",
+    "cancelled_at": "instant",
+}
+
+
 def _list(name: str, key: str, **more: Any) -> Stream:
     """`key` is the parameter by which our own key finds a record."""
     return Stream(
@@ -40,10 +55,11 @@ def _list(name: str, key: str, **more: Any) -> Stream:
 
 class SandboxCart(Rest):
     name = "sandbox_cart"
+    parallel = 3
     streams = (
         _list("customers", "email"),
         _list("products", "sku", writes=("change",), idempotency="key"),
-        _list("orders", "number", deletes="flagged", writes=("fulfil", "change"), idempotency="key"),
+        _list("orders", "number", deletes="flagged", writes=("fulfil", "change"), idempotency="key", types=_ORDER),
     )
 
     def push(self, stream: str, changes: Sequence[Change]) -> list[Outcome]:

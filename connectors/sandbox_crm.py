@@ -36,7 +36,9 @@ _TAKES: dict[str, dict[str, TargetField]] = {
         "AccountId": TargetField(required=True, instead="Account.HubId"),
         "Account.HubId": _TEXT,
         "Status": TargetField(choices=("Open", "Shipped", "Completed", "Cancelled")),
-        **dict.fromkeys(["ErpOrderNumber", "TotalAmount", "EffectiveDate"], _TEXT),
+        "ErpOrderNumber": _TEXT,
+        "TotalAmount": TargetField(type="money gross in CurrencyIsoCode"),
+        "EffectiveDate": TargetField(type="date"),
         "CurrencyIsoCode": _CURRENCY,
     },
 }
@@ -70,6 +72,7 @@ def _object(name: str, external_id: str, **more: Any) -> Stream:
 
 class SandboxCrm(Rest):
     name = "sandbox_crm"
+    parallel = 3
     streams = (
         _object("accounts", "HubId", deletes="flagged"),
         _object("contacts", "HubId"),

@@ -30,6 +30,8 @@ _FINDS = {
     "sales_orders": ("FindSalesOrders", "purchase_order"),
     "credit_memos": ("FindCreditMemos", "reference"),
 }
+_Key = tuple[str | None, str | None, str | None]  # (changed_date, changed_time, after_number)
+_CHUNK = 1000  # records of an answer that are in memory at a time
 _FREE, _NEEDED = TargetField(), TargetField(required=True)
 _CURRENCY = TargetField(choices=("EUR", "USD"))
 _PARTNER = {
@@ -39,13 +41,29 @@ _PARTNER = {
         _FREE,
     ),
 }
+_NET, _GROSS, _TAX = (f"money {basis} in currency" for basis in ("net", "gross", "tax"))
+# What is trade's in the records, read and written alike.
+_TYPES: dict[str, dict[str, str]] = {
+    "sales_orders": {
+        **dict.fromkeys(["net_total", "discount", "shipping"], _NET),
+        **dict.fromkeys(["items.net_price", "items.discount", "items.net_amount"], _NET),
+        **{"tax": _TAX, "items.tax_amount": _TAX, "total": _GROSS},
+        "order_date": "date",
+        "sold_to": "id customer",
+    },
+    "invoices": {
+        **{"tax": _TAX, "total": _GROSS, "open_amount": _GROSS},
+        **{"invoice_date": "date", "due_date": "date", "payer": "id customer", "sales_order": "id sales_order"},
+    },
+    "credit_memos": {"amount": _GROSS, "sales_order": "id sales_order"},
+}
 _ORDER = {
-    **dict.fromkeys(["order_date", "order_type", "net_total", "discount", "shipping", "tax", "total"], _FREE),
+    **{name: TargetField(type=type) for name, type in _TYPES["sales_orders"].items() if name != "sold_to"},
+    "order_type": _FREE,
     "currency": _CURRENCY,
     "items.material": _NEEDED,
     "items.quantity": _NEEDED,
     "items.unit": TargetField(choices=("ST", "KG")),
-    **dict.fromkeys(["items.net_price", "items.discount", "items.net_amount", "items.tax_amount"], _FREE),
 }
 # What the operations take; a change takes what a creation takes, and needs none of it.
 _TAKES: dict[str, dict[Operation, dict[str, TargetField]]] = {
@@ -60,7 +78,7 @@ _TAKES: dict[str, dict[Operation, dict[str, TargetField]]] = {
             "sales_order": _NEEDED,
             "reference": _FREE,
             "currency": _CURRENCY,
-            "amount": _NEEDED,
+            "amount": TargetField(required=True, type=_GROSS),
             "reason": _FREE,
         }
     },
@@ -82,6 +100,7 @@ def _list(name: str, operation: str, key: str = "number") -> Stream:
         page_size=250,
         options={"operation": operation},
         target_fields=_TAKES.get(name, {}),
+        types=_TYPES.get(name, {}),
     )
 
 
@@ -127,36 +146,42 @@ class SandboxErp(Soap):
 
     def _pages(self, stream: Stream, since: Any) -> Iterator[Page]:
         key, position, again = _key(stream, since, self.connection), since, 0
-        while True:
-            reply = self.read(
-                stream.options["operation"],
-                changed_date=key[0],
-                changed_time=key[1],
-                after_number=key[2],
-                max_rows=stream.page_size,
-            )
-            items, more = reply.values.get("items", []), reply.values.get("more") == "true"
-            if not items:
-                return
-            last = [items[-1].get(name) for name in stream.cursor_fields]
-            again = again + 1 if last == list(key) else 0  # once is a page that came twice, three times is a circle
-            if not all(last) or again > 2:
-                raise StreamError(
-                    "D104",
-                    "the pages do not go on: " + ("the same one again" if again else "the last record has no key"),
-                    place=f"{self.connection.system}.{stream.name}",
-                    fix="a defect of the system; the position stays at the page before",
-                )
-            key = (last[0], last[1], last[2])
-            position = cursor.reached(position, f"{key[0]}T{key[1]}", key[2], list(key) if more else None, reply.read)
-            yield Page(
-                [records.encode({**item, "_body": reply.digest, "_offset": n}) for n, item in enumerate(items)],
-                position,
-                body=reply.body,
-                digest=reply.digest,
-            )
-            if not more:
-                return
+        asked = ("changed_date", "changed_time", "after_number")
+        more = True
+        while more:
+            with self.listed(stream, **dict(zip(asked, key, strict=True)), max_rows=stream.page_size) as answer:
+                for items, first, last in answer.chunks("items", _CHUNK):
+                    made = [
+                        records.encode({**item, "_body": answer.digest, "_offset": n})
+                        for n, item in enumerate(items, first)
+                    ]
+                    if not last:
+                        yield Page(made, complete=False)
+                        continue
+                    if not items:
+                        return
+                    before, key = key, self._last(stream, items)
+                    again = again + 1 if key == before else 0  # once is a page that came twice, three times is a circle
+                    if again > 2:
+                        raise self._stuck(stream, "the same one again")
+                    more = answer.values.get("more") == "true"
+                    after = list(key) if more else None
+                    position = cursor.reached(position, f"{key[0]}T{key[1]}", key[2], after, answer.read)
+                    yield Page(made, position, body=answer.body, digest=answer.digest)
+
+    def _last(self, stream: Stream, items: list[dict[str, Any]]) -> _Key:
+        found = [items[-1].get(name) for name in stream.cursor_fields]
+        if not all(found):
+            raise self._stuck(stream, "the last record has no key")
+        return found[0], found[1], found[2]
+
+    def _stuck(self, stream: Stream, why: str) -> StreamError:
+        return StreamError(
+            "D104",
+            f"the pages do not go on: {why}",
+            place=f"{self.connection.system}.{stream.name}",
+            fix="a defect of the system; the position stays at the page before",
+        )
 
     def push(self, stream: str, changes: Sequence[Change]) -> list[Outcome]:
         return [self._write(stream, change) for change in changes]
@@ -180,11 +205,11 @@ class SandboxErp(Soap):
         if stream not in _FINDS:
             return super().find(stream, key)
         operation, argument = _FINDS[stream]
-        items = self.read(operation, **{argument: key}).values.get("items", []) if key else []
+        items = self.read(operation, **{argument: key}).get("items", []) if key else []
         return [Outcome("applied", item["number"], message=item.get("status") or "") for item in items]
 
 
-def _key(stream: Stream, since: Any, connection: Connection) -> tuple[str | None, str | None, str | None]:
+def _key(stream: Stream, since: Any, connection: Connection) -> _Key:
     """(changed_date, changed_time, after_number) of the first call."""
     begin = cursor.start(stream, since, connection.timezone)
     if begin.next:

@@ -25,6 +25,7 @@ from typing import Any
 
 from connectors._tryton_sales import Sales
 from hub import cursor, records
+from hub.ahead import ahead
 from hub.connector import Change, Outcome, Page, Stream
 from hub.errors import AuthenticationError, CrossdockError, Place, RecordError, StreamError
 from hub.findings import Finding
@@ -47,6 +48,15 @@ _INVOICE = """number type state party reference invoice_date payment_term_date c
 _MODIFIED = "last_modified_at"
 _INSTANT = "%Y-%m-%dT%H:%M:%S.%fZ"
 
+# The amounts of a sale are in its currency; the sum of its lines' amounts is the untaxed one.
+_SALE_TYPES = {
+    **dict.fromkeys(["untaxed_amount", "lines.amount", "lines.unit_price"], "money net in currency.code"),
+    "tax_amount": "money tax in currency.code",
+    "total_amount": "money gross in currency.code",
+    "party": "id customer",
+    "lines.product.id": "id product",
+}
+
 
 def _stream(name: str, model: str, fields: str, touched: Sequence[str] = (), domain: Any = (), **more: Any) -> Stream:
     return Stream(
@@ -55,6 +65,7 @@ def _stream(name: str, model: str, fields: str, touched: Sequence[str] = (), dom
         cursor="timestamp",
         cursor_fields=(_MODIFIED, "id"),
         overlap=300,
+        parallel=3,
         options={
             "model": model,
             "fields": [*fields.split(), "create_date", _MODIFIED, "_timestamp"],
@@ -93,6 +104,7 @@ class Tryton(JsonRpc):
             _SALE,
             ("lines",),
             deletes="flagged",
+            types=_SALE_TYPES,
             writes=("create", "change", "cancel"),
             idempotency="read_back",
             conditional_write="read_before_write",
@@ -209,22 +221,13 @@ class Tryton(JsonRpc):
             asked.append(["OR", *([path, ">=", wire(begin)] for path in options["touched"])])
         opened = window["opened"] if window else ""
         position = since
-        while True:
-            order = [["id", "ASC"]]
-            found = self.rpc(
-                f"{options['model']}.search_read",
-                [*asked, ["id", ">", after]],
-                0,
-                stream.page_size,
-                order,
-                options["fields"],
-            )
+        ranges = self._ranges(stream, asked, after) if begin is None and stream.parallel > 1 else []
+        if ranges:  # the clock before the first of them is read
             opened = opened or cursor.clock_of(self.headers).strftime(_INSTANT)
-            rows = [plain(row) for row in found]
+        for found, reached, last in self._answers(stream, asked, after, ranges):
+            opened = opened or cursor.clock_of(self.headers).strftime(_INSTANT)
+            rows, after = [plain(row) for row in found], reached
             newest = max([newest, *(_touched(row, options["touched"]) for row in rows)])
-            last = len(rows) < stream.page_size
-            if rows:
-                after = rows[-1]["id"]
             if newest:
                 # What changed while we read may stand behind us: never past the moment at which the window was opened.
                 at = min(newest, opened) if last else (since or {}).get("at") or newest
@@ -236,8 +239,36 @@ class Tryton(JsonRpc):
                 yield Page([records.encode(row) for row in rows], position)
             elif window and last and newest:
                 yield Page([], position)
-            if last:
-                return
+
+    def _answers(
+        self, stream: Stream, asked: list[Any], after: int, ranges: list[int]
+    ) -> Iterator[tuple[list[dict[str, Any]], int, bool]]:
+        """(rows, the id up to which all have come, is it the last): by `ranges`, several at a time, or one page after another."""
+        size = stream.page_size
+
+        def page(*ids: list[Any]) -> list[dict[str, Any]]:
+            method, order = f"{stream.options['model']}.search_read", [["id", "ASC"]]
+            found: list[dict[str, Any]] = self.rpc(method, [*asked, *ids], 0, size, order, stream.options["fields"])
+            return found
+
+        def within(n: int) -> list[dict[str, Any]]:
+            return page(["id", ">", ranges[n]], ["id", "<=", ranges[n] + size])
+
+        for begin, rows in zip(ranges, ahead(within, len(ranges), stream.parallel), strict=True):
+            yield rows, begin + size, begin == ranges[-1]
+        last = bool(ranges)
+        while not last:
+            rows = page(["id", ">", after])
+            after, last = rows[-1]["id"] if rows else after, len(rows) < size
+            yield rows, after, last
+
+    def _ranges(self, stream: Stream, asked: list[Any], after: int) -> list[int]:
+        """Where ranges of a page's size of ids begin that cover all there is; none where they would be mostly empty."""
+        model, left = stream.options["model"], [*asked, ["id", ">", after]]
+        newest = self.rpc(f"{model}.search", left, 0, 1, [["id", "DESC"]])
+        begins = list(range(after, newest[0], stream.page_size)) if newest else []
+        dense = len(begins) > 1 and 2 * self.rpc(f"{model}.search_count", left) > newest[0] - after
+        return begins if dense else []
 
     def _stock(self) -> Iterator[Page]:
         """Quantity on hand and forecast of each product in each warehouse."""

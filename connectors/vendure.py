@@ -49,6 +49,21 @@ _ORDER = f"""id code state type active createdAt updatedAt orderPlacedAt currenc
     fulfillments {{ id createdAt state method trackingCode lines {{ orderLineId quantity }} }}
     notes: history(options: {{filter: {{type: {{eq: "ORDER_NOTE"}}}}, sort: {{createdAt: ASC}}, take: 100}}) {{
         items {{ id createdAt isPublic data }} }}"""
+_NET, _GROSS = "money net in currencyCode", "money gross in currencyCode"
+# Amounts are in minor units of the order's currency; what ends in WithTax is gross.
+_ORDER_TYPES = {
+    **dict.fromkeys(["subTotal", "shipping", "total", "surcharges.price", "taxSummary.taxBase"], _NET),
+    **dict.fromkeys(["lines.unitPrice", "lines.linePrice", "lines.proratedLinePrice"], _NET),
+    **dict.fromkeys(["shippingLines.price", "shippingLines.discountedPrice"], _NET),
+    **dict.fromkeys(["subTotalWithTax", "shippingWithTax", "totalWithTax", "surcharges.priceWithTax"], _GROSS),
+    **dict.fromkeys(["lines.unitPriceWithTax", "lines.proratedLinePriceWithTax"], _GROSS),
+    **dict.fromkeys(["shippingLines.priceWithTax", "shippingLines.discountedPriceWithTax"], _GROSS),
+    **dict.fromkeys(["payments.amount", "payments.refunds.total"], _GROSS),
+    "taxSummary.taxTotal": "money tax in currencyCode",
+    "customer.id": "id customer",
+    "lines.productVariant.id": "id product",
+    "orderPlacedAt": "instant",
+}
 _CLOSED = ("Delivered", "Cancelled")
 _LOGIN = """mutation($name: String!, $password: String!) { login(username: $name, password: $password) {
     __typename ... on ErrorResult { errorCode message } } }"""
@@ -98,6 +113,7 @@ class Vendure(GraphQL):
 
     name = "vendure"
     endpoint = "admin-api"
+    parallel = 3
     streams = (
         _stream("customers", "customers", "Customer", _CUSTOMER, "emailAddress", {}, **_BY_CHANGE),
         _stream(
@@ -122,6 +138,7 @@ class Vendure(GraphQL):
             writes=("fulfil", "change"),
             idempotency="read_back",
             conditional_write="read_before_write",
+            types=_ORDER_TYPES,
             **_BY_CHANGE,
         ),
     )

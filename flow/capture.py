@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from flow.language import load_mappings
 from flow.publish import query_snapshot
+from flow.schema import modeline
 from hub.config import Project
 from hub.errors import UsageError
 
@@ -114,7 +115,7 @@ def _append(project: Project, mapping: Mapping, fixture: Fixture) -> Path:
     file = project.root / "mappings" / mapping.system / f"{mapping.name.partition('/')[2]}{TESTS}.yaml"
     before = file.read_text(encoding="utf-8") if file.exists() else None
     file.parent.mkdir(parents=True, exist_ok=True)
-    text = (before or "").rstrip("\n") + ("\n" if before else "") + fixture.text
+    text = (before or modeline("tests", 2)).rstrip("\n") + "\n" + fixture.text
     file.write_text(text, encoding="utf-8")
     try:
         model = entities()

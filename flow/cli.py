@@ -195,7 +195,7 @@ def new_mapping(
 @app.command()
 def schema(
     kind: Annotated[
-        str | None, typer.Argument(help="mapping, tests, values, quality, reconcile or crossdock: print it.")
+        str | None, typer.Argument(help="mapping, tests, values, functions, quality, reconcile or crossdock: print it.")
     ] = None,
     out: Annotated[Path | None, typer.Option("--out", help="Write all into this folder; default: .schema.")] = None,
 ) -> None:
@@ -464,18 +464,61 @@ def settle(
 
 
 @app.command()
-def reconcile(name: Annotated[str | None, typer.Argument()] = None, as_json: AsJson = False) -> None:
-    """Compare the systems' views and show where they do not agree."""
-    from flow import show
+def reconcile(
+    name: Annotated[str | None, typer.Argument(help="One reconciliation; all if none is named.")] = None,
+    html: Annotated[Path | None, typer.Option("--html", help="Write one page with plots.")] = None,
+    fix: Annotated[bool, typer.Option("--fix", help="Plan the calls that heal breaks; nothing is sent.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Compare the systems' views: how many agree, what does not, how much money that is, and what to do."""
+    from flow import show_reconcile
     from flow.reconcile import reconcile as run_reconcile
 
-    reports = run_reconcile(_project(), name)
-    if as_json:
-        _print_json([r.as_dict() for r in reports])
-    else:
+    project = _project()
+    reports = run_reconcile(project, name)
+    said: dict[str, Any] = {"reconciliations": [r.as_dict() for r in reports]}
+    if not as_json:
         for report in reports:
-            show.step(report)
-    raise typer.Exit(int(any(r.counts.get("breaks") for r in reports)))
+            show_reconcile.reconciliation(report)
+    if html:
+        from flow.reconcile_page import write
+
+        write(project, html, name)
+        said["html"] = str(html)
+        if not as_json:
+            print(f"\n  made {html}")
+    if fix:
+        from flow.fix import fix as make_fix
+
+        made = make_fix(project, name)
+        said["fix"] = made.as_dict()
+        if not as_json:
+            print()
+            show_reconcile.fix(made)
+    elif not as_json:
+        show_reconcile.closing(reports)
+    if as_json:
+        _print_json(said if html or fix else said["reconciliations"])
+    raise typer.Exit(int(any(r.counts.get("breaks_open") for r in reports)))
+
+
+@app.command()
+def complete(
+    system: str,
+    most_gone: Annotated[
+        float, typer.Option("--most-gone", min=0, max=1, help="Above this share no delete is inferred.")
+    ] = 0.1,
+    as_json: AsJson = False,
+) -> None:
+    """Is everything here that SYSTEM has? A full pass names what is lost, late, gone or not merged."""
+    from decimal import Decimal
+
+    from flow import show
+    from flow.completeness import complete as run_complete
+
+    report = run_complete(_project(), system, Decimal(str(most_gone)))
+    _print_json(report.as_dict()) if as_json else show.step(report)
+    raise typer.Exit(max(report.detail.get("exit_codes", [int(report.status != "ok")])))
 
 
 @quarantine_app.command("list")
@@ -557,5 +600,9 @@ def explain(
         made = explains.inheritance(_project(), what)
         _print_json(made.as_dict()) if as_json else inheritance(made)
         return
-    told = explains.explain(what)
+    try:
+        project = _project()
+    except CrossdockError:  # the codes mean the same anywhere
+        project = None
+    told = explains.explain(what, project)
     _print_json({"code": what.upper(), "text": told}) if as_json else print(told)

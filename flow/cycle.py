@@ -124,10 +124,11 @@ def _prepare(run: Run, last: int) -> list[StepReport]:
     reports = [_guarded("pull", run.system, partial(pull, run))]
     if reports[0].status == "failed" and not any(reports[0].counts.values()):
         return reports
-    for name, work in (("stage", stage), ("map", map)):
-        if STEPS.index(name) > last or (reports[-1].status == "failed" and name != "stage"):
-            break
-        reports.append(_guarded(name, run.system, partial(work, run)))
+    with run.together():
+        for name, work in (("stage", stage), ("map", map)):
+            if STEPS.index(name) > last or (reports[-1].status == "failed" and name != "stage"):
+                break
+            reports.append(_guarded(name, run.system, partial(work, run)))
     return reports
 
 

@@ -278,7 +278,7 @@ def _due(
         return Decision("held", candidate, candidate.hold)
     if (refused := history.refusal(candidate)) and candidate.key not in retry:
         return Decision("refused", candidate, refused.message or refused.status or "")
-    if missing := sorted(candidate.needs - set(available)):
+    if missing := sorted(need for need in candidate.needs if need not in available):
         return Decision("waiting", candidate, ", ".join(missing))
     return Decision("call", candidate)
 

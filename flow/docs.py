@@ -5,6 +5,7 @@ The page is one file that needs nothing else: no script, no font, no picture fro
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Sequence
 from html import escape
 from itertools import groupby
@@ -14,7 +15,7 @@ from typing import TYPE_CHECKING
 from hub.config import Project
 
 if TYPE_CHECKING:
-    from mappings.functions import Function
+    from mappings.functions import Function, OfPush
     from mappings.sheet import Line
 
 STYLE = Path(__file__).with_name("docs.css")
@@ -25,20 +26,22 @@ POLICY = "default-src 'none'; style-src 'unsafe-inline'"
 
 def write(project: Project, folder: Path) -> list[Path]:
     """`mappings.html` and `mappings.csv`. Raises ConfigurationError where a mapping cannot be read."""
-    from flow.language import load_mappings
+    from flow.language import load_mappings, own_functions
+    from mappings.named import as_function
     from mappings.sheet import as_csv, sheet
     from warehouse.model import entities
 
     lines = sheet(load_mappings(project, entities()), entities())
+    own = [as_function(one) for one in own_functions(project)]
     folder.mkdir(parents=True, exist_ok=True)
     page, table = folder / "mappings.html", folder / "mappings.csv"
-    page.write_text(as_html(project.name, lines), encoding="utf-8")
+    page.write_text(as_html(project.name, lines, own), encoding="utf-8")
     table.write_text(as_csv(lines), encoding="utf-8", newline="")
     return [page, table]
 
 
-def as_html(name: str, lines: Sequence[Line]) -> str:
-    """The whole page."""
+def as_html(name: str, lines: Sequence[Line], own: Sequence[Function] = ()) -> str:
+    """The whole page. `own` are functions of the project, which come before those of the language."""
     from mappings.functions import FUNCTIONS
 
     names = list(dict.fromkeys(line.mapping for line in lines))
@@ -65,7 +68,7 @@ Every line is one canonical column: where it is read from, and which call sends 
 {"".join(_contents(system, some) for system, some in systems)}<p><a href="#functions">Functions</a></p>
 </nav>
 <main>
-{"".join(_mapping(one, [line for line in lines if line.mapping == one]) for one in names)}{_functions(FUNCTIONS.values())}</main>
+{"".join(_mapping(one, [line for line in lines if line.mapping == one]) for one in names)}{_functions([*own, *FUNCTIONS.values()])}</main>
 </body>
 </html>
 """
@@ -128,11 +131,13 @@ def _call(sent: str) -> str:
 
 
 def _functions(functions: Iterable[Function]) -> str:
+    from mappings.functions import OF_PUSHES
+
     return f"""<section id="functions">
 <h2>Functions</h2>
 <p class="about">All that an expression may call. The examples are run by the tests.</p>
 <dl>
-{"".join(_function(one) for one in functions)}</dl>
+{"".join(_function(one) for one in functions)}{"".join(_of_push(one) for one in OF_PUSHES.values())}</dl>
 </section>
 """
 
@@ -144,6 +149,15 @@ def _function(one: Function) -> str:
     return (
         f'<dt id="f-{_id(one.name)}"><code>{escape(one.signature)}</code></dt>\n'
         f"<dd>{escape(one.doc)}<ul>{examples}</ul></dd>\n"
+    )
+
+
+def _of_push(one: OfPush) -> str:
+    given = json.dumps(one.given, ensure_ascii=False)
+    example = f"a {one.entity} with <code>{escape(given)}</code> → <code>{escape(_shown(one.gives))}</code>"
+    return (
+        f'<dt id="f-{_id(one.name)}"><code>{escape(one.form)}</code></dt>\n'
+        f"<dd>In a push only. {escape(one.doc)}<ul><li>{example}</li></ul></dd>\n"
     )
 
 

@@ -11,9 +11,12 @@ from hub.config import Project
 from hub.entity import Model
 from hub.errors import UsageError
 
+FUNCTIONS = "functions"  # a file of functions is named like a mapping: shop/functions
+
 if TYPE_CHECKING:
     from mappings.coverage import Coverage
     from mappings.laws import Law
+    from mappings.load import Mappings
     from mappings.mutants import Report
     from mappings.outcomes import Outcome
     from mappings.syntax import Mapping
@@ -31,9 +34,21 @@ def chosen(project: Project, names: Sequence[str]) -> tuple[list[Mapping], Model
 def run_examples(project: Project, names: Sequence[str]) -> list[Outcome]:
     """What became of each example of the named mappings (all if none)."""
     from mappings.outcomes import outcomes
+    from warehouse.model import entities
 
-    mappings, model = chosen(project, names)
-    return [outcome for mapping in mappings for outcome in outcomes(mapping, model)]
+    loaded = load_mappings(project, entities())
+    made = _of_functions(loaded, names)
+    chosen = [loaded[name] for name in names if name.rpartition("/")[2] != FUNCTIONS] if names else list(loaded)
+    return made + [outcome for mapping in chosen for outcome in outcomes(mapping, entities())]
+
+
+def _of_functions(loaded: Mappings, names: Sequence[str]) -> list[Outcome]:
+    """Of the project's own functions: all of them, or those of the files that are named (`functions`, `shop/functions`)."""
+    from mappings.named_examples import outcomes
+
+    found = {one.place: one for functions in loaded.functions.values() for one in functions.values()}
+    wanted = [one for one in found.values() if not names or f"{one.system}/{FUNCTIONS}".lstrip("/") in names]
+    return outcomes(wanted)
 
 
 def run_coverage(project: Project, names: Sequence[str]) -> Iterator[Coverage]:

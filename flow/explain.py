@@ -29,11 +29,19 @@ def codes() -> dict[str, str]:
     return {**HUB, **MAPPINGS, **QUALITY, **WAREHOUSE, **FLOW}
 
 
-def explain(code: str) -> str:
+def explain(code: str, project: Project | None = None) -> str:
+    """What a code means; M121 lists the functions, those of the project with them."""
     known = codes()
     found = known.get(code.upper())
     if found is None:
         raise UsageError(
             "P502", f"there is no code '{code}'", fix=did_you_mean(code.upper(), known) or "codes look like M104"
         )
-    return f"{code.upper()}\n\n{found}"
+    return f"{code.upper()}\n\n{found}" + (_own(project) if project and code.upper() == "M121" else "")
+
+
+def _own(project: Project) -> str:
+    from flow.language import own_functions
+
+    listed = "".join(f"\n  {one.signature}: {one.doc or one.body.text} ({one.place})" for one in own_functions(project))
+    return f"\nOf this project:{listed}" if listed else ""

@@ -23,22 +23,17 @@ def gate(run: Run, *, expectations: bool = True) -> StepReport:
     began = time.monotonic()
     rules = rulebook.load(run.project.folders("quality"), run.model)
     refuse(rules.findings)
-    con = runfile.open(run.file)
-    try:
-        runfile.reset(con, run.model, "gate")
-        keeper.mark(con, rules, run.model)
-    finally:
-        con.close()
-    results = None
-    if expectations:
-        from quality.expectations import evaluate
+    with run.together():
+        with run.database() as con:
+            runfile.reset(con, run.model, "gate")
+            keeper.mark(con, rules, run.model)
+        if expectations:
+            from quality.expectations import evaluate
 
-        results = evaluate(run.file, rules)
-    con = runfile.open(run.file)
-    try:
-        decided = keeper.decide(con, results) if expectations else keeper.decide_by_marks(con)
-    finally:
-        con.close()
+            run.release()
+            results = evaluate(run.file, rules)
+        with run.database() as con:
+            decided = keeper.decide(con, results) if expectations else keeper.decide_by_marks(con)
     failpoint("gate.after")
     report = StepReport("gate", run.system, "held" if decided.closed else "ok", decided.counts())
     report.detail["lines"] = decided.lines()

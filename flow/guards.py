@@ -33,12 +33,13 @@ def reasons(
     edits: Mapping[Spot, tuple[Edit, ...]],
     before: Mapping[tuple[str, str], Mapping[str, Any]],
     taken_back: int = 0,
+    set_aside: int = 0,
 ) -> tuple[str, ...]:
-    """Why the plan waits, in words; empty where it does not."""
+    """Why the plan waits, in words; empty where it does not. `set_aside` are unchanged records beside the decisions."""
     calls = [d for d in decisions if d.verdict == "call"]
     columns = _columns(outbounds)
     known = sum(1 for d in calls if d.candidate.external_id)
-    unchanged = sum(1 for d in decisions if d.verdict == "unchanged")
+    unchanged = set_aside + sum(1 for d in decisions if d.verdict == "unchanged")
     found = [
         _above(limits.records, len(calls), "{n:,} calls, more than {limit:,.0f}"),
         _above(

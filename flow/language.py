@@ -15,7 +15,7 @@ from hub.findings import Finding, errors_in
 if TYPE_CHECKING:
     from mappings.inbound import Inbound
     from mappings.load import Mappings
-    from mappings.syntax import Mapping
+    from mappings.syntax import Mapping, Named
 
 
 def load_mappings(project: Project, model: Model, only: Sequence[str] | None = None) -> Mappings:
@@ -35,6 +35,14 @@ def refuse(findings: Sequence[Finding]) -> None:
             fix=f"crossdock explain {wrong[0].code}",
             place=wrong[0].place,
         )
+
+
+def own_functions(project: Project) -> list[Named]:
+    """The functions that the project's own files add to the language."""
+    from mappings.load import shown
+    from mappings.named import all_of
+
+    return all_of(project.folders("mappings"), shown)
 
 
 def mappings_of(run: Run) -> list[Inbound]:

@@ -23,6 +23,8 @@ def lint(project: Project, paths: Sequence[Path], systems: Sequence[str] | None 
     findings: list[Finding] = []
     for system in sorted(names if systems is None else names & set(systems)):
         findings += kept.mappings(system, _judge_mappings)
+    if systems is None:
+        findings += _unused_functions(project)
     findings += kept.quality(_judge_quality)
     findings += owners.findings(project)
     kept.save()
@@ -46,12 +48,20 @@ def _judge_mappings(project: Project, system: str, streams: Streams) -> tuple[li
     return [*loaded.findings, *lint_mappings(loaded, entities(), streams)], loaded.extended
 
 
+def _unused_functions(project: Project) -> list[Finding]:
+    """Of those for all systems; each system's own are judged with its mappings."""
+    from mappings.load import shown
+    from mappings.named import unused_by_all
+
+    return unused_by_all(project.folders("mappings"), shown)
+
+
 def _judge_quality(project: Project) -> list[Finding]:
-    from quality import reconcile_spec, rules
+    from quality import reconcile_read, rules
     from warehouse.model import entities
 
     folders = project.folders("quality")
-    return [*rules.load(folders, entities()).findings, *reconcile_spec.load(folders, entities()).findings]
+    return [*rules.load(folders, entities()).findings, *reconcile_read.load(folders, entities()).findings]
 
 
 def _files(project: Project) -> list[Path]:

@@ -83,7 +83,8 @@ class Kept:
     # -- keys
 
     def _of_mappings(self, system: str, extended: Sequence[str]) -> str:
-        files = [folder / "values.yaml" for folder in self.project.folders("mappings")]
+        shared = ("values.yaml", "functions.yaml")
+        files = [folder / name for folder in self.project.folders("mappings") for name in shared]
         for folder in self.project.folders("mappings"):
             files += [file for one in (system, *extended) for file in (folder / one).glob("*")]
         said = [system, *extended, *self.names, repr(self.streams.get(system))]

@@ -20,10 +20,10 @@ def map(run: Run) -> StepReport:
 
     began = time.monotonic()
     report = StepReport("map", run.system)
-    con = runfile.open(run.file)
-    try:
+    with run.database() as con:
         runfile.reset(con, run.model, "map")
-        for inbound in run.inbound:
+        fed = runfile.fed(con)
+        for inbound in (one for one in run.inbound if one.stream in fed):
             inbound.prepare(partial(execute, con, name=f"{inbound.mapping}: what is looked up"))
             runfile.execute(con, inbound.statements)
         tie(con, run.inbound)
@@ -37,8 +37,6 @@ def map(run: Run) -> StepReport:
                    GROUP BY ALL ORDER BY count(*) DESC, 1, 2, 3"""
             ).fetchall()
         ]
-    finally:
-        con.close()
     failpoint("map.after")
     report.seconds = time.monotonic() - began
     return report

@@ -41,7 +41,12 @@ def mapping(project: Project, name: str, sample: Path, entity_name: str) -> Made
     from warehouse.model import entities
 
     system, _, stem = name.partition("/")
-    if not _SYSTEM.fullmatch(system) or not _STEM.fullmatch(stem) or stem == "values" or stem.endswith("_test"):
+    if (
+        not _SYSTEM.fullmatch(system)
+        or not _STEM.fullmatch(stem)
+        or stem in ("values", "functions")
+        or stem.endswith("_test")
+    ):
         raise UsageError("M117", f"'{name}' is no name for a mapping", fix="write system/stream: shop/customers")
     model = entities()
     entity = _entity(model, entity_name)

@@ -17,6 +17,7 @@ from flow.decide import Candidate, Decision, History
 from flow.fold import as_now_called, folded, joined_hubs
 from flow.guards import reasons
 from flow.plan_file import LIFETIME, Call, Edit, Kept, Plan, Spot, identity, save
+from flow.unchanged import Twins, set_aside
 from flow.weigh import personal, weigh
 from hub import canonical
 from hub.config import Project, System
@@ -24,7 +25,7 @@ from hub.connector import Stream
 from hub.entity import Model, in_dependency_order
 from hub.errors import ConfigurationError
 from hub.findings import Finding, errors_in
-from warehouse.duck import Connection, StatementError, run
+from warehouse.duck import Connection, run
 from warehouse.ledger import Intent, Ledger
 
 NOTHING: Mapping[Any, Any] = {}
@@ -77,16 +78,31 @@ def view(
             return View(_plan(target, created, "given", [], (*findings, _not_read(system)), {}), {}, {})
         intents = as_now_called(ledger.newest(target), joined_hubs(con))
         past = {(i.operation, i.stream, i.entity, i.hub_id): i for i in intents}
-        rows = [candidate for outbound in outbounds for candidate in candidates(con, outbound, target)]
+        wanted = set_aside(con, outbounds, target, intents, _go_live(system))
+        rows = [
+            one for outbound, sql in zip(outbounds, wanted.rows, strict=True) for one in candidates(con, outbound, sql)
+        ]
         history, again = History(intents), retry(past)
-        due = decide_all(rows, history, _go_live(system), model, again)
+        due = decide_all(rows, history, _go_live(system), model, again, wanted.twins)
         weighed = weigh(project, target, con, outbounds, due, history, ledger, again)
         decisions = weighed.decisions
         before = _before(con, target, model, decisions)
-        guards = reasons(system.guards, con, model, outbounds, decisions, weighed.edits, before, weighed.taken_back)
+        guards = reasons(
+            system.guards, con, model, outbounds, decisions, weighed.edits, before, weighed.taken_back, wanted.unchanged
+        )
         ids = _ids(con, target, needs)
     approval: Literal["required", "given"] = "given" if ledger.is_approved(target) and not guards else "required"
-    made = _plan(target, created, approval, decisions, tuple(findings), before, weighed.edits, _prints(outbounds))
+    made = _plan(
+        target,
+        created,
+        approval,
+        decisions,
+        tuple(findings),
+        before,
+        wanted.unchanged,
+        weighed.edits,
+        _prints(outbounds),
+    )
     if weighed.kept:
         made = _with_kept(made, weighed.kept)
     made = replace(made, conflicts=tuple(weighed.contested), guards=guards, personal=personal(outbounds))
@@ -181,17 +197,9 @@ def possible(system: System, outbounds: Sequence[Any], known: Mapping[str, Strea
     return able, findings
 
 
-def candidates(con: Connection, outbound: Any, target: str) -> list[Candidate]:
-    """The rows of an outbound mapping's SQL, which runs on the folded snapshot with the parameter $target."""
-    try:
-        cursor = run(con, outbound.sql, {"target": target}, name=f"{outbound.operation} {outbound.entity}")
-    except StatementError as error:
-        raise ConfigurationError(
-            "P106",
-            f"the push {outbound.operation} {outbound.entity} of '{target}' does not run on the snapshot",
-            fix="crossdock publish, or look at crossdock compile",
-            detail=error.detail,
-        ) from None
+def candidates(con: Connection, outbound: Any, sql: str) -> list[Candidate]:
+    """The rows of an outbound mapping that have to be decided."""
+    cursor = run(con, sql, name=f"{outbound.operation} {outbound.entity}")
     names = [column[0] for column in cursor.description or ()]
     found = []
     while rows := cursor.fetchmany(5000):
@@ -222,7 +230,12 @@ def _aware(instant: datetime | None) -> datetime | None:
 
 
 def decide_all(
-    rows: Iterable[Candidate], history: History, go_live: datetime | None, model: Model, retry: Collection[str]
+    rows: Iterable[Candidate],
+    history: History,
+    go_live: datetime | None,
+    model: Model,
+    retry: Collection[str],
+    twins: Twins,
 ) -> list[Decision]:
     """The decisions for all records, such that what a call refers to is decided before it; calls in the order to make them."""
     records: dict[tuple[str, str, int], list[Candidate]] = defaultdict(list)
@@ -232,7 +245,6 @@ def decide_all(
     decisions: list[Decision] = []
     available: set[str] = set()
     lacking: dict[str, bool] = {}
-    twins = _twins(records.values())
     for record in sorted(records, key=lambda r: (rank.get(r[1], len(rank)), r[0], r[2])):
         for decision in decide.decide(records[record], history, go_live, available, lacking, retry):
             one = decision.candidate
@@ -249,12 +261,6 @@ def decide_all(
 
 def _order(one: Candidate, rank: Mapping[str, int]) -> tuple[int, str, int, int]:
     return (rank.get(one.entity, len(rank)), one.stream, decide.ORDER[one.operation], one.hub_id)
-
-
-def _twins(records: Iterable[Sequence[Candidate]]) -> dict[tuple[str, str | None], int]:
-    """Keys that more than one record would be made with: an unanswered call could not tell them apart."""
-    keys = Counter((r[0].stream, one.key) for r in records for one in r if one.operation in decide.MAKES)
-    return {key: times for key, times in keys.items() if times > 1}
 
 
 def _go_live(system: System) -> datetime | None:
@@ -294,6 +300,7 @@ def _plan(
     decisions: Sequence[Decision],
     findings: tuple[Finding, ...],
     before: Mapping[tuple[str, str], dict[str, Any]],
+    unchanged: int = 0,
     edits: Mapping[Spot, tuple[Edit, ...]] = NOTHING,
     prints: Mapping[tuple[str, str, str], str] = NOTHING,
 ) -> Plan:
@@ -307,6 +314,8 @@ def _plan(
         for verdict in ("waiting", "held", "refused")
     }
     counts = Counter(d.verdict for d in decisions if d.verdict in ("unchanged", "unbound", "before_go_live"))
+    if unchanged:
+        counts["unchanged"] += unchanged
     return Plan(
         id=identity(target, calls),
         target=target,

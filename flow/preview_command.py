@@ -53,6 +53,7 @@ def watched(project: Project, name: str) -> Iterator[Path]:
     system = name.partition("/")[0]
     for folder in project.folders("mappings"):
         yield folder / "values.yaml"
+        yield folder / "functions.yaml"
         yield from sorted((folder / system).glob("*.yaml"))
         yield from sorted((folder / system).glob("*.sample.json"))
 

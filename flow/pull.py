@@ -2,46 +2,31 @@
 
 dlt keeps the position (in its state, beside the data in the lake) and loads the segments as files it does not open. A
 pull is a row of short dlt runs: each ends in a checkpoint, so a killed pull goes on in the middle. dlt delivers at
-least once; staging deduplicates.
+least once; staging deduplicates. Streams are read side by side where the connector says that its system takes that.
 """
 
 from __future__ import annotations
 
 import logging
 import os
+import secrets
 import shutil
 import time
 from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from flow.fill import Filled, Reader, fill
 from flow.report import StepReport
 from flow.run import Run
-from hub.boundary import blame
-from hub.connector import Page, Stream
-from hub.errors import CrossdockError, UnavailableError
+from hub.connector import Connector
+from hub.errors import UnavailableError
 from hub.failpoints import failpoint
 from hub.findings import Finding
-from hub.segments import TARGET_BYTES, SegmentWriter
 
-CHECKPOINT_SECONDS = 30.0
 KEPT_PACKAGES = 10  # of those that dlt has loaded: its folders hold a schema and the names of files
-
-
-@dataclass
-class _Reader:
-    """One stream on its way in: its pages, and what came of them so far."""
-
-    stream: Stream
-    pages: Iterator[Page] | None = None
-    done: bool = False
-    page_count: int = 0
-    records: int = 0
-    again: int = 0  # of them, those that the last pull had brought, too
-    failure: CrossdockError | None = None
-    partial: bool = False
-    files: list[Path] = field(default_factory=list)
 
 
 def pull(run: Run) -> StepReport:
@@ -56,22 +41,29 @@ def _pull(run: Run) -> StepReport:
     began = time.monotonic()
     report = StepReport("pull", run.system)
     wanted = run.project.system(run.system).streams
-    readers = [_Reader(s) for s in run.connector.streams if not wanted or s.name in wanted]
+    streams = [stream for stream in run.connector.streams if not wanted or stream.name in wanted]
+    side_by_side = min(int(run.connector.connection.extra.get("parallel") or run.connector.parallel), len(streams))
+    readers = [Reader(stream, _connector(run, side_by_side > 1)) for stream in streams]
     pipeline = _pipeline(run)
     _sweep(pipeline)
     if pipeline.has_pending_data:  # a killed run left a package: it is loaded before anything new is asked for
         _load(pipeline, run)
     work = run.project.data / "work" / run.run_id
     work.mkdir(parents=True, exist_ok=True)
+    pool = ThreadPoolExecutor(side_by_side, "crossdock-stream") if side_by_side > 1 else None
     try:
         while not all(reader.done for reader in readers):
-            _load(pipeline, run, _source(run, [r for r in readers if not r.done], work))
+            _load(pipeline, run, _source(run, [r for r in readers if not r.done], work, pool))
             failpoint("pull.after_load")
             for reader in readers:
                 for path in reader.files:
                     path.unlink(missing_ok=True)
                 reader.files.clear()
     finally:
+        if pool:
+            for reader in readers:
+                reader.stopped = True
+            pool.shutdown(cancel_futures=True)
         shutil.rmtree(work, ignore_errors=True)
     for reader in readers:
         report.counts[reader.stream.name] = reader.records - reader.again
@@ -85,6 +77,11 @@ def _pull(run: Run) -> StepReport:
         report.status, report.failure = "failed", readers[0].failure
     report.seconds = time.monotonic() - began
     return report
+
+
+def _connector(run: Run, own: bool) -> Connector:
+    """The run's connector; where streams are read side by side one of their own, for a session is for one thread."""
+    return type(run.connector)(run.connector.connection) if own else run.connector
 
 
 def _pipeline(run: Run) -> Any:
@@ -144,14 +141,16 @@ def _load(pipeline: Any, run: Run, source: Any = None) -> None:
         ) from error
 
 
-def _source(run: Run, readers: list[_Reader], work: Path) -> Any:
+def _source(run: Run, readers: list[Reader], work: Path, pool: ThreadPoolExecutor | None) -> Any:
     import dlt
+
+    round = _Round(run, readers, work, pool)
 
     @dlt.source(name=run.system, schema_contract="evolve")
     def system() -> Any:
         for reader in readers:
             yield dlt.resource(
-                _segments(run, reader, readers, work),
+                _segments(run, reader, round),
                 name=reader.stream.name,
                 write_disposition="append",
                 columns={"record": {"data_type": "text"}},
@@ -160,86 +159,74 @@ def _source(run: Run, readers: list[_Reader], work: Path) -> Any:
     return system()
 
 
-def _segments(run: Run, reader: _Reader, readers: list[_Reader], work: Path) -> Any:
-    """A generator function for dlt: fills one segment, moves the position, and hands the file over."""
+@dataclass
+class _Round:
+    """One dlt run: streams that are read on until each has enough for it; side by side where there is a pool."""
+
+    run: Run
+    readers: list[Reader]
+    work: Path
+    pool: ThreadPoolExecutor | None
+    filling: dict[str, Future[Filled]] = field(default_factory=dict)
+
+    def fill(self, reader: Reader, since: Any) -> Filled:
+        """What came of one stream. The first that dlt asks for sets all of them going."""
+        import dlt
+
+        if not self.pool:
+            return self._fill(reader, since)
+        for one in self.readers if not self.filling else ():
+            position = dlt.current.resource_state(one.stream.name).get("cursor")
+            self.filling[one.stream.name] = self.pool.submit(self._fill, one, position)
+        return self.filling[reader.stream.name].result()
+
+    def _fill(self, reader: Reader, since: Any) -> Filled:
+        folder = self.work / reader.stream.name / secrets.token_hex(4)
+        # Nobody answered after every retry: the next stream would only wait as long for the same.
+        if down := next((one.failure for one in self.readers if isinstance(one.failure, UnavailableError)), None):
+            reader.failure, reader.done = reader.failure or down, True
+            return Filled(folder, None)
+        return fill(self.run, reader, since, folder)
+
+
+def _segments(run: Run, reader: Reader, round: _Round) -> Any:
+    """A generator function for dlt: fills segments, moves the position, and hands the files over."""
     import dlt
 
     def resource() -> Iterator[Any]:
         state = dlt.current.resource_state()
-        # Nobody answered after every retry: the next stream would only wait as long for the same.
-        if down := next((one.failure for one in readers if isinstance(one.failure, UnavailableError)), None):
-            reader.failure, reader.done = reader.failure or down, True
-            return
-        if reader.pages is None:
-            reader.pages = run.connector.pull(reader.stream.name, state.get("cursor"))
-        sequence = state.get("sequence", 0) + 1
-        path = work / f"{reader.stream.name}.{sequence}.jsonl"
-        writer = SegmentWriter(path)
         since, first = state.get("cursor"), reader.page_count == 0
-        cursor = _fill(run, reader, writer, since)
+        filled = round.fill(reader, since)
+        if filled.cursor is not None:
+            state["cursor"] = filled.cursor
         # Read from the same position to the end, byte for byte as the last time: it is in the lake already.
-        whole = writer.digest if first and reader.done and not reader.failure and cursor == since else None
-        if cursor is not None:
-            state["cursor"] = cursor
-        if not writer.records or (whole and whole == state.get("overlap")):
-            writer.discard()
-            reader.again += writer.records
+        at_rest = first and reader.done and not reader.failure and filled.cursor == since
+        whole = filled.writers[0].digest if at_rest and len(filled.writers) == 1 else None
+        if whole and whole == state.get("overlap"):
+            reader.again += filled.drop()
+        if not filled.records:
+            filled.drop()
             return
         state["overlap"] = whole
-        state["sequence"] = sequence
-        header = {
-            "system": run.system,
-            "stream": reader.stream.name,
-            "sequence": sequence,
-            "pulled_at": run.started.isoformat(),
-        }
-        reader.files.append(writer.close(header))
-        failpoint("pull.before_load")
-        yield dlt.mark.with_file_import(str(path), "jsonl", writer.records)
+        yield from _close(run, reader, filled, state)
 
     return resource
 
 
-def _fill(run: Run, reader: _Reader, writer: SegmentWriter, cursor: Any) -> Any:
-    """Pages into one segment until it is full or the stream is at its end. Returns the cursor that is safe then."""
-    began = time.monotonic()
-    limit = run.checkpoint_records or 1 << 62
-    assert reader.pages is not None
-    while True:
-        try:
-            with blame(run.connector.name, f"{run.system}.{reader.stream.name}"):
-                page = next(reader.pages, None)
-        except CrossdockError as error:
-            reader.failure, reader.done = error, True
-            return cursor
-        if page is None:
-            reader.done = True
-            return cursor
-        if page.body is not None and page.digest is not None:
-            _keep_body(run, reader.stream.name, page)
-        writer.write(page.records)
-        failpoint("pull.page_written")
-        reader.records += len(page.records)
-        reader.page_count += 1
-        cursor = page.cursor if page.cursor is not None else cursor
-        if run.max_pages and reader.page_count >= run.max_pages and page.complete:
-            reader.done, reader.partial = True, True
-            return cursor
-        full = writer.plain_bytes >= TARGET_BYTES or writer.records >= limit
-        if page.complete and (full or time.monotonic() - began > CHECKPOINT_SECONDS):
-            return cursor
+def _close(run: Run, reader: Reader, filled: Filled, state: dict[str, Any]) -> Iterator[Any]:
+    """The segments get their places in the stream's order, all of them before the first is handed over."""
+    import dlt
 
-
-def _keep_body(run: Run, stream: str, page: Page) -> None:
-    """The original page, content-addressed: writing it twice is writing it once."""
-    import fsspec
-    import zstandard
-
-    fs, root = fsspec.core.url_to_fs(run.project.lake)
-    path = f"{root}/_bodies/{run.system}/{stream}/{page.digest}.zst"
-    if fs.exists(path):
-        return
-    fs.makedirs(path.rsplit("/", 1)[0], exist_ok=True)
-    with fs.open(f"{path}.part", "wb") as file:
-        file.write(zstandard.compress(page.body or b""))
-    fs.mv(f"{path}.part", path)
+    written = [writer for writer in filled.writers if writer.records]
+    for writer in written:
+        state["sequence"] = state.get("sequence", 0) + 1
+        header = {
+            "system": run.system,
+            "stream": reader.stream.name,
+            "sequence": state["sequence"],
+            "pulled_at": run.started.isoformat(),
+        }
+        reader.files.append(writer.close(header))
+    failpoint("pull.before_load")
+    for writer in written:
+        yield dlt.mark.with_file_import(str(writer.path), "jsonl", writer.records)

@@ -52,9 +52,10 @@ def replay(project: Project, beside: Project) -> int:
             )
         for entry in entries:
             run = Run(beside, entry.system, entry.run_id)
-            stage(run, entry.segments)
-            map(run)
-            gate(run, expectations=False)
+            with run.together():
+                stage(run, entry.segments)
+                map(run)
+                gate(run, expectations=False)
             merge_run(
                 MergeRequest(
                     warehouse=beside.warehouse,

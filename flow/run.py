@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import secrets
-from dataclasses import dataclass
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
@@ -18,8 +20,17 @@ from hub.errors import UsageError
 
 if TYPE_CHECKING:
     from mappings.inbound import Inbound
+    from warehouse.duck import Connection
 
 _STAMP = "%Y%m%dT%H%M%S%f"
+
+
+@dataclass
+class _Held:
+    """The run file while several steps share it: how many blocks of `together` are open, and the connection if one was made."""
+
+    depth: int = 0
+    con: Connection | None = None
 
 
 @dataclass(frozen=True)
@@ -31,6 +42,7 @@ class Run:
     run_id: str
     max_pages: int | None = None
     checkpoint_records: int | None = None
+    _held: _Held = field(default_factory=_Held, repr=False, compare=False)
 
     @classmethod
     def start(cls, project: Project, system: str, now: datetime | None = None, **options: Any) -> Run:
@@ -48,6 +60,40 @@ class Run:
     @property
     def file(self) -> Path:
         return self.project.runs / f"{self.run_id}.duckdb"
+
+    @contextmanager
+    def database(self, *, make: bool = False) -> Iterator[Connection]:
+        """The run file, open for this block, or for all the blocks within `together`. `make` makes it where there is none."""
+        from warehouse import runfile
+
+        held = self._held
+        con = held.con or (
+            runfile.create(self.file, self.project.lake, self.model) if make else runfile.open(self.file)
+        )
+        if held.depth:
+            held.con = con
+        try:
+            yield con
+        finally:
+            if not held.depth:
+                con.close()
+
+    @contextmanager
+    def together(self) -> Iterator[None]:
+        """Steps that follow each other in one process share one connection: opening one costs as much as a small step."""
+        self._held.depth += 1
+        try:
+            yield
+        finally:
+            self._held.depth -= 1
+            if not self._held.depth:
+                self.release()
+
+    def release(self) -> None:
+        """Close what `together` keeps open, so that others can open the file. The next block opens it again."""
+        if self._held.con:
+            self._held.con.close()
+            self._held.con = None
 
     @cached_property
     def connector(self) -> Connector:

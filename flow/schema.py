@@ -51,9 +51,10 @@ def as_text(made: Schema) -> str:
 
 
 def _mapping(model: Model, project: Project | None) -> Schema:
+    from flow.language import own_functions
     from mappings.schema import mapping_schema
 
-    return mapping_schema(model, _samples(project) if project else None)
+    return mapping_schema(model, _samples(project) if project else None, own_functions(project) if project else ())
 
 
 def _samples(project: Project) -> dict[str, list[Shape]]:
@@ -85,6 +86,12 @@ def _values(model: Model, project: Project | None) -> Schema:
     return values_schema()
 
 
+def _functions(model: Model, project: Project | None) -> Schema:
+    from mappings.schema import functions_schema
+
+    return functions_schema()
+
+
 def _quality(model: Model, project: Project | None) -> Schema:
     from quality.schema import rules_schema
 
@@ -92,7 +99,7 @@ def _quality(model: Model, project: Project | None) -> Schema:
 
 
 def _reconcile(model: Model, project: Project | None) -> Schema:
-    from quality.schema import reconcile_schema
+    from quality.reconcile_schema import reconcile_schema
 
     return reconcile_schema(model)
 
@@ -110,6 +117,7 @@ KINDS: Mapping[str, Callable[[Model, Project | None], Schema]] = {
     "mapping": _mapping,
     "tests": _tests,
     "values": _values,
+    "functions": _functions,
     "quality": _quality,
     "reconcile": _reconcile,
     "crossdock": _project,

@@ -39,9 +39,10 @@ def stage(
     began = time.monotonic()
     report = StepReport("stage", run.system)
     taken = _Taken(run, chosen, known)
-    con = runfile.create(run.file, run.project.lake, run.model)
-    try:
-        runfile.reset(con, run.model, "stage")
+    again = run.file.exists()
+    with run.database(make=True) as con:
+        if again:
+            runfile.reset(con, run.model, "stage")
         changed = taken.know(con)
         for stream in run.connector.streams:
             columns = declared_columns(run.inbound, stream.name) or taken.looked_at(stream)
@@ -50,6 +51,8 @@ def stage(
             asked = asking(con, run.inbound, stream.name, changed)
             old = taken.old[stream.name] if asked else []
             segments = [*taken.new[stream.name], *old]
+            if not segments:
+                continue
             staged = stage_stream(con, run.project.lake, run.system, stream, segments, columns)
             if old:
                 left = pass_over(con, stream.name, list(columns), [one.path for one in old], asked)
@@ -57,8 +60,8 @@ def stage(
             for name in ("read", "duplicates", "staged"):
                 report.counts[name] = report.counts.get(name, 0) + getattr(staged, name)
             report.findings += staged.findings
-    finally:
-        con.close()
+    if looked_into(run.inbound):
+        run.release()
     fill_rows(run.project, run.file, run.inbound, hub)
     failpoint("stage.after")
     report.seconds = time.monotonic() - began

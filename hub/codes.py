@@ -147,6 +147,9 @@ Fix: correct what it says; the finding names it.""",
     "C324": """A password or token is shown in a repr, a finding, an error, an outcome or a log line.
 Logs are read and kept by many.
 Fix: reveal a Secret only where it is sent, and put texts of the system through the session's redact.""",
+    "C325": """Read several pages at a time, a stream gives other records, or in another order, than one page after another.
+The position would move past pages that have not landed.
+Fix: give pages out in the order of their numbers (hub.ahead), or leave `parallel` at 1: the API's order is not firm.""",
     "C401": """The system answered a call with an error inside an answer that HTTP calls good (GraphQL, JSON-RPC).
 Its own words stand in the message.
 Example: Cannot query field "totl" on type "Order".
@@ -183,6 +186,9 @@ No SOAP message has one. They are how an XML document reads local files or fills
 Fix: find out who sent it.""",
     "D108": """A value of a kind that the connector does not know: the system is newer than what was tried.
 Fix: the connector has to learn it; until then leave the field out.""",
+    "D109": """For 64 MB an answer has held nothing that the WSDL says of it.
+All of that would have to stay in memory.
+Fix: is it the WSDL of this system, and of its present version?""",
     "D110": """A file is not in the encoding that the stream declares. File, line and byte are named.
 Read all the same, names would get wrong letters, and nobody would notice until a parcel comes back. The file stays where it
 is, the others are read.

@@ -36,6 +36,7 @@ SYNONYMS: Mapping[str, str] = {
     **dict.fromkeys(("per_page", "pagesize", "max_per_page", "page_limit", "chunk_size"), "page_size"),
     **dict.fromkeys(("rate", "ratelimit", "throttle", "requests_per_second", "max_rps"), "rate_limit"),
     **dict.fromkeys(("batch", "batchsize", "bulk_size"), "batch_size"),
+    **dict.fromkeys(("concurrency", "max_workers", "workers", "threads", "parallelism"), "parallel"),
     **dict.fromkeys(("lookback", "lookback_window", "buffer"), "overlap"),
 }
 _MAX_ROUNDS = 10_000
@@ -66,9 +67,9 @@ class Subject:
     page_size: int = 20
     max_pages: int = 200
 
-    def make(self, connection: Connection | None = None) -> Connector:
-        """A new connector with small pages."""
-        streams = tuple(replace(stream, page_size=self.page_size) for stream in self.kind.streams)
+    def make(self, connection: Connection | None = None, **changed: Any) -> Connector:
+        """A new connector with small pages; `changed` are other words of its streams."""
+        streams = tuple(replace(stream, page_size=self.page_size, **changed) for stream in self.kind.streams)
         return type(self.kind.__name__, (self.kind,), {"streams": streams})(connection or self.connection)
 
     def pages(self, stream: str, since: Any = None) -> list[Page]:
@@ -119,6 +120,11 @@ def words_are_canonical(subject: Subject) -> list[Finding]:
     for stream in subject.kind.streams:
         if stream.cursor in ("timestamp", "keyset", "date") and not stream.cursor_fields:
             found.append(subject.finding("C312", stream.name, f"cursor '{stream.cursor}' without cursor_fields"))
+        kind = stream.options.get("paginator", {}).get("kind")
+        if stream.parallel > 1 and kind is not None and kind not in ("offset", "page"):
+            found.append(
+                subject.finding("C312", stream.name, f"parallel pages, and '{kind}' says where the next one is")
+            )
         if stream.version_trusted and stream.version_field is None:
             found.append(subject.finding("C312", stream.name, "a trusted version without version_field"))
     return found
@@ -203,6 +209,26 @@ def cursors_resume(subject: Subject) -> list[Finding]:
                     subject.finding("C316", stream.name, f"resumed after page {n + 1}, {missing} records are lost")
                 )
                 break
+    return found
+
+
+def parallel_pages_are_in_order(subject: Subject) -> list[Finding]:
+    """What is asked for several pages at a time comes as it does one page after another: the same records, in that order."""
+    found = []
+    for stream in subject.kind.streams:
+        if stream.parallel < 2:
+            continue
+        one, many = (
+            [record for page in islice(connector.pull(stream.name), subject.max_pages) for record in page.records]
+            for connector in (subject.make(parallel=1), subject.make())
+        )
+        if one != many:
+            n = next((n for n, (a, b) in enumerate(zip(one, many, strict=False)) if a != b), min(len(one), len(many)))
+            found.append(
+                subject.finding(
+                    "C325", stream.name, f"read {stream.parallel} pages at a time, record {n + 1} is another"
+                )
+            )
     return found
 
 
@@ -444,6 +470,7 @@ CHECKS: tuple[Check, ...] = (
     records_are_json_lines,
     primary_keys_hold,
     cursors_resume,
+    parallel_pages_are_in_order,
     page_limits_get_on,
     second_pulls_are_short,
     outcomes_match_changes,

@@ -9,10 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from hub.findings import Finding
 from hub.secrets import Secret
+
+if TYPE_CHECKING:
+    from hub.spool import Spool
 
 CursorKind = Literal["timestamp", "keyset", "token", "date", "none"]
 Idempotency = Literal["key", "external_id", "read_back", "none"]
@@ -25,13 +28,15 @@ Status = Literal["applied", "rejected", "unsupported", "pending", "unknown"]
 class TargetField:
     """A field that a system takes. `length` counts characters; `choices` are all values of a picklist (none: it is free).
 
-    A `required` one may be missing where `instead`, another field, is sent.
+    A `required` one may be missing where `instead`, another field, is sent. `type` is what it means in trade, as under `types:` of
+    a mapping: `money gross EUR`.
     """
 
     required: bool = False
     length: int | None = None
     choices: tuple[str, ...] = ()
     instead: str | None = None
+    type: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,10 +46,13 @@ class Stream:
     `primary_key` is the path of the system's own id in a record. `cursor` says by what changes are asked for: timestamp,
     keyset (timestamp and id), token (opaque), date (to the day), none (the whole stream each time).
     `cursor_fields` are the record's fields that make the cursor. `overlap` is how many seconds each pull reaches back,
-    because peers commit late. `version_field` orders versions of a record where `version_trusted` says its clock does not
+    because peers commit late. `parallel` is how many of its pages may be asked for at the same time: more than 1 only where the
+    API has pages by number, by offset or by ranges of ids, and their order does not shift while they are read; never where a
+    page says where the next one is. `version_field` orders versions of a record where `version_trusted` says its clock does not
     lie. `idempotency` says what makes a repeated create harmless; with `none` an unanswered create waits for a person.
     `options` is for the protocol (path, page size name, operation), documented there. `target_fields` says what an
-    operation takes, by dotted place in the payload (`items.quantity` of a list): lint then knows what a push misses.
+    operation takes, by dotted place in the payload (`items.quantity` of a list): lint then knows what a push misses. `types`
+    says what the fields of a record mean in trade (`line_items.price`: `money net in currency`), as `types:` of a mapping.
     """
 
     name: str
@@ -59,24 +67,27 @@ class Stream:
     idempotency: Idempotency = "none"
     conditional_write: ConditionalWrite = "none"
     page_size: int = 100
+    parallel: int = 1
     batch_size: int = 1
     options: dict[str, Any] = field(default_factory=dict)
     target_fields: Mapping[Operation, Mapping[str, TargetField]] = field(default_factory=dict)
+    types: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
 class Page:
     """Records as they came, one element of UTF-8 JSON bytes each, and the cursor that is safe once they have landed.
 
-    `cursor` is JSON-serialisable and opaque to the flow; None leaves the position where it is. `body` is the original
-    page where it was not JSON: it is kept beside the derived records. `digest` (SHA-256 hex of `body`) then stands in
+    `records` of an NDJSON page is `hub.records.Lines(body)`: nobody takes it apart. `cursor` is JSON-serialisable and
+    opaque to the flow; None leaves the position where it is. `body` is the original page where it was not JSON: it is kept
+    beside the derived records (a Spool is open until the next page is asked for). `digest` (SHA-256 hex of `body`) then stands in
     each record as `_body`, with `_offset` the record's index in it. `complete` is False on a page in mid-sequence whose
-    cursor cannot be resumed from.
+    cursor cannot be resumed from: what came since the last complete one is kept only if the sequence comes to its end.
     """
 
     records: Sequence[bytes]
     cursor: Any = None
-    body: bytes | None = None
+    body: bytes | Spool | None = None
     digest: str | None = None
     complete: bool = True
 
@@ -128,10 +139,15 @@ class Connection:
 
 
 class Connector:
-    """Base of every connector. Subclasses set `name` and `streams` and implement what their system can do."""
+    """Base of every connector. Subclasses set `name` and `streams` and implement what their system can do.
+
+    `parallel` is how many streams may be read side by side; each then has a connector and a session of its own, and they
+    share the connection's rate budget. `extra.parallel` of a connection overrides it.
+    """
 
     name: ClassVar[str]
     streams: ClassVar[tuple[Stream, ...]] = ()
+    parallel: ClassVar[int] = 1
 
     def __init__(self, connection: Connection, transport: Any = None) -> None:
         self.connection = connection

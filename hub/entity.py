@@ -28,7 +28,8 @@ class Column:
 
     `ref` names the entity a reference points at: the canonical layer holds its hub_id in the column of this name, and
     the mapped and source layers also hold the system's own id in `<name>_ref` (VARCHAR).
-    `currency` names the sibling column that holds the ISO 4217 code of a money column.
+    `currency` names the sibling column that holds the ISO 4217 code of a money column, `unit` that of a quantity's unit.
+    `basis` says whether money is net, gross (with tax) or tax; empty where it is none of them.
     """
 
     name: str
@@ -38,6 +39,8 @@ class Column:
     ref: str | None = None
     values: tuple[str, ...] = ()
     currency: str | None = None
+    unit: str | None = None
+    basis: str = ""
     term: str = ""
     doc: str = ""
 

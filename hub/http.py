@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urljoin, urlsplit
 
 import requests
@@ -38,6 +38,9 @@ from hub.errors import (
 )
 from hub.network import Addresses, PinnedAdapter, TokenBucket, allowed_origins, budget, origin
 from hub.secrets import Secret, redact
+
+if TYPE_CHECKING:
+    from hub.spool import Spool
 
 _log = logging.getLogger("crossdock.http")
 # Its debug lines show whole addresses, with the e-mails and tokens in their queries; ours do not.
@@ -118,17 +121,32 @@ class HttpSession(requests.Session):
         return None
 
     def request(  # type: ignore[override]
-        self, method: str, url: str, *, repeatable: bool | None = None, timeout: Any = None, **kwargs: Any
+        self,
+        method: str,
+        url: str,
+        *,
+        repeatable: bool | None = None,
+        timeout: Any = None,
+        spool: Spool | None = None,
+        **kwargs: Any,
     ) -> requests.Response:
-        """Like requests. `repeatable` says that this POST only reads (SOAP, GraphQL) or is harmless to repeat."""
+        """Like requests. `repeatable` says that this POST only reads (SOAP, GraphQL) or is harmless to repeat.
+
+        A `spool` takes the body of an answer with status 200, up to its own limit; `content` is then empty.
+        """
         options = {name: kwargs.pop(name) for name in ("verify", "cert") if name in kwargs}
         for ignored in ("allow_redirects", "stream", "proxies"):
             kwargs.pop(ignored, None)
         prepared = self.prepare_request(requests.Request(method.upper(), url, **kwargs))
-        return self.send(prepared, repeatable=repeatable, timeout=timeout, **options)
+        return self.send(prepared, repeatable=repeatable, timeout=timeout, spool=spool, **options)
 
     def send(
-        self, request: requests.PreparedRequest, *, repeatable: bool | None = None, **kwargs: Any
+        self,
+        request: requests.PreparedRequest,
+        *,
+        repeatable: bool | None = None,
+        spool: Spool | None = None,
+        **kwargs: Any,
     ) -> requests.Response:
         """Every call passes here, also those of zeep and dlt."""
         if repeatable is None:
@@ -139,20 +157,20 @@ class HttpSession(requests.Session):
         # Hooks would read the body without a limit: they run when it has been read.
         hooks, request.hooks = request.hooks, default_hooks()
         for _ in range(_MAX_HOPS + 1):
-            response = self._answer(request, repeatable, options)
+            response = self._answer(request, repeatable, options, spool)
             if not response.is_redirect:
                 return dispatch_hook("response", hooks, response, **options)  # type: ignore[no-untyped-call]
             request = self._redirected(request, response)
         raise StreamError("C110", f"more than {_MAX_HOPS} redirects", place=self.system, fix="correct the url")
 
     def _answer(
-        self, request: requests.PreparedRequest, repeatable: bool, options: dict[str, Any]
+        self, request: requests.PreparedRequest, repeatable: bool, options: dict[str, Any], spool: Spool | None
     ) -> requests.Response:
         """The answer to one request, repeated while that is harmless and worth while."""
         for attempt in range(1, self.attempts + 1):
             last = attempt == self.attempts
             try:
-                response = self._once(request, options)
+                response = self._once(request, options, spool)
             except UnavailableError:  # nothing was sent, so even a POST can be repeated
                 if last:
                     raise
@@ -193,7 +211,9 @@ class HttpSession(requests.Session):
             retry_after=asked,
         )
 
-    def _once(self, request: requests.PreparedRequest, options: dict[str, Any]) -> requests.Response:
+    def _once(
+        self, request: requests.PreparedRequest, options: dict[str, Any], spool: Spool | None
+    ) -> requests.Response:
         """One attempt, the body read within its limits, and every error of the libraries below mapped to ours."""
         self._guard(request)
         if self._budget:
@@ -201,8 +221,8 @@ class HttpSession(requests.Session):
         began = time.monotonic()
         try:
             response = super().send(request, stream=True, allow_redirects=False, **options)
-            self._read(request, response)
-            size, took = len(response.content), 1000 * (time.monotonic() - began)
+            size = self._read(request, response, spool if response.status_code == 200 else None)
+            took = 1000 * (time.monotonic() - began)
             _log.debug(
                 "%s %s %d, %d bytes, %.0f ms", self.system, self._shown(request), response.status_code, size, took
             )
@@ -285,33 +305,43 @@ class HttpSession(requests.Session):
         following.url = url
         return following
 
-    def _read(self, request: requests.PreparedRequest, response: requests.Response) -> None:
-        """The body into memory, unless it is too large or too slow."""
+    def _read(self, request: requests.PreparedRequest, response: requests.Response, spool: Spool | None) -> int:
+        """The body into memory or the spool, unless it is too large or too slow. Returns its size after decompression."""
+        limit = spool.max_bytes if spool else self.max_body
         declared = response.headers.get("Content-Length", "")
-        if request.method != "HEAD" and declared.isdigit() and int(declared) > self.max_body:
+        if request.method != "HEAD" and declared.isdigit() and int(declared) > limit:
             response.close()
-            raise self._too_large(request)
-        chunks, size, until = [], 0, time.monotonic() + self.deadline
+            raise self._too_large(request, limit)
+        # What may be larger may take longer, in proportion.
+        patience = self.deadline * max(1.0, limit / self.max_body)
+        chunks: list[bytes] = []
+        take, size, until = chunks.append, 0, time.monotonic() + patience
+        if spool:
+            spool.restart()
+            take = spool.write
         for chunk in response.iter_content(_CHUNK):
-            chunks.append(chunk)
             size += len(chunk)
-            if size > self.max_body:
+            if size > limit:
                 response.close()
-                raise self._too_large(request)
+                raise self._too_large(request, limit)
+            take(chunk)
             if time.monotonic() > until:
                 response.close()
                 raise TransientError(
                     NO_ANSWER,
-                    f"{self._shown(request)} was still answering after {self.deadline:.0f} s",
+                    f"{self._shown(request)} was still answering after {patience:.0f} s",
                     place=self.system,
                     fix="ask for smaller pages",
                 )
+        if spool:
+            spool.finish()
         response._content = b"".join(chunks)
+        return size
 
-    def _too_large(self, request: requests.PreparedRequest) -> StreamError:
+    def _too_large(self, request: requests.PreparedRequest, limit: int) -> StreamError:
         return StreamError(
             "C108",
-            f"the answer to {self._shown(request)} is larger than {self.max_body:,} bytes",
+            f"the answer to {self._shown(request)} is larger than {limit:,} bytes",
             place=self.system,
             fix="ask for smaller pages (page_size)",
         )

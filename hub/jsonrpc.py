@@ -7,6 +7,9 @@ that writes never is.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from functools import cached_property
+from itertools import count
 from typing import Any, ClassVar
 
 import msgspec
@@ -21,15 +24,18 @@ class JsonRpc(Rest):
 
     endpoint: ClassVar[str] = "jsonrpc"
     version: ClassVar[str | None] = "2.0"
-    calls = 0
     headers: Any = None  # of the last answer
+
+    @cached_property
+    def _numbers(self) -> Iterator[int]:
+        return count(1)
 
     def call(self, method: str, *params: Any, writes: bool = False) -> Any:
         """The result of a call, decoded. Raises CrossdockError; after a write that got no answer, C101."""
         from hub.http import no_answer
 
-        self.calls += 1
-        body: dict[str, Any] = {"id": self.calls, "method": method, "params": list(params)}
+        number = next(self._numbers)
+        body: dict[str, Any] = {"id": number, "method": method, "params": list(params)}
         if self.version:
             body["jsonrpc"] = self.version
         response = self.write("POST", self.endpoint, body, repeatable=not writes)
@@ -40,7 +46,7 @@ class JsonRpc(Rest):
             if writes:
                 raise no_answer(self.session, response, "the answer to a write cannot be read") from None
             raise records.unreadable(response.content, self.connection.system, str(error)) from None
-        if not isinstance(answer, dict) or answer.get("id") != self.calls or not {"result", "error"} & set(answer):
+        if not isinstance(answer, dict) or answer.get("id") != number or not {"result", "error"} & set(answer):
             raise StreamError(
                 "D105",
                 "the answer is not the one to this call",

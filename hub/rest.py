@@ -5,7 +5,7 @@ empty: the page is the list); `since`, the parameter that asks for changes at or
 for the page size; `params`, always sent; `paginator`, {"kind": …} and what dlt's paginator of that kind takes; `item`, the
 path of one record's own resource if it is not `path`.
 
-Paging is dlt's REST client; pages are split without decoding their records, and every call goes through the guarded session.
+A stream with pages by number or offset may say `parallel`. Paging is else dlt's REST client; pages are split without decoding their records, and every call goes through the guarded session.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 from urllib.parse import parse_qsl, quote, urlsplit
 
 from hub import cursor, records
+from hub.ahead import ahead
 from hub.connector import Connection, Connector, Page, Stream
 from hub.errors import AuthenticationError, CrossdockError, Place, StreamError, UnavailableError
 from hub.findings import Finding
@@ -25,6 +26,9 @@ if TYPE_CHECKING:
     import requests
 
     from hub.http import HttpSession
+
+    # A page's records, where the next one is (None: nowhere, or it cannot be said), and the answer.
+    _Answer = tuple[list[bytes], str | None, requests.Response]
 
 Auth = Literal["bearer", "basic", "oauth2", "none"]
 # Kind → dlt's class. `link` and `json_link` follow addresses, so a pull can go on from the last one.
@@ -37,6 +41,8 @@ PAGINATORS: Mapping[str, str] = {
     "single": "SinglePagePaginator",
 }
 _RESUMABLE = ("link", "json_link", "json_cursor")
+# Kind → the parameter that says which page, by default. Only these can be asked for before the page in front of them is there.
+NUMBERED: Mapping[str, str] = {"offset": "offset_param", "page": "page_param"}
 
 
 class Rest(Connector):
@@ -132,10 +138,18 @@ class Rest(Connector):
 
     def _pages(self, stream: Stream, begin: cursor.Start, since: Any) -> Iterator[Page]:
         """Pages from `begin` on, each with its cursor. Raises _Expired where the address to go on from is gone."""
+        numbered = stream.parallel > 1 and stream.options.get("paginator", {}).get("kind") in NUMBERED
+        position = since
+        for page, following, response in (self._numbered if numbered else self._followed)(stream, begin):
+            position = self._position(stream, page, position, following, response)
+            if page or following is not None:
+                yield Page(page, position)
+
+    def _followed(self, stream: Stream, begin: cursor.Start) -> Iterator[_Answer]:
+        """One page after another, as dlt's paginator says where the next one is."""
         options = stream.options
         path, params = self._first(stream, begin)
         seen: set[str] = set()
-        position = since
 
         def answered(response: requests.Response, *_: Any, **__: Any) -> None:
             if begin.next and not seen and response.status_code in (400, 404, 410, 422):
@@ -160,9 +174,30 @@ class Rest(Connector):
                         fix="a defect of the system",
                     )
                 seen.add(following)
-            position = self._position(stream, list(page), position, following, page.response)
-            if page or following is not None:
-                yield Page(list(page), position)
+            yield list(page), following, page.response
+
+    def _numbered(self, stream: Stream, begin: cursor.Start) -> Iterator[_Answer]:
+        """Pages by number or offset, `parallel` of them at a time, up to the first that is empty or the total that is told."""
+        path, params = self._first(stream, begin)
+        paginator = stream.options["paginator"]
+        kind = paginator["kind"]
+        base = paginator.get("offset" if kind == "offset" else "base_page", 0)
+
+        def ask(at: int) -> tuple[list[bytes], dict[str, Any], requests.Response]:
+            asked = {**params, paginator.get(NUMBERED[kind], kind): at}
+            response = self._checked(self.session.get(path, params=asked))
+            return *records.split(response.content, stream.options.get("records", ""), self._place(stream)), response
+
+        first, envelope, response = ask(base)
+        yield first, None, response
+        step = len(first) if kind == "offset" else 1  # a system may give fewer records a page than it was asked for
+        total = records.at(envelope, paginator["total_path"]) if paginator.get("total_path") else None
+        count = None if total is None else -(-int(total) // max(step, 1))
+        further = ahead(lambda number: ask(base + number * step), count, stream.parallel, begin=1)
+        for page, _, response in further if first else ():
+            if not page:
+                return
+            yield page, None, response
 
     def _first(self, stream: Stream, begin: cursor.Start) -> tuple[str, dict[str, Any]]:
         """Path and parameters of the first call."""

@@ -16,8 +16,10 @@ from typing import IO, Any
 
 import zstandard
 
+from hub.records import Lines
+
 _SKIPPABLE = 0x184D2A5D
-TARGET_BYTES = 64_000_000  # of plain NDJSON: some 10 MB compressed; many small files cost more than they say
+TARGET_BYTES = 128_000_000  # of plain NDJSON, 10 to 20 MB compressed: each segment is a dlt run of 0.1 s
 _DIGESTED = 4_000_000  # a digest of everything would be a quarter of what a first pull costs
 
 
@@ -46,14 +48,18 @@ class SegmentWriter:
         self._hash: Any = hashlib.blake2b(digest_size=16)
         self._body = path.with_suffix(".part")
         self._file: IO[bytes] = self._body.open("wb")
-        self._zstd = zstandard.ZstdCompressor(level=3).stream_writer(self._file, closefd=False)
+        self._zstd: Any = zstandard.ZstdCompressor(level=1).stream_writer(self._file, closefd=False)
 
     def write(self, records: Iterable[bytes]) -> None:
-        page = b"\n".join(records)
+        if isinstance(records, Lines):
+            page, count = records.body, len(records)
+        else:
+            page = b"\n".join(records)
+            count = page.count(b"\n") + 1
         if page:
             self._zstd.write(page)
             self._zstd.write(b"\n")
-            self.records += page.count(b"\n") + 1
+            self.records += count
             self.plain_bytes += len(page) + 1
             if self.plain_bytes > _DIGESTED:
                 self._hash = None
@@ -64,10 +70,16 @@ class SegmentWriter:
     def digest(self) -> str | None:
         return self._hash.hexdigest() if self._hash else None
 
+    def finish(self) -> None:
+        """No record more: the compressor, a megabyte, is let go. Doing it again does nothing."""
+        if self._zstd is not None:
+            self._zstd.close()
+            self._file.close()
+            self._zstd = None
+
     def close(self, header: dict[str, Any]) -> Path:
         """Finish the file. The header goes in front and says how long the rest is, so a half-copied file is recognised."""
-        self._zstd.close()  # type: ignore[no-untyped-call]
-        self._file.close()
+        self.finish()
         header = {**header, "records": self.records, "bytes": self._body.stat().st_size}
         meta = json.dumps(header, separators=(",", ":")).encode()
         with self.path.open("wb") as out, self._body.open("rb") as body:

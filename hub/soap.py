@@ -1,13 +1,15 @@
-"""SOAP: zeep reads the WSDL and writes the envelopes, `hub/soap_answer.py` reads the answers, the guarded session carries both."""
+"""SOAP: zeep reads the WSDL and writes the envelopes, `hub/soap_answer.py` reads the answers, the guarded session carries both.
+
+Lists are read in a stream (`Soap.listed`): an answer of a gigabyte takes no more memory than one of a megabyte.
+`Stream.options` knows: `operation`, which lists; `max_body`, how many bytes one of its answers may have (64 MB by default).
+"""
 
 from __future__ import annotations
 
-import hashlib
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 from functools import cached_property
@@ -16,31 +18,53 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from urllib.parse import urlsplit
 
 from hub import cursor
-from hub.connector import Connection, Connector, Outcome
+from hub.connector import Connection, Connector, Outcome, Stream
 from hub.errors import AuthenticationError, ConfigurationError, CrossdockError, StreamError, TransientError
-from hub.soap_answer import Shape, SoapFault, unpack
+from hub.soap_answer import Shape, SoapFault, parts, unpack
 
 if TYPE_CHECKING:
     import requests
 
     from hub.http import HttpSession
+    from hub.spool import Spool
 
 _FAULT = re.compile(rb"<(?:[\w.-]+:)?Fault[\s>]")
 _MAX_DEPTH = 12
 _repeatable: ContextVar[bool] = ContextVar("repeatable", default=False)
+_spool: ContextVar[Spool | None] = ContextVar("spool", default=None)
+MAX_BODY = 64_000_000
 
 
-@dataclass(frozen=True, slots=True)
-class Reply:
-    """An answer: `values` of the operation's response element, the `body` it came in, and the system's clock."""
+class Listing:
+    """An answer with a list in it, read to its end before the first record is given out; then record by record.
 
-    values: dict[str, Any]
-    body: bytes
-    read: datetime
+    `values` is what the response holds beside the list, once `chunks` is at its end. `body` keeps the answer as it came.
+    """
 
-    @property
-    def digest(self) -> str:
-        return hashlib.sha256(self.body).hexdigest()
+    def __init__(self, service: SoapService, operation: str, body: Spool, read: datetime) -> None:
+        self.body, self.read = body, read
+        self._service, self._operation = service, operation
+        self.digest = body.digest
+        self.values: dict[str, Any] = {}
+
+    def chunks(self, name: str, size: int) -> Iterator[tuple[list[dict[str, Any]], int, bool]]:
+        """(records, the index of the first, are they the last) of the list `name`; one empty chunk where it is empty.
+
+        Raises what `hub.soap_answer.parts` raises, also after some chunks.
+        """
+        found: list[dict[str, Any]] = []
+        place, first = self._service.connection.system, 0
+        with self.body.open() as source:
+            shape = self._service.shape(self._operation)
+            for part, value in parts(source, self.body.start, self.body.size, shape, self._operation, place):
+                if part != name:
+                    self.values[part] = value
+                    continue
+                if len(found) == size:  # only the next one shows that these are not the last
+                    yield found, first, False
+                    found, first = [], first + size
+                found.append(value)
+        yield found, first, True
 
 
 class Soap(Connector):
@@ -63,12 +87,25 @@ class Soap(Connector):
             self.transport = HttpSession(self.connection, rate=float(rate) if rate else None, transient=soap_transient)
         return SoapService(self.connection, self.transport)
 
-    def read(self, operation: str, **arguments: Any) -> Reply:
-        """Call an operation that only reads: it may be repeated. Faults become our errors. Raises CrossdockError."""
+    def read(self, operation: str, **arguments: Any) -> dict[str, Any]:
+        """The values of an operation that only reads: it may be repeated. Faults become our errors. Raises CrossdockError."""
         try:
             return self.service.call(operation, repeatable=True, **arguments)
         except SoapFault as fault:
             raise self.error_of(fault) from None
+
+    @contextmanager
+    def listed(self, stream: Stream, **arguments: Any) -> Iterator[Listing]:
+        """Call the stream's operation and read its answer in a stream, within `max_body`. Faults become our errors."""
+        from hub.spool import Spool
+
+        body = Spool(int(stream.options.get("max_body", MAX_BODY)))
+        try:
+            yield self.service.listing(stream.options["operation"], body, **arguments)
+        except SoapFault as fault:
+            raise self.error_of(fault) from None
+        finally:
+            body.close()
 
     def error_of(self, fault: SoapFault) -> CrossdockError:
         system = self.connection.system
@@ -85,7 +122,7 @@ class Soap(Connector):
         from hub.http import outcome_of
 
         try:
-            return None, self.service.call(operation, **arguments).values
+            return None, self.service.call(operation, **arguments)
         except SoapFault as fault:
             later = (*self.login_faults, *self.transient_faults)
             said = self.service.session.redact(str(fault))
@@ -135,9 +172,21 @@ class SoapService:
         found = self._proxy._binding.get(operation).output.body
         return _shape(found.type, 0) if found is not None else {}
 
-    def call(self, operation: str, *, repeatable: bool = False, **arguments: Any) -> Reply:
-        """One call. Raises SoapFault, or CrossdockError: C101 no answer, C204 unknown operation, C205 arguments that do
+    def call(self, operation: str, *, repeatable: bool = False, **arguments: Any) -> dict[str, Any]:
+        """The values of one answer. Raises SoapFault, or CrossdockError: C101 no answer, C204 unknown operation, C205 arguments that do
         not fit the schema (nothing was sent)."""
+        return self._reply(operation, self._answer(operation, repeatable, None, arguments), repeatable)
+
+    def listing(self, operation: str, body: Spool, **arguments: Any) -> Listing:
+        """One call that only reads, its answer in `body`. Raises as `call` does."""
+        response = self._answer(operation, True, body, arguments)
+        if response.status_code != 200:
+            self._reply(operation, response, True)  # raises: a list comes with 200 only
+        return Listing(self, operation, body, cursor.clock_of(response.headers))
+
+    def _answer(
+        self, operation: str, repeatable: bool, spool: Spool | None, arguments: dict[str, Any]
+    ) -> requests.Response:
         import zeep.exceptions
 
         if operation not in self.operations:
@@ -147,9 +196,10 @@ class SoapService:
                 place=self.connection.system,
                 fix="is it the right WSDL?",
             )
-        token = _repeatable.set(repeatable)
+        tokens = _repeatable.set(repeatable), _spool.set(spool)
         try:
-            response = self._proxy[operation](**{name: _plain(value) for name, value in arguments.items()})
+            response: requests.Response = self._proxy[operation](**{n: _plain(value) for n, value in arguments.items()})
+            return response
         except (zeep.exceptions.Error, TypeError, ValueError, ArithmeticError) as error:
             raise StreamError(
                 "C205",
@@ -158,15 +208,14 @@ class SoapService:
                 fix="correct the mapping's push",
             ) from None
         finally:
-            _repeatable.reset(token)
-        return self._reply(operation, response, repeatable)
+            _repeatable.reset(tokens[0])
+            _spool.reset(tokens[1])
 
-    def _reply(self, operation: str, response: requests.Response, repeatable: bool) -> Reply:
+    def _reply(self, operation: str, response: requests.Response, repeatable: bool) -> dict[str, Any]:
         from hub.http import no_answer, refusal, unclear
 
-        body = response.content
         try:
-            values = unpack(body, self.shape(operation), operation, self.connection.system)
+            values = unpack(response.content, self.shape(operation), operation, self.connection.system)
         except CrossdockError as error:
             if not repeatable and (response.ok or unclear(response)):
                 raise no_answer(self.session, response, f"the answer to {operation} cannot be read") from None
@@ -175,7 +224,7 @@ class SoapService:
             raise refusal(self.session, response, operation) from None
         if not response.ok:  # an error status with neither a fault nor a web page
             raise refusal(self.session, response, operation)
-        return Reply(values, body, cursor.clock_of(response.headers))
+        return values
 
 
 def _plain(value: Any) -> Any:
@@ -297,7 +346,9 @@ def _transport(connection: Connection, session: HttpSession, wsdl: str) -> Any:
             return session.get(address, params=params, headers=headers)
 
         def post(self, address: str, message: Any, headers: Any) -> Any:
-            return session.request("POST", address, data=message, headers=headers, repeatable=_repeatable.get())
+            return session.request(
+                "POST", address, data=message, headers=headers, repeatable=_repeatable.get(), spool=_spool.get()
+            )
 
     return Guarded()
 

@@ -7,15 +7,17 @@ none), nil is None. Attributes are left out. Document types and entities are ref
 from __future__ import annotations
 
 import io
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from functools import lru_cache
-from typing import Any
+from typing import IO, Any
 
 from hub import records
 from hub.errors import CrossdockError, StreamError, TransientError
 
 # Element → (does it repeat, what is in it; None for a text).
 Shape = Mapping[str, tuple[bool, Any]]
+MAX_UNKNOWN = 64_000_000  # bytes
+_FAULTS = ("{http://schemas.xmlsoap.org/soap/envelope/}Fault", "{http://www.w3.org/2003/05/soap-envelope}Fault")
 _NIL = "{http://www.w3.org/2001/XMLSchema-instance}nil"
 
 
@@ -31,16 +33,28 @@ class SoapFault(Exception):
 
 
 def unpack(body: bytes, shape: Shape, operation: str, place: str) -> dict[str, Any]:
-    """The values of a response element, read in a stream: Envelope, Body, response, and then one element after another.
+    """The values of a response element. Raises what `parts` raises."""
+    kind, values = _Kind(shape), dict[str, Any]()
+    for name, value in parts(io.BytesIO(body), body[:2000], len(body), shape, operation, place):
+        kind.put(values, name, value)
+    return kind.filled(values)
 
+
+def parts(
+    source: IO[bytes], start: bytes, size: int, shape: Shape, operation: str, place: str
+) -> Iterator[tuple[str, Any]]:
+    """(name, value) of what is in the response element, read in a stream: what has been given out is forgotten.
+
+    What the schema does not know comes last. `start` and `size` are of the source, for what an error says.
     Raises SoapFault (1.1 and 1.2, in whichever envelope), TransientError D101 (a web page), D106 (cut off or not XML),
-    StreamError D107 (a document type or entities), C206 (a plain text).
+    StreamError D107 (a document type or entities), C206 (a plain text), D109 (too much that the schema does not know).
     """
     from lxml import etree
 
+    watched = _Watched(source, place)
     # Python sees only the elements that the schema puts under the response; the rest stays in C until they end.
     events = etree.iterparse(
-        io.BytesIO(body),
+        watched,
         ("end",),
         tag=["{*}Fault", *(f"{{*}}{name}" for name in shape)],
         resolve_entities=False,
@@ -48,24 +62,51 @@ def unpack(body: bytes, shape: Shape, operation: str, place: str) -> dict[str, A
         load_dtd=False,
         huge_tree=False,
     )
-    values: dict[str, Any] = {}
+    kind = _Kind(shape)
+    response: Any = None
     try:
-        for n, (_, element) in enumerate(events):
-            parent = element.getparent()
-            if n == 0:
-                _guard_root(element.getroottree().getroot(), place)
-            if _local(element) == "Fault" and _is_body(parent):
-                raise _fault(element, operation)
-            if parent is not None and _is_body(parent.getparent()) and _local(parent) != "Fault":
-                _put(values, element, shape)
-                parent.remove(element)
+        for _, element in events:
+            tag, parent = element.tag, element.getparent()
+            known = kind[tag]
+            if known is None or response is None:
+                if response is None:
+                    _guard_root(element.getroottree().getroot(), place)
+                # In its own namespace wherever it stands: a server may find out after half of its answer.
+                if tag in _FAULTS or (_local(element) == "Fault" and _is_body(parent)):
+                    raise _fault(element, operation)
+                if parent is not None and _is_body(parent.getparent()) and _local(parent) != "Fault":
+                    response = parent
+            if response is None or parent is not response:
+                continue  # deeper: a name of the response that is also one of a record
+            yield _local(element) if known is None else known[0], _value(element, known and known[2])
+            parent.remove(element)
+            watched.unread = 0
     except etree.XMLSyntaxError as error:
-        raise _no_xml(body, place, str(error)) from None
+        raise _no_xml(start, size, place, str(error)) from None
     _guard_root(events.root, place)
-    for response in (child for part in events.root if _is_body(part) for child in part):
-        for element in response:  # what the schema does not know
-            _put(values, element, shape)
-    return _with_empty_lists(values, shape)
+    for found in (child for part in events.root if _is_body(part) for child in part):
+        for element in found:  # what the schema does not know
+            if name := _local(element):  # else a comment
+                yield name, _value(element, None)
+
+
+class _Watched:
+    """A source that is given up when nothing that the schema knows has come for long: all of it would stay in memory."""
+
+    def __init__(self, source: IO[bytes], place: str) -> None:
+        self.source, self.place, self.unread = source, place, 0
+
+    def read(self, size: int) -> bytes:
+        chunk = self.source.read(size)
+        self.unread += len(chunk)
+        if self.unread > MAX_UNKNOWN:
+            raise StreamError(
+                "D109",
+                f"in {MAX_UNKNOWN:,} bytes of the answer is nothing that the WSDL knows",
+                place=self.place,
+                fix="is it the right WSDL?",
+            )
+        return chunk
 
 
 def _is_body(element: Any) -> bool:
@@ -97,51 +138,66 @@ def _guard_root(root: Any, place: str) -> None:
         )
 
 
-def _put(values: dict[str, Any], element: Any, shape: Shape) -> None:
-    """One element into the values of its parent. This runs for each of them, so the usual case, a text, comes first."""
-    name = _without_namespace(element.tag)
-    known = shape.get(name)
-    if known is None:
-        if name:  # else a comment
-            _put_unknown(values, name, element)
-        return
-    repeats, inner = known
-    value = element.text if inner is None else None
-    if value is None or value.isspace():
-        value = _value(element, inner)
-    if not repeats:
-        values[name] = value
-    elif name in values:
-        values[name].append(value)
-    else:
-        values[name] = [value]
+class _Kind(dict[str, tuple[str, bool, "_Kind | None"] | None]):
+    """What the schema says of an element's tag, in whatever namespace: (name, does it repeat, what is in it)."""
+
+    def __init__(self, shape: Shape) -> None:
+        self.known = {
+            name: (name, repeats, None if inner is None else _Kind(inner)) for name, (repeats, inner) in shape.items()
+        }
+        self.lists = [name for name, (repeats, _) in shape.items() if repeats]
+
+    def __missing__(self, tag: Any) -> tuple[str, bool, _Kind | None] | None:
+        self[tag] = found = self.known.get(_without_namespace(tag))
+        return found
+
+    def put(self, values: dict[str, Any], name: str, value: Any) -> None:
+        """What the schema does not know is a list where it is there more than once."""
+        if name in self.lists:
+            values.setdefault(name, []).append(value)
+        elif name in self.known or name not in values:
+            values[name] = value
+        else:
+            values[name] = [*(values[name] if isinstance(values[name], list) else [values[name]]), value]
+
+    def filled(self, values: dict[str, Any]) -> dict[str, Any]:
+        """A list of none is a list."""
+        for name in self.lists:
+            values.setdefault(name, [])
+        return values
 
 
-def _put_unknown(values: dict[str, Any], name: str, element: Any) -> None:
-    """What the schema does not know; there more than once, it is a list."""
-    value = _value(element, {} if len(element) else None)
-    if name in values:
-        values[name] = [*(values[name] if isinstance(values[name], list) else [values[name]]), value]
-    else:
-        values[name] = value
+_UNKNOWN = _Kind({})
 
 
-def _value(element: Any, shape: Shape | None) -> Any:
-    if element.get(_NIL) in ("true", "1"):
-        return None
-    if shape is None and not len(element):
-        return element.text or ""
-    inner: dict[str, Any] = {}
+def _value(element: Any, kind: _Kind | None) -> Any:
+    """A text, or the values of what is inside. This runs for each element of each record, so the usual cases come first."""
+    if kind is None and not len(element):
+        text = element.text
+        if text is None or text.isspace():
+            return None if element.get(_NIL) in ("true", "1") else text or ""
+        return text
+    if kind is None:
+        kind = _UNKNOWN
+    values: dict[str, Any] = {}
     for child in element:
-        _put(inner, child, shape or {})
-    return _with_empty_lists(inner, shape or {})
-
-
-def _with_empty_lists(values: dict[str, Any], shape: Shape) -> dict[str, Any]:
-    for name, (repeats, _) in shape.items():
-        if repeats and name not in values:
-            values[name] = []
-    return values
+        known = kind[child.tag]
+        if known is None:
+            if name := _local(child):  # else a comment
+                kind.put(values, name, _value(child, None))
+            continue
+        name, repeats, inner = known
+        text = child.text if inner is None else None
+        value = text if text is not None and text >= "!" else _value(child, inner)  # no space in front of it
+        if not repeats:
+            values[name] = value
+        elif name in values:
+            values[name].append(value)
+        else:
+            values[name] = [value]
+    if not values and element.get(_NIL) in ("true", "1"):
+        return None
+    return kind.filled(values)
 
 
 def _fault(element: Any, operation: str) -> SoapFault:
@@ -159,7 +215,8 @@ def _fault(element: Any, operation: str) -> SoapFault:
     return SoapFault(operation, code, message.removeprefix(code).strip() or message)
 
 
-def _no_xml(body: bytes, place: str, why: str) -> CrossdockError:
+def _no_xml(body: bytes, size: int, place: str, why: str) -> CrossdockError:
+    """`body` is its beginning, `size` what all of it has."""
     start = body.lstrip()[:15].lower()
     if start.startswith((b"<html", b"<!doctype html")):
         return records.unreadable(body, place)
@@ -175,7 +232,7 @@ def _no_xml(body: bytes, place: str, why: str) -> CrossdockError:
         return StreamError("C206", f"a plain text came instead of XML: {said}", place=place, fix="is the url right?")
     return TransientError(
         "D106",
-        f"the answer is cut off or no XML, after {len(body):,} bytes",
+        f"the answer is cut off or no XML, after {size:,} bytes",
         place=place,
         fix="try again later; the position stays where it was",
         detail=why[:200],

@@ -4,9 +4,10 @@ rejected, M4xx what examples say. `crossdock explain CODE` shows it.
 
 from __future__ import annotations
 
-from mappings.functions import FUNCTIONS
+from mappings.functions import FUNCTIONS, OF_PUSHES
 
 _FUNCTIONS = "\n".join(f"  {function.signature}: {function.doc}" for function in FUNCTIONS.values())
+_OF_PUSHES = "\n".join(f"  {one}" for one in OF_PUSHES.values())
 
 CODES: dict[str, str] = {
     "M101": """A setting holds something of another form: a list where names are wanted, an object where a path is.
@@ -55,7 +56,9 @@ Example: lower(email   Fix: lower(email)""",
     "M121": f"""There is no such function, or it has no meaning here. What is not in the closed list cannot be called: files, network,
 clocks and chance among it, since the same raw data has to give the same rows.
 Example: now()   Fix: a field of the record. There are:
-{_FUNCTIONS}""",
+{_FUNCTIONS}
+In a push also:
+{_OF_PUSHES}""",
     "M122": """A function is called with too few or too many values.
 Example: split_part(name, ' ')   Fix: split_part(name, ' ', 1)""",
     "M123": """An argument that has to be written out is computed, or is not what the function takes: a zone, a pattern, a width.
@@ -89,6 +92,41 @@ Example: order_line: {stream: order_items, each: lines, …}   Fix: order_line: 
     "M143": """Which record is meant is computed by an expression that can fail on a record of the other stream. Such a record would
 be found by nobody, in silence.
 Example: by: number(id)   Fix: by: id   (keys are compared as texts: ltrim(id, '0') is one)""",
+    "M150": """What a field means in trade is not said as it can be read. `types:` of a mapping says it of what a stream sends (with
+names only, lists without indexes), `Stream.types` and `TargetField.type` of a connector for all mappings. There are
+  money [net | gross | tax] [EUR | in <field>]    quantity [KGM | in <field>]    instant    date
+  picklist <value map> [| <value map>]            picklist erp.order_status        id customer [of erp]
+Example: types: {total: gross money}   Fix: types: {total: money gross in currency}""",
+    "M151": """Amounts of two currencies are added, compared, or put into one place. Which is meant cannot be told, and the sum is wrong.
+What is declared counts (`types:`), what from_minor(x, currency) says, and the row's own currency column.
+Example: total: price_eur + price_usd   Fix: convert one first; for rows of one currency only, when: currency = 'EUR';
+where it is right all the same, number(x) makes an amount plain""",
+    "M152": """Net and gross amounts are added, compared, or one goes where the other belongs.
+net + tax = gross, gross - tax = net, gross - net = tax; a product with a number may hold a rate, and is neither until said.
+Example: total: subtotal   where subtotal is money net, and total of an order is gross   Fix: total: subtotal + total_tax""",
+    "M153": """Quantities of two units are added, compared, or put into one place.
+Example: quantity: weight   with types: {weight: quantity GRM} and unit: "'KGM'"   Fix: quantity: divide(weight, 1000, 3)""",
+    "M154": """A word of one picklist goes where those of another belong: two systems seldom mean the same by the same word. A value map's
+left side is the picklist of its system, its right side that of a column.
+Example: payment_status: financial_status   Fix: payment_status: {at: financial_status, values: payment_status}
+Or a condition asks a canonical picklist for a word that it has not. Example: lifecycle_status = 'close'   Fix: 'completed'""",
+    "M155": """An id of one kind of record, or of one system, is used as that of another. Both may be 17, and they are two records.
+Example: customer: {ref: customer, at: order_id}   with types: {order_id: id sales_order}   Fix: {ref: customer, at: customer.id}""",
+    "M156": """Two things are added, compared, or put into one place that are not of one kind: an amount and a quantity, an id and a word.
+Example: quantity: price   with types: {price: money net EUR}   Fix: quantity: quantity""",
+    "M170": """A function of your own names something that is not one of its arguments. It knows nothing of the record: what it needs is
+given to it, so that it means the same wherever it is called.
+Example: full_name: {arguments: [first], is: "first || last"}   Fix: arguments: [first, last]""",
+    "M171": """A function of your own has a name that the language has already, or that is no name.
+Example: lower: {…}   Fix: lower_name: {…}""",
+    "M172": """A function of your own has no example, or one that is not true. Examples say what it does, and prove it: `crossdock test` and lint
+try each of them, and lint refuses a function without a true one.
+Example: {given: [Ann, Lee], expect: AnnLee}   Fix: {given: [Ann, Lee], expect: Ann Lee}""",
+    "M173": """Functions of your own call each other in a circle, or become too large where they are called. A call is compiled as if the
+function's expression stood there, so each level of calls multiplies.
+Example: a: {is: "b(x) || b(x)"}, b: {is: "c(x) || c(x)"}, and so on   Fix: say it with fewer calls""",
+    "M174": """Nothing calls a function of your own. What nobody uses nobody keeps right. (A warning.)
+Fix: remove it, or call it""",
     "M201": """What a push is about does not exist, or is the child of something else.
 Lines travel with their order: a push is about the order, and lists the lines under children.
 Example: push: {entity: order_line}   Fix: push: {entity: sales_order, children: {order_line: {each: items, fields: […]}}}""",

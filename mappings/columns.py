@@ -14,6 +14,7 @@ from hub.entity import Column
 from hub.findings import Finding, did_you_mean
 from mappings import sql
 from mappings.expressions import SQL_TYPES, Scope, Value, compile_expression, has_offset
+from mappings.meaning import Meaning, differ
 from mappings.parse import Type
 from mappings.syntax import Field, Join, ValueMap
 
@@ -93,18 +94,23 @@ class Compiled:
 
 
 def compile_field(
-    field: Field, column: Column, scope: Scope, findings: list[Finding], prefix: str = "", found: Found | None = None
+    field: Field,
+    column: Column,
+    scope: Scope,
+    findings: list[Finding],
+    prefix: str = "",
+    wanted: Meaning | None = None,
+    found: Found | None = None,
 ) -> Compiled | None:
-    """The SQL of one field. `prefix` is `order_line.` where the column is a child's, `found` what was looked up for it.
-
-    None where it is wrong.
+    """The SQL of one field. `prefix` is `order_line.` where the column is a child's, `wanted` what the column, or the value map
+    before it, takes in trade, `found` what was looked up for it. None where it is wrong.
     """
     value = found.value if found else compile_expression(field.at, scope, findings, "text" if field.values else None)
     applies = compile_expression(field.when, scope, findings, "boolean") if field.when else None
     if value is None or (field.when and applies is None):
         return None
     want = TYPES[column.kind]
-    if not _types_agree(field, column, value, want, findings):
+    if not _types_agree(field, column, value, want, findings) or not _means(field, value, wanted, findings):
         return None
     name = f"{column.name}_ref" if column.kind == "ref" else column.name
     maker = _Maker(field, column, value, sql.name(f"raw_{name}"), sql.name(name), prefix + field.name)
@@ -131,6 +137,8 @@ def _where(made: Compiled, applies: Value, maker: _Maker) -> Compiled:
 
 def _types_agree(field: Field, column: Column, value: Value, want: Type, findings: list[Finding]) -> bool:
     have = value.type
+    if value.meaning and value.meaning.kind in ("instant", "date") and want in ("instant", "date"):
+        have = "instant" if value.meaning.kind == "instant" else "date"  # it is declared so
     if have in (want, "missing", "text") or (have == "integer" and want == "number"):
         return True
     if have == "number" and want == "integer":
@@ -145,6 +153,14 @@ def _types_agree(field: Field, column: Column, value: Value, want: Type, finding
     }.get((have, want), f"give {want}")
     findings.append(Finding("M124", what, field.at.place, fix))
     return False
+
+
+def _means(field: Field, value: Value, wanted: Meaning | None, findings: list[Finding]) -> bool:
+    found = differ(value.meaning, wanted) if value.meaning and wanted else None
+    if found is not None:
+        code, what, fix = found
+        findings.append(Finding(code, f"{field.name}: {what}", field.at.place, fix))
+    return found is None
 
 
 class _Maker:

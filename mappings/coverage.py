@@ -191,7 +191,7 @@ class _Prober(inbound._Builder):
                     points.append(point)
         for point, node in wanted:
             ignored: list[Finding] = []
-            compiler = Compiler(level, Expr("", place), ignored)
+            compiler = Compiler(level, Expr("", place, self.mapping.functions), ignored)
             try:
                 value = compiler.read_as(compiler.value(node), "boolean", 0)
             except ExpressionError:
@@ -277,9 +277,8 @@ def _told(mapping: Mapping, push: Push, wanted: Sequence[tuple[Point, Node]], mo
     kept = []
     for number, (point, node) in enumerate(wanted):
         text = f"coalesce({text_of(node)}, false)"
-        kept.append(
-            PushField(f"p {number}", point.place, Expr(f"{_PROBES}.p{number}", point.place), Expr(text, point.place))
-        )
+        value = Expr(text, point.place, mapping.functions)
+        kept.append(PushField(f"p {number}", point.place, Expr(f"{_PROBES}.p{number}", point.place), value))
         if _compiled(mapping, push, kept, model) is None:
             kept.pop()
     return _compiled(mapping, push, kept, model)

@@ -13,14 +13,16 @@ record would stop all others. What cannot be read gives NULL, and `Value.failed`
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol, cast
 
 from hub.errors import Place
 from hub.findings import Finding, did_you_mean
+from mappings import meaning as means
 from mappings import sql
-from mappings.functions import FUNCTIONS, Function, Parameter
+from mappings.functions import FUNCTIONS, OF_PUSHES, Function, Parameter
+from mappings.meaning import Meaning
 from mappings.parse import (
     Binary,
     Call,
@@ -37,7 +39,7 @@ from mappings.parse import (
     parse,
 )
 from mappings.render import divided
-from mappings.syntax import Expr
+from mappings.syntax import Expr, Named
 
 NUMBER = "DECIMAL(27,10)"  # two of them added, or multiplied below MAX_PRODUCT, fit into DuckDB's 38 digits
 MAX_PRODUCT = "1e17"
@@ -58,7 +60,8 @@ class Value:
 
     `failed` is a condition, never NULL, that is true where it cannot be computed; None where that cannot be. `inputs` are the
     paths it reads, (shown, SQL as text). `constant` is the literal's own text where the value is one; `choices` all texts
-    it can be, where they can be told.
+    it can be, where they can be told. `meaning` is what it is in trade, None where nobody said it (`meaning.py`); `place` names
+    the field of the record where it is nothing else: `line_items.price`.
     """
 
     sql: str
@@ -67,6 +70,8 @@ class Value:
     inputs: tuple[tuple[str, str], ...] = ()
     constant: str | None = None
     choices: frozenset[str] | None = None
+    meaning: Meaning | None = None
+    place: str = ""
 
     @property
     def raises(self) -> bool:
@@ -76,6 +81,11 @@ class Value:
 
 class Scope(Protocol):
     """What names mean where an expression stands."""
+
+    @property
+    def units(self) -> Mapping[str, str]:
+        """What is known of currencies and units here: `in currency` → EUR."""
+        ...
 
     def path(self, path: Path, compiler: Compiler) -> Value:
         """The SQL of a path and its type. Raises ExpressionError where there is no such thing."""
@@ -107,6 +117,11 @@ def compile_expression(expr: Expr, scope: Scope, findings: list[Finding], want: 
 def literal(text: str, kind: Type = "text") -> Value:
     """A constant of a mapping as a value."""
     return Value(sql.text(text) if kind == "text" else text, kind, constant=text, choices=frozenset([text]))
+
+
+def within(arguments: Mapping[str, Value], around: Scope) -> Scope:
+    """The scope of a function of the project's own: names mean its arguments."""
+    return _Arguments(arguments, around)
 
 
 _UNKNOWN = Value("NULL", "missing", choices=frozenset())
@@ -155,15 +170,24 @@ class Compiler:
             case Case():
                 return self._case(node)
             case Cast():
-                return self.read_as(self.value(node.operand), node.type, node.at)
+                made = self.read_as(self.value(node.operand), node.type, node.at)
+                return made if made.meaning is None else replace(made, meaning=None)  # as number(x) does
 
     # -- types
 
     def read_as(self, value: Value, want: Type, at: int) -> Value:
         """The value as another type. Raises ExpressionError where that makes no sense."""
-        have = value.type
-        if have == want:
+        if value.type == want:
             return value
+        made = self._converted(value, want, at)
+        return made if value.meaning is None else replace(made, meaning=value.meaning)
+
+    def _converted(self, value: Value, want: Type, at: int) -> Value:
+        have = value.type
+        if have == "text" and value.meaning and value.meaning.kind in ("instant", "date"):
+            have = cast(Type, value.meaning.kind)  # the field is declared to be one
+            if have == want:
+                return _strict(value, want)
         if have == "missing":
             return replace(value, sql=f"CAST(NULL AS {SQL_TYPES[want]})", type=want)
         if have == "text":
@@ -215,7 +239,7 @@ class Compiler:
         if inner.constant is not None and inner.type in ("integer", "number"):
             turned = [text[1:] if text.startswith("-") else f"-{text}" for text in (inner.sql, inner.constant)]
             return replace(inner, sql=turned[0], constant=turned[1])  # two signs would begin a comment
-        return self._arithmetic(Binary("-", node.operand, node.operand, node.at), literal("0", "integer"), inner)
+        return self._calculated(Binary("-", node.operand, node.operand, node.at), literal("0", "integer"), inner)
 
     def _binary(self, node: Binary) -> Value:
         left, right = self.value(node.left), self.value(node.right)
@@ -229,10 +253,16 @@ class Compiler:
             left, right = self.read_as(left, "text", node.at), self.read_as(right, "text", node.at)
             return _made(f"{_chained(node, left)} || {_wrap(right)}", "text", left, right)
         if node.op in ("+", "-", "*", "/"):
-            return self._arithmetic(node, left, right)
+            return self._calculated(node, left, right)
         self._never_empty(left, right, at=node.at)
+        means.compared((left, right), node.at)
         (left, right), _ = self.unify((left, right), node.at)
         return _made(f"{_wrap(left)} {node.op} {_wrap(right)}", "boolean", left, right)
+
+    def _calculated(self, node: Binary, left: Value, right: Value) -> Value:
+        meaning = means.calculated(node.op, left, right, node.at)
+        made = self._arithmetic(node, left, right)
+        return made if meaning is None else replace(made, meaning=meaning)
 
     def _arithmetic(self, node: Binary, left: Value, right: Value) -> Value:
         if left.type == right.type == "integer" and node.op != "/":
@@ -254,6 +284,7 @@ class Compiler:
         if not options:
             raise ExpressionError("an empty list", node.at, "write in ('a', 'b')")
         self._never_empty(*options, at=node.at)
+        means.compared((subject, *options), node.at)
         (subject, *options), _ = self.unify((subject, *options), node.at)
         shown = ", ".join(option.sql for option in options)
         return _made(f"{_wrap(subject)} {'NOT ' if node.negated else ''}IN ({shown})", "boolean", subject, *options)
@@ -265,10 +296,12 @@ class Compiler:
             conditions = [self.read_as(condition, "boolean", node.at) for condition in conditions]
         else:
             self._never_empty(*conditions, at=node.at)
+            means.compared((subject, *conditions), node.at)
             (subject, *conditions), _ = self.unify((subject, *conditions), node.at)
         results = [self.value(result) for _, result in node.branches]
         if node.default is not None:
             results.append(self.value(node.default))
+        meaning = means.joined(results, node.at)
         results, kind = self.unify(results, node.at)
         tested = [c.sql if subject is None else f"{_wrap(subject)} = {_wrap(c)}" for c in conditions]
         whens = " ".join(f"WHEN {c.sql} THEN {r.sql}" for c, r in zip(conditions, results, strict=False))
@@ -277,7 +310,8 @@ class Compiler:
         parts = (*conditions, *results) if subject is None else (subject, *conditions, *results)
         made = _made(f"{head} {whens}{tail} END", kind, *parts)
         reached = _reached(tested, conditions, results)
-        return replace(made, choices=_choices(results), failed=_any(subject.failed if subject else None, reached))
+        failed = _any(subject.failed if subject else None, reached)
+        return replace(made, choices=_choices(results), failed=failed, meaning=meaning)
 
     def _never_empty(self, *values: Value, at: int) -> None:
         if any(value.constant == "" for value in values):
@@ -292,8 +326,13 @@ class Compiler:
         if own is not None:
             return own
         function = FUNCTIONS.get(node.function)
+        if function is None and (named := self.expr.functions.get(node.function)):
+            return self._expanded(node, named)
         if function is None:
-            fix = did_you_mean(node.function, FUNCTIONS) or _INSTEAD.get(
+            if node.function in OF_PUSHES:
+                what = f"{node.function}() has no meaning here"
+                raise ExpressionError(what, node.at, f"only a push asks it: {OF_PUSHES[node.function]}", "M121")
+            fix = did_you_mean(node.function, [*FUNCTIONS, *OF_PUSHES, *self.expr.functions]) or _INSTEAD.get(
                 node.function, "crossdock explain M121 lists them"
             )
             for argument in node.args:
@@ -303,6 +342,27 @@ class Compiler:
             raise ExpressionError(f"{node.function}() has no meaning here", node.at, function.doc, "M121")
         return self._known_call(node, function)
 
+    def _expanded(self, node: Call, named: Named) -> Value:
+        """A function of the project's own: its expression, where its arguments mean the values of the call."""
+        values = [self.value(argument) for argument in node.args]
+        if len(values) != len(named.arguments):
+            raise ExpressionError(f"{named.name} is called with {len(values)} values", node.at, named.signature, "M122")
+        if named.broken:
+            return _UNKNOWN  # that was told where it is said
+        arguments: dict[str, Value] = {}
+        for (name, kind, wanted), value, argument in zip(named.arguments, values, node.args, strict=True):
+            if wanted and value.meaning and (found := means.differ(value.meaning, wanted)):
+                code, what, fix = found
+                raise ExpressionError(f"{name} of {named.name}: {what}", argument.at, fix, code)
+            given = self.read_as(value, kind, argument.at) if kind else value
+            arguments[name] = replace(given, meaning=value.meaning or (None if value.constant else wanted))
+        findings: list[Finding] = []
+        made = compile_expression(named.body, within(arguments, self.scope), findings)
+        for one in findings:
+            what = f"{one.what} (within {named.name}, {one.place})"
+            self.report(ExpressionError(what, node.at, one.fix, one.code))
+        return made or _UNKNOWN
+
     def _known_call(self, node: Call, function: Function) -> Value:
         parameters = function.parameters_for(len(node.args))
         if parameters is None:
@@ -310,6 +370,26 @@ class Compiler:
                 f"{node.function} is called with {len(node.args)} values", node.at, function.signature, "M122"
             )
         values = [self.value(argument) for argument in node.args]
+        made = self._rendered(node, function, parameters, values)
+        meaning = self._meaning(node, function, values)
+        return made if meaning is None else replace(made, meaning=meaning)
+
+    def _meaning(self, node: Call, function: Function, values: Sequence[Value]) -> Meaning | None:
+        """What a function's result is in trade."""
+        match function.keeps:
+            case "first":
+                return values[0].meaning
+            case "one of them":
+                return means.joined(values[1:] if function.name == "if" else values, node.at)
+            case "quotient":
+                return means.calculated("/", values[0], values[1], node.at)
+            case "currency":
+                return means.narrowed(means.in_currency(values[0], values[1], node.at), self.scope.units)
+        return None
+
+    def _rendered(
+        self, node: Call, function: Function, parameters: Sequence[Parameter], values: Sequence[Value]
+    ) -> Value:
         made = [self._argument(node, p, v) for p, v in zip(parameters, values, strict=True)]
         shared = [i for i, p in enumerate(parameters) if p.type == "same"]
         kind: Type = "missing"
@@ -348,6 +428,25 @@ class Compiler:
         if parameter.type == "numeric":
             return value if value.type == "integer" else self.read_as(value, "number", node.at)
         return self.read_as(value, cast(Type, parameter.type), node.at)
+
+
+class _Arguments:
+    """Within a function of the project's own: names mean its arguments."""
+
+    def __init__(self, arguments: Mapping[str, Value], around: Scope) -> None:
+        self.arguments, self.around, self.units = arguments, around, around.units
+
+    def path(self, path: Path, compiler: Compiler) -> Value:
+        found = self.arguments.get(str(path))
+        if found is None:  # where it is said this was told
+            raise ExpressionError(f"'{path}' is no argument", path.at, "", "M170")
+        return found
+
+    def call(self, call: Call, compiler: Compiler) -> Value | None:
+        return None
+
+    def lookup(self, function: Function, arguments: Sequence[Value], at: int) -> str:
+        return self.around.lookup(function, arguments, at)
 
 
 _CONVERSIONS = {

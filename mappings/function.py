@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 from mappings.render import Argument
 
@@ -37,6 +37,8 @@ class Function:
     `missing` is the SQL of the first argument with what the function takes for a missing value (00000000) made one.
     What is `looked_up` cannot be SQL: Python (`once.py`) computes it once for each distinct value, and `{found}` in the
     template is the result. `asked` is a condition: where it is not true nobody needs the result.
+    `keeps` says what of its arguments' meaning (net, EUR, an id: `meaning.py`) the result has: that of the first, of any of them
+    where they agree, of a ÷ b, or the first's in the currency that the second names; nothing where it is empty.
     """
 
     name: str
@@ -50,6 +52,7 @@ class Function:
     missing: str = ""
     looked_up: bool = False
     asked: str = ""
+    keeps: Literal["", "first", "one of them", "quotient", "currency"] = ""
     check: Callable[[Sequence[Argument]], None] | None = None
 
     @property
@@ -73,6 +76,21 @@ class Function:
             return self.duckdb(arguments)
         parts = [argument.sql for argument in arguments]
         return self.duckdb.format(*parts, all=", ".join(parts), found=found)
+
+
+@dataclass(frozen=True, slots=True)
+class OfPush:
+    """A function that only a push can ask. Its example: asked as `form` of an `entity` that is `given` so, it `gives` this."""
+
+    name: str
+    form: str
+    doc: str
+    entity: str
+    given: dict[str, Any]
+    gives: Any
+
+    def __str__(self) -> str:
+        return f"{self.form}: {self.doc}"
 
 
 # What the examples of functions that are about the items of `each` are tried with: each: items.

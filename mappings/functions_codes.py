@@ -14,6 +14,7 @@ TABLE = (
         "text",
         "CASE WHEN regexp_full_match({0}, '[0-9]+') THEN coalesce(nullif(ltrim({0}, '0'), ''), '0') ELSE {0} END",
         (("alpha_in('0000100012')", "100012"), ("alpha_in('00A1')", "00A1"), ("alpha_in('000')", "0")),
+        keeps="first",
     ),
     Function(
         "alpha_out",
@@ -22,6 +23,7 @@ TABLE = (
         "text",
         render.alpha_out,
         (("alpha_out('100012', 10)", "0000100012"), ("alpha_out('A1', 10)", "A1")),
+        keeps="first",
     ),
     # -- checked codes
     Function(

@@ -17,6 +17,7 @@ TABLE = (
         "same",
         "coalesce({all})",
         (("coalesce(null, 'US')", "US"), ("coalesce(null, 2, 3)", 2)),
+        keeps="one of them",
     ),
     Function(
         "nullif",
@@ -25,6 +26,7 @@ TABLE = (
         "same",
         "nullif({0}, {1})",
         (("nullif('00000000', '00000000')", None), ("nullif('a', 'b')", "a")),
+        keeps="one of them",
     ),
     Function(
         "if",
@@ -33,6 +35,7 @@ TABLE = (
         "same",
         "CASE WHEN {0} THEN {1} ELSE {2} END",
         (("if(2 > 1, 'a', 'b')", "a"), ("if(null, 'a', 'b')", "b")),
+        keeps="one of them",
     ),
     Function(
         "greatest",
@@ -41,6 +44,7 @@ TABLE = (
         "same",
         "greatest({all})",
         (("greatest(1, 3, 2)", 3), ("greatest(null, 2)", 2)),
+        keeps="one of them",
     ),
     Function(
         "least",
@@ -49,6 +53,7 @@ TABLE = (
         "same",
         "least({all})",
         (("least(1.5, 0.5)", "0.5"), ("least('b', 'a')", "a")),
+        keeps="one of them",
     ),
     # -- numbers
     Function(
@@ -75,6 +80,7 @@ TABLE = (
         render.absolute,
         (("abs(-2.5)", "2.5"), ("abs(-2)", 2)),
         raises=True,
+        keeps="first",
     ),
     Function(
         "round",
@@ -83,6 +89,7 @@ TABLE = (
         "number",
         render.round,
         (("round(0.145, 2)", "0.15"), ("round(-2.5)", "-3"), ("round('1.005', 2)", "1.01")),
+        keeps="first",
     ),
     Function(
         "floor",
@@ -91,6 +98,7 @@ TABLE = (
         "number",
         "floor({0})",
         (("floor(-1.5)", "-2"),),
+        keeps="first",
     ),
     Function(
         "ceil",
@@ -99,6 +107,7 @@ TABLE = (
         "number",
         "ceil({0})",
         (("ceil(1.2)", "2"),),
+        keeps="first",
     ),
     Function(
         "share",
@@ -117,6 +126,7 @@ TABLE = (
         ),
         raises=True,
         only_here=True,
+        keeps="first",
     ),
     Function(
         "divide",
@@ -131,6 +141,7 @@ TABLE = (
             ("divide('29.97', 3, 2)", "9.99"),
         ),
         raises=True,
+        keeps="quotient",
     ),
     Function(
         "decimal_comma",
@@ -145,6 +156,7 @@ TABLE = (
             ("decimal_comma('1.234')", "1234"),
         ),
         raises=True,
+        keeps="first",
     ),
     Function(
         "sap_number",
@@ -154,6 +166,7 @@ TABLE = (
         formats.sap_number,
         (("sap_number('123.45-')", "-123.45"), ("sap_number('  10.00 ')", "10"), ("sap_number('-3')", "-3")),
         raises=True,
+        keeps="first",
     ),
     Function(
         "implied_decimals",
@@ -167,6 +180,7 @@ TABLE = (
             ("implied_decimals('7', 3)", "0.007"),
         ),
         raises=True,
+        keeps="first",
     ),
     Function(
         "from_minor",
@@ -180,6 +194,7 @@ TABLE = (
             ("from_minor(1250, upper('bhd'))", "1.25"),
         ),
         raises=True,
+        keeps="currency",
     ),
     Function(
         "to_minor",
@@ -193,6 +208,7 @@ TABLE = (
             ("to_minor(-1.255, upper('bhd'))", -1255),
         ),
         raises=True,
+        keeps="first",
     ),
     Function(
         "minor_units",
@@ -202,6 +218,7 @@ TABLE = (
         render.minor_units,
         (("minor_units('1250')", "12.5"), ("minor_units(1250, 3)", "1.25"), ("minor_units(7, 0)", "7")),
         raises=True,
+        keeps="first",
     ),
     # -- yes and no
     Function(

@@ -15,6 +15,7 @@ TABLE = (
         "text",
         "nullif(trim({all}), '')",
         (("trim(' a b ')", "a b"), ("trim('--a-', '-')", "a"), ("trim('  ')", None)),
+        keeps="first",
     ),
     Function(
         "ltrim",

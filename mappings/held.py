@@ -83,7 +83,7 @@ class _View:
 
     def made(self) -> Held:
         leaves = Leaves()
-        maker = _Backwards(self.mapping, self.entity, self.theirs, leaves, [])
+        maker = _Backwards(self.mapping, self.entity, self.theirs, leaves, [], {})
         for field in self.push.fields:
             read = inbound_field(self.mapping, None, self.entity, field.name)
             self._field(maker, field, read)
@@ -128,7 +128,7 @@ class _View:
         relation = self.reach.relation(f"their_{entity.name}", "their", entity.name)
         ours = Rows(self.reach, "our", entity, "line", f"our_{entity.name}", self.ours)
         theirs = Rows(self.reach, "their", entity, "line", relation, self.theirs)
-        parts = _Backwards(self.mapping, entity, theirs, Leaves(), [])
+        parts = _Backwards(self.mapping, entity, theirs, Leaves(), [], {})
         found = {}
         for field in child.fields:
             inbound = inbound_field(self.mapping, read, entity, field.name) if read else None

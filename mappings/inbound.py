@@ -13,11 +13,12 @@ from hub.connector import Stream
 from hub.entity import Entity, Model
 from hub.errors import ConfigurationError, Place
 from hub.findings import Finding, did_you_mean, errors_in
-from mappings import shapes
+from mappings import declarations, shapes
 from mappings.columns import Compiled, compile_field
 from mappings.expressions import Compiler, Value, compile_expression
 from mappings.joins import Asker, Joins, asked_of_python
 from mappings.levels import Level
+from mappings.meaning import Meaning, certain
 from mappings.once import Lookup, fill
 from mappings.parse import ExpressionError, Path, Type, parse
 from mappings.shapes import Shape
@@ -121,6 +122,7 @@ class _Builder:
         self.mapping, self.model, self.stream = mapping, model, stream
         self.findings: list[Finding] = []
         self.reads = Shape("object")
+        self.meanings: dict[str, Meaning] = {}
         self.joins = Joins(mapping, model, self.findings)
 
     def wrong(self, code: str, what: str, place: Place, fix: str = "") -> None:
@@ -139,6 +141,7 @@ class _Builder:
             fix = f"map {entity.parent} and put it under its children:"
             self.wrong("M106", f"'{entity.name}' travels with its {entity.parent}", mapping.place, fix)
             return None
+        self.meanings = declarations.known(mapping, self.stream, self.model, self.findings)
         head = self._head(entity)
         few = mapping.children[:MAX_CHILDREN]
         children = [self._child(child, head, number) for number, child in enumerate(few)] if head else []
@@ -191,11 +194,13 @@ class _Builder:
         mapping = self.mapping
         level = Level("record", f"{mapping.system}.{mapping.stream}", self.reads, mapping.sample)
         level.loose = frozenset(mapping.loose)
+        level.meanings = self.meanings
         if mapping.each is not None:
             opened = self._each(mapping.each, level)
             if opened is None:
                 return None
             level = opened
+        level.record.units = level.units = certain(mapping.when.text if mapping.when else None, level.place)
         assert mapping.key is not None
         key = self._expression(mapping.key, level, "text")
         when = self._when(mapping.when, level)
@@ -275,6 +280,7 @@ class _Builder:
         self, fields: Sequence[Field], entity: Entity, level: Level, place: Place, prefix: str = ""
     ) -> list[Compiled]:
         made = []
+        units = declarations.units(fields, entity, level)
         for one in fields:
             if one.name not in entity:
                 known = [column.name for column in entity]
@@ -285,10 +291,11 @@ class _Builder:
             if column.ref != one.ref:
                 self._wrong_ref(one, column.ref)
                 continue
+            wanted = declarations.wanted(one, column, entity, self.mapping.system, units)
             found = self.joins.lookup(one, level) if one.lookup else None
             if one.lookup and found is None:
                 continue
-            compiled = compile_field(one, column, level, self.findings, prefix, found)
+            compiled = compile_field(one, column, level, self.findings, prefix, wanted, found)
             if compiled is not None:
                 made.append(compiled)
         named = {one.name for one in fields}

@@ -13,7 +13,7 @@ tried, `_example` is the number of the only one that sees the row.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from hub.entity import Entity, Model
 from hub.findings import Finding, did_you_mean
@@ -21,6 +21,7 @@ from mappings import shapes, sql
 from mappings.columns import TYPES, Found
 from mappings.expressions import Compiler, Value, compile_expression
 from mappings.levels import Level
+from mappings.meaning import of_column
 from mappings.parse import Call, ExpressionError, Name, Path, Type
 from mappings.shapes import Shape
 from mappings.syntax import Expr, Field, Join, Mapping
@@ -90,7 +91,7 @@ class Joins:
         failed += [f"coalesce({name}._failed, false)"] if made.failed else []
         shown = f"{join.of}.{one.at.text}"
         inputs = (*key.inputs, (shown, f"CAST({name}._made AS VARCHAR)"))
-        value = Value(text, made.type, " OR ".join(failed) or None, inputs)
+        value = Value(text, made.type, " OR ".join(failed) or None, inputs, meaning=made.meaning)
         return Found(value, key.sql, missed, join)
 
     def _scope(self, join: Join) -> Level | _Row | None:
@@ -201,6 +202,7 @@ class _Row:
     def __init__(self, entity: Entity, read: dict[str, str]) -> None:
         self.entity, self.read = entity, read
         self.columns: dict[str, str] = {}
+        self.units: dict[str, str] = {}
 
     def path(self, path: Path, compiler: Compiler) -> Value:
         step = path.steps[0]
@@ -216,7 +218,10 @@ class _Row:
             raise ExpressionError(f"there is no column '{name}' to look up in {self.entity.name}", path.at, fix, "M107")
         self.columns[name] = f"_record.{sql.name(name)}"
         column = sql.name(name)
-        return Value(column, kind, inputs=((name, f"CAST({column} AS VARCHAR)"),))
+        meaning = of_column(self.entity, known[name]) if name in known else None
+        if meaning is not None:
+            meaning = replace(meaning, unit="")  # in the currency of that record, whichever it is
+        return Value(column, kind, inputs=((name, f"CAST({column} AS VARCHAR)"),), meaning=meaning)
 
     def call(self, call: Call, compiler: Compiler) -> Value | None:
         return None

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping as Map
 from dataclasses import dataclass, field, replace
 
 from hub.entity import Column, Entity
 from hub.errors import Place
 from hub.findings import Finding, did_you_mean
 from mappings import sql
+from mappings.expressions import Value
+from mappings.meaning import Meaning, differ
 from mappings.parse import Index, bare_path
 from mappings.payload import Place as At
 from mappings.payload import json_value
@@ -31,10 +34,22 @@ class Leaves:
 
 
 class LeafMaker:
-    """Makes the leaves of rows of one entity into `leaves`; what is wrong goes into `findings`."""
+    """Makes the leaves of rows of one entity into `leaves`; what is wrong goes into `findings`.
 
-    def __init__(self, mapping: Mapping, entity: Entity, rows: Rows, leaves: Leaves, findings: list[Finding]) -> None:
+    `takes` says what places of the payload mean in trade, where that is known.
+    """
+
+    def __init__(
+        self,
+        mapping: Mapping,
+        entity: Entity,
+        rows: Rows,
+        leaves: Leaves,
+        findings: list[Finding],
+        takes: Map[str, Meaning],
+    ) -> None:
         self.mapping, self.entity, self.rows, self.leaves, self.findings = mapping, entity, rows, leaves, findings
+        self.takes = takes
 
     def wrong(self, code: str, what: str, place: Place, fix: str) -> None:
         self.findings.append(Finding(code, what, place, fix))
@@ -45,7 +60,7 @@ class LeafMaker:
         place = self.place(said.at) if said and said.at else None
         if said is None or place is None or not self.take(place, pushed):
             return False
-        text = self._reference(said) if said.ref is not None else self._json(said)
+        text = self._reference(said) if said.ref is not None else self._json(said, ".".join(place))
         if text is not None:
             self.leaves.json[place] = text
         return text is not None
@@ -104,7 +119,7 @@ class LeafMaker:
         self.leaves.refers[str(column.ref)] = None
         return record
 
-    def _json(self, pushed: PushField) -> str | None:
+    def _json(self, pushed: PushField, place: str) -> str | None:
         if pushed.value is None and pushed.name not in self.entity:
             self._no_column(pushed)
             return None
@@ -116,6 +131,7 @@ class LeafMaker:
         reading = self.rows.read(expr, self.findings, "text" if pushed.values else None)
         if reading is None:
             return None
+        self._meant(pushed, expr, _said(reading.value), self.takes.get(place), place)
         for name in reading.waits:  # it names the hub's id of a record that the target has to know by it
             self.leaves.named[self._wait_for(self.entity[name])] = None
         text = reading.value.sql
@@ -126,6 +142,21 @@ class LeafMaker:
         if reading.money:
             return f"to_json({self.rows.money_text(reading.money, text)})"
         return json_value(text, reading.value.type)
+
+    def _meant(self, pushed: PushField, expr: Expr, have: Meaning | None, wanted: Meaning | None, place: str) -> None:
+        """Is what is sent what the value map, and the target's field, take?"""
+        if pushed.values is not None:
+            words = set(pushed.values.outward) - set(have.words) if have and have.words else set()
+            if words or (have and have.kind != "picklist"):
+                what = (
+                    f"the value map {pushed.values.name} is about {', '.join(pushed.values.outward)}, not about {have}"
+                )
+                self.wrong("M154", what, expr.place, "name the value map of this column")
+                return
+            have = Meaning("picklist", names=frozenset([f"{self.mapping.system}.{pushed.values.name}"]))
+        if have and wanted and (found := differ(have, wanted)):
+            code, what, fix = found
+            self.wrong(code, f"{pushed.name} to {place}: {what}", expr.place, fix)
 
     def _outward(self, pushed: PushField, values: ValueMap, text: str) -> str:
         """A value map backwards: nothing is sent where the system's value is a missing one; unknown ones are held."""
@@ -139,6 +170,13 @@ class LeafMaker:
         pairs = [(ours, theirs) for ours, theirs in values.outward.items() if theirs != ""]
         whens = " ".join(f"WHEN {sql.text(ours)} THEN {sql.text(theirs)}" for ours, theirs in pairs)
         return f"to_json(CASE {text} {whens} END)" if pairs else "NULL"
+
+
+def _said(value: Value) -> Meaning | None:
+    """What a value is in trade; a day and an instant are known by their type."""
+    if value.type == "date" or value.type == "instant":
+        return Meaning("instant" if value.type == "instant" else "date")
+    return value.meaning
 
 
 def inbound_field(mapping: Mapping, child: Child | None, entity: Entity, name: str) -> Field | None:

@@ -8,13 +8,16 @@ within a list it also knows which columns of the level around it have to be carr
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping as Map
 from collections.abc import Sequence
+from dataclasses import replace
 
 from mappings import shapes, sql
 from mappings.asked import Asked
 from mappings.expressions import SQL_TYPES, Compiler, Value, computed
 from mappings.formats import share
 from mappings.functions import FUNCTIONS, Function
+from mappings.meaning import Meaning, narrowed
 from mappings.parse import Call, ExpressionError, Filter, Index, Name, Path
 from mappings.shapes import Shape
 
@@ -30,7 +33,9 @@ class Level:
 
     `columns` (name → SQL over `base`) is what is read here, `carried` (name → name at `outer`) what comes from around it,
     `opened` the column of `outer` whose items these are. At the record itself `outer` is None. `asked` (what is looked up → the
-    name under which it is joined) is in an order in which each may ask with what those before it found. `joined` (table of other
+    name under which it is joined) is in an order in which each may ask with what those before it found. `trail` are the names
+    from the record down to here, `meanings` what is known of the record's fields: `line_items.price` → net money, and `units`
+    of their units: `in currency` → EUR. `joined` (table of other
     records, SQL of the key → alias) is what `joins.py` joins by a key of this level; `records` names the table whose records these are.
     """
 
@@ -43,6 +48,9 @@ class Level:
         self.lambdas = 0
         self.loose: frozenset[str] = frozenset()
         self.asked: dict[Asked, str] = {}
+        self.trail: tuple[str, ...] = ()
+        self.meanings: Map[str, Meaning] = outer.meanings if outer else {}
+        self.units: Map[str, str] = outer.units if outer else {}
         self.joined: dict[tuple[str, str], str] = {}
         self.shared = False  # is something of the record shared out among the items?
 
@@ -85,7 +93,8 @@ class Level:
             raise ExpressionError("decimals of share has to be written out", call.at, "0 to 6", "M123")
         self.shared = True
         owner = "_seq" if self.outer.outer is None else "_seq, _parent_row"
-        return computed(share(amount.sql, weight.sql, int(digits), owner), "number", [amount], [amount, weight])
+        made = computed(share(amount.sql, weight.sql, int(digits), owner), "number", [amount], [amount, weight])
+        return replace(made, meaning=amount.meaning)
 
     def lookup(self, function: Function, arguments: Sequence[Value], at: int) -> str:
         """A join of what Python finds for the arguments; the same is asked once."""
@@ -103,6 +112,7 @@ class Level:
         """The level of the records of another stream that belong to this one."""
         inner = Level("item", stream, shape, sample, outer=self)
         inner.records = table
+        inner.meanings, inner.units = {}, {}  # what is known is about this stream
         return inner
 
     def each(self, path: Path, compiler: Compiler) -> Level:
@@ -124,6 +134,7 @@ class Level:
         here.item.become("object", f"an item of {path}")
         inner = Level("item", self.stream, here.item, _sample_at(self.sample, path), outer=self)
         inner.opened = self._named(f"{path}[]", text)
+        inner.trail = (*self.trail, *names(path))
         return inner
 
     # -- columns
@@ -142,7 +153,17 @@ class Level:
     def _column(self, path: Path, compiler: Compiler) -> Value:
         text, failed = self.inline(path, compiler)
         made = self._named(str(path), text)
-        return Value(made, "text", failed and self._named(f"{path} failed", failed), inputs=((str(path), made),))
+        failed = failed and self._named(f"{path} failed", failed)
+        return self._meant(Value(made, "text", failed, ((str(path), made),)), path)
+
+    def place(self, path: Path) -> str:
+        """The names that a path means, from the record down: how `types:` calls it."""
+        level = self._other(path)
+        return ".".join((*self.trail, *names(path)) if level is None else (*level.trail, *names(path)[1:]))
+
+    def _meant(self, value: Value, path: Path) -> Value:
+        place = ".".join((*self.trail, *names(path)))
+        return replace(value, place=place, meaning=narrowed(self.meanings.get(place), self.units))
 
     def _from(self, level: Level, path: Path, shown: str, compiler: Compiler) -> Value:
         """A value of a level around this one."""
@@ -155,7 +176,7 @@ class Level:
         if value.failed is not None:
             self.carried[f"{shown} failed"], failed = value.failed, sql.name(f"{shown} failed")
         made = sql.name(shown)
-        return Value(made, value.type, failed, inputs=((shown, made),))
+        return replace(value, sql=made, failed=failed, inputs=((shown, made),))
 
     def _other(self, path: Path) -> Level | None:
         """The level that `record.x` or `parent.x` means; None for a path of this one."""
@@ -222,6 +243,7 @@ class Level:
         self.record.lambdas += 1
         name = f"x{self.record.lambdas}"
         inner = _Filtered(name, self, item, _sample_at(self.sample, path))
+        inner.trail = (*self.trail, *names(path))
         inside = compiler.inside(inner)
         condition = inside.read_as(inside.value(step.condition), "boolean", step.at)
         item.become("object", f"an item of {path}")
@@ -242,14 +264,14 @@ class _Filtered(Level):
         level = self._other(path)
         if level is None:
             text, failed = self.inline(path, compiler)
-            return Value(text, "text", failed)
+            return self._meant(Value(text, "text", failed), path)
         here = self.around
         while isinstance(here, _Filtered):
             here = here.around
         inner = Path(path.steps[1:], path.at)
         if level is here:
             text, failed = here.inline(inner, compiler)
-            return Value(text, "text", failed)
+            return here._meant(Value(text, "text", failed), inner)
         return here._from(level, inner, str(path), compiler)
 
     def call(self, call: Call, compiler: Compiler) -> Value | None:
@@ -263,6 +285,11 @@ class _Filtered(Level):
 
     def _other(self, path: Path) -> Level | None:
         return self.around._other(path)
+
+
+def names(path: Path) -> tuple[str, ...]:
+    """The names of a path, without its indexes and filters."""
+    return tuple(step.text for step in path.steps if isinstance(step, Name))
 
 
 def _without_filter(path: Path) -> Path:

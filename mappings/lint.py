@@ -13,6 +13,7 @@ from hub.findings import Finding, did_you_mean
 from mappings import inbound, outbound, shapes, target
 from mappings.joins import CANONICAL
 from mappings.load import Mappings
+from mappings.named import Functions
 from mappings.parse import ExpressionError
 from mappings.shapes import Shape
 from mappings.syntax import Example, Mapping
@@ -35,10 +36,20 @@ def lint(mappings: Mappings, model: Model, streams: Map[str, Sequence[Stream]]) 
             findings += _disagreement(mapping, made.shape, shared)
         siblings = [other for other in mappings.of(mapping.system) if other is not mapping]
         for push in mapping.push:
-            findings += outbound.check(mapping, push, model, siblings)[1]
+            findings += outbound.check(mapping, push, model, siblings, known.get(push.stream))[1]
             findings += target.check(mapping, push, model, known.get(push.stream))
         findings += _examples(mapping, model)
+    for functions in mappings.functions.values():
+        findings += [*_functions(functions), *functions.unused()]
     return list(dict.fromkeys(findings))
+
+
+def _functions(functions: Functions) -> list[Finding]:
+    if not functions:
+        return []
+    from mappings.named_examples import check  # DuckDB is imported only where there are functions
+
+    return check(functions.values())
 
 
 def _flat(mapping: Mapping, stream: Stream | None) -> list[Finding]:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
+from collections.abc import Mapping as Map
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -17,13 +18,13 @@ from hub import yaml
 from hub.entity import Model
 from hub.errors import ConfigurationError, Place
 from hub.findings import Finding, did_you_mean, errors_in
-from mappings import shapes
+from mappings import named, shapes
 from mappings.read import Reader, ValueMaps
 from mappings.syntax import Example, Mapping
 
 _SYSTEM = re.compile(r"[a-z][a-z0-9_]{0,40}")
 _STEM = re.compile(r"[a-z][a-z0-9_]{0,60}(\.[a-z][a-z0-9_]{0,60}){0,3}")
-_NO_MAPPINGS = ("values",)
+_NO_MAPPINGS = ("values", "functions")
 TESTS = "_test"  # orders_test.yaml holds examples of orders.yaml
 MAX_SAMPLE = 5_000_000
 
@@ -31,11 +32,19 @@ MAX_SAMPLE = 5_000_000
 class Mappings:
     """All mappings by name (`cart/orders`), in order of name, and what is wrong with their files.
 
-    `extended` are the systems whose files were read because a mapping extends one of theirs.
+    `extended` are the systems whose files were read because a mapping extends one of theirs, `functions` the functions of the
+    project's own that each system's mappings may call.
     """
 
-    def __init__(self, mappings: dict[str, Mapping], findings: list[Finding], extended: Sequence[str] = ()) -> None:
+    def __init__(
+        self,
+        mappings: dict[str, Mapping],
+        findings: list[Finding],
+        extended: Sequence[str] = (),
+        functions: Map[str, named.Functions] | None = None,
+    ) -> None:
         self.by_name, self.findings, self.extended = mappings, findings, tuple(extended)
+        self.functions = functions or {}
 
     def __getitem__(self, name: str) -> Mapping:
         """Raises ConfigurationError M130 where there is no such mapping."""
@@ -75,7 +84,7 @@ def load(folders: Sequence[Path], model: Model, only: Sequence[str] | None = Non
         samples = {other: loader.sample(mapping.system, other) for other in mapping.others()}
         sample = loader.sample(mapping.system, mapping.stream)
         made[name] = replace(mapping, ordinal=ordinals[mapping.system], sample=sample, samples=samples)
-    return Mappings(made, loader.findings, sorted(loader.extended))
+    return Mappings(made, loader.findings, sorted(loader.extended), loader.functions)
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +119,7 @@ class _Loader:
         self.files: dict[str, list[Path]] = {}
         self.tests: dict[str, list[Path]] = {}
         self.maps: dict[str, ValueMaps] = {}
+        self.functions: dict[str, named.Functions] = {}
         self.samples: dict[tuple[str, str], shapes.Shape | None] = {}
         for folder in self.folders:
             for path in sorted(folder.glob("*/*.yaml")):
@@ -143,7 +153,7 @@ class _Loader:
         if node is None:
             return None
         system = name.partition("/")[0]
-        return Reader(self.findings, self._maps(system)).mapping(node, name, system)
+        return Reader(self.findings, self._maps(system), self._functions(system)).mapping(node, name, system)
 
     def node(self, name: str, behind: int = 0, path: tuple[tuple[str, int], ...] = ()) -> yaml.Node | None:
         """The file's content with what it extends merged in. `behind`: which of the files of this name, 0 the first."""
@@ -189,7 +199,8 @@ class _Loader:
                 content, findings = yaml.load(file, shown(file))
                 self.findings += findings
                 if isinstance(content, yaml.Items):
-                    found += Reader(self.findings, self._maps(mapping.system)).examples(content, content.place)
+                    reader = Reader(self.findings, self._maps(mapping.system), self._functions(mapping.system))
+                    found += reader.examples(content, content.place)
                 elif not findings:
                     at = content.place if isinstance(content, yaml.Node) else Place(shown(file), 1, 1)
                     fix = "write - {name: …, given: {…}, expect: {…}}"
@@ -211,6 +222,18 @@ class _Loader:
                 maps.add(folder / system / "values.yaml", shown)
             self.maps[system] = maps
         return self.maps[system]
+
+    def _functions(self, system: str) -> named.Functions:
+        if system not in self.functions:
+            made = named.Functions()
+            for within in ("", system):
+                for folder in reversed(self.folders):
+                    made, findings = named.load(folder / within / "functions.yaml", shown, within, made)
+                    self.findings += [
+                        one for one in findings if one not in self.findings
+                    ]  # that of all is read for each
+            self.functions[system] = made
+        return self.functions[system]
 
     def sample(self, system: str, stream: str) -> shapes.Shape | None:
         """The shape that `<stream>.sample.json` beside the mappings shows, in the first folder that has one."""
@@ -251,7 +274,7 @@ def merged(base: yaml.Node, own: yaml.Node) -> yaml.Node:
         made.pop(name, None)
     for key, value in own.items():
         before = made.get(key)
-        if key in ("fields", "children") and isinstance(before, yaml.Node) and isinstance(value, yaml.Node):
+        if key in ("types", "fields", "children") and isinstance(before, yaml.Node) and isinstance(value, yaml.Node):
             value = _over(before, value, deep=key == "children")
         made[key] = value
         made.key_places[key], made.value_places[key] = own.key_places[key], own.value_places[key]

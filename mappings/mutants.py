@@ -98,7 +98,7 @@ def _changes(expr: Expr | None, choices: tuple[str, ...] = ()) -> Iterator[tuple
         place = expr.place
         if place.line is not None and place.column is not None and "\n" not in expr.text:
             place = Place(place.where, place.line, place.column + at)
-        yield place, what, Expr(text_of(made), expr.place)
+        yield place, what, replace(expr, text=text_of(made))
 
 
 def _of_field(field: Field, entity: str, model: Model) -> Iterator[tuple[Place, str, Field]]:

@@ -24,14 +24,17 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from hub.connector import Stream
 from hub.entity import Entity, Model
 from hub.errors import ConfigurationError
 from hub.findings import Finding, did_you_mean, errors_in
 from mappings import sql
 from mappings.compare import Comparison, Known
 from mappings.compare import known as known_of
+from mappings.declarations import taken
 from mappings.held import Held
 from mappings.leaves import LeafMaker, Leaves, inbound_field
+from mappings.meaning import Meaning, certain
 from mappings.payload import Place as At
 from mappings.payload import json_object
 from mappings.reach import Reach, Reading, Rows
@@ -72,9 +75,9 @@ def compile(mapping: Mapping, push: Push, model: Model, siblings: Iterable[Mappi
 
 
 def check(
-    mapping: Mapping, push: Push, model: Model, siblings: Iterable[Mapping] = ()
+    mapping: Mapping, push: Push, model: Model, siblings: Iterable[Mapping] = (), stream: Stream | None = None
 ) -> tuple[Outbound | None, list[Finding]]:
-    """The compiled push, or None, and all findings, warnings among them."""
+    """The compiled push, or None, and all findings, warnings among them. `stream` says what its fields take."""
     findings: list[Finding] = []
     entity = model.get(push.entity)
     if entity is None or entity.parent:
@@ -83,6 +86,8 @@ def check(
         findings.append(Finding("M201", f"'{push.entity}' is nothing that can be pushed", push.place, fix))
         return None, findings
     compiler = _Compiler(mapping, push, model, entity, known_of([mapping, *siblings]), findings)
+    if stream is not None:
+        compiler.takes = taken(mapping, push, stream, findings)
     made = compiler.outbound()
     return (None if errors_in(findings) else made), findings
 
@@ -97,6 +102,8 @@ class _Compiler:
         self.reach.relation("theirs", "their", entity.name)
         self.reach.bound.add(entity.name)
         self.rows = Rows(self.reach, "our", entity, "ours", "ours")
+        self.rows.units = certain(push.when.text if push.when else None)
+        self.takes: dict[str, Meaning] = {}
         self.same = Comparison(self.reach, entity, known, findings)
         self.views = push.operation != "create"  # the target may have a view of the record
         self.lists: dict[str, str] = {}  # CTEs of the children
@@ -163,7 +170,7 @@ class _Compiler:
 
     def _payload(self) -> str:
         leaves = Leaves()
-        maker = LeafMaker(self.mapping, self.entity, self.rows, leaves, self.findings)
+        maker = LeafMaker(self.mapping, self.entity, self.rows, leaves, self.findings, self.takes)
         for field in self.push.fields:
             read = inbound_field(self.mapping, None, self.entity, field.name)
             if maker.add(field, read) and self.views:
@@ -194,11 +201,14 @@ class _Compiler:
             self.findings.append(Finding("M201", what, child.place, fix))
             return None
         header = Rows(self.reach, "our", self.entity, "ours", "ours")
+        header.units = self.rows.units
         relation = self.reach.relation(f"our_{entity.name}", "our", entity.name)
         rows = Rows(self.reach, "our", entity, "line", relation, header)
         read = self.mapping.child(entity.name) if self.mapping.entity == self.entity.name else None
         leaves = Leaves()
-        maker = LeafMaker(self.mapping, entity, rows, leaves, self.findings)
+        below = f"{child.each.text}."
+        takes = {at.removeprefix(below): one for at, one in self.takes.items() if at.startswith(below)}
+        maker = LeafMaker(self.mapping, entity, rows, leaves, self.findings, takes)
         for field in child.fields:
             maker.add(field, inbound_field(self.mapping, read, entity, field.name))
         where = ""

@@ -17,8 +17,8 @@ system `$target`), so that what would be sent can be compared with what is there
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Literal, NoReturn
 
 from hub.entity import Column, Entity, Kind, Model
@@ -27,6 +27,7 @@ from mappings import sql
 from mappings.currencies import THREE, ZERO
 from mappings.expressions import Compiler, Value, compile_expression
 from mappings.function import Function
+from mappings.meaning import Meaning, narrowed, of_column
 from mappings.parse import Call, ExpressionError, Name, Node, Path, Type, parse, walk
 from mappings.syntax import Expr
 
@@ -134,6 +135,7 @@ class Rows:
         self._columns: set[tuple[str, str]] = set()
         self._unseen = False
         self._waits: dict[str, None] = {}
+        self.units: Mapping[str, str] = header.units if header else {}  # what is known of them: `in currency` → EUR
         self._last: tuple[str, Entity, str] | None = None
 
     def joined(self) -> str:
@@ -226,7 +228,10 @@ class Rows:
                 "M210",
             )
         self._unseen = True
-        return Value(f"theirs.{sql.name(step.text)}", TYPES[self.entity[step.text].kind])
+        column = self.entity[step.text]
+        return Value(
+            f"theirs.{sql.name(step.text)}", TYPES[column.kind], meaning=self._meant(self.entity, column, True)
+        )
 
     def _follow(self, alias: str, entity: Entity, steps: list[Name], trail: str, reader: Rows) -> Value:
         """`reader` is the scope that keeps the record of what was read: a child's, where `self` is its header."""
@@ -235,12 +240,14 @@ class Rows:
             if step.text == "hub_id":
                 # Whether the target carries our id of the record itself is not read; whom it refers to is.
                 reader._unseen |= not trail
-                return Value(f"{alias}.hub_id", "integer")
+                return Value(f"{alias}.hub_id", "integer", meaning=Meaning("id", names=frozenset([entity.name])))
             if step.text not in entity:
                 self._unknown(entity, step)
             reader._columns.add((entity.name, step.text))
             reader._last = (alias, entity, step.text)
-            return Value(f"{alias}.{sql.name(step.text)}", TYPES[entity[step.text].kind])
+            column = entity[step.text]
+            meaning = reader._meant(entity, column, not trail)
+            return Value(f"{alias}.{sql.name(step.text)}", TYPES[column.kind], meaning=meaning)
         trail = f"{trail}_{step.text}"
         joined = f"{self.side}{trail}"
         if step.text in entity and entity[step.text].ref:
@@ -259,6 +266,13 @@ class Rows:
         self.relations[joined] = relation
         self.joins[joined] = f"LEFT JOIN {relation}{'' if joined == relation else f' AS {joined}'} ON {condition}"
         return self._follow(joined, target, steps[1:], trail, reader)
+
+    def _meant(self, entity: Entity, column: Column, own: bool) -> Meaning | None:
+        """What a column is in trade. The currencies of other records may be others, so they are not known."""
+        meaning = of_column(entity, column)
+        if meaning is None or own:
+            return narrowed(meaning, self.units)
+        return replace(meaning, unit="")
 
     def _one_of(self, entity: Entity, step: Name) -> Entity:
         """The entity named by a step, of which at most one row refers to a row of `entity`."""
@@ -305,6 +319,10 @@ class Rows:
             relation = self.reach.relation(f"{self.side}_{other.name}_rows", self.side, other.name)
             inner = Rows(self.reach, self.side, other, sql.name(other.name), relation)
             inner.inner = True
+            if other.parent == self.entity.name:
+                inner.units = self.units
+            else:  # each of them has its own
+                inner.units = dict.fromkeys(("in currency", "in unit"), "")
             self.reach.many[name] = Many(inner, self._link(self.entity, other))
         many = self.reach.many[name]
         scope = _Within(many.rows)
@@ -328,6 +346,7 @@ class Rows:
             f"coalesce({text}, false)" if call.function == "any" else text,
             value.type,
             f"coalesce({failed}, false)" if failed else None,
+            meaning=None if call.function == "any" else value.meaning,
         )
 
     def _asked(self, call: Call) -> Entity:
@@ -352,6 +371,7 @@ class _Within:
     def __init__(self, rows: Rows) -> None:
         self.rows = rows
         rows._columns, rows._unseen = set(), False
+        self.units = rows.units
 
     def path(self, path: Path, compiler: Compiler) -> Value:
         if len(path.steps) == 1:

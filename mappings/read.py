@@ -12,8 +12,11 @@ from hub import yaml
 from hub.connector import Operation
 from hub.errors import Place
 from hub.findings import Finding, did_you_mean
+from mappings.meaning import FORMS, declared
+from mappings.named import Functions
 from mappings.syntax import (
     Child,
+    Declared,
     Example,
     Expr,
     Field,
@@ -28,7 +31,7 @@ from mappings.syntax import (
     ValueMap,
 )
 
-_SETTINGS = "extends stream entity each key version hub loose when fields children push examples doc"
+_SETTINGS = "extends stream entity each key version hub loose when types fields children push examples doc"
 _TOP = tuple(_SETTINGS.split())
 _FIELD = ("at", "ref", "values", "unmapped", "default", "required", "when", "lookup", "key", "by", "missing", "doc")
 _CHILD = ("each", "stream", "parent", "key", "when", "fields")
@@ -37,6 +40,7 @@ _PUSH_FIELD = ("at", "value", "values", "ref", "doc")
 _PUSH_CHILD = ("each", "when", "fields")
 _EXAMPLE = ("name", "given", "known", "expect", "rejects", "excluded", "push")
 MAX_PUSHES = 20
+MAX_EXPANDED = 20_000  # parts of the functions of a project's own that one mapping calls
 _STREAM = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]{0,80}")
 _OPERATIONS: tuple[str, ...] = get_args(Operation)
 _POLICIES: tuple[str, ...] = get_args(Policy)
@@ -104,8 +108,9 @@ class ValueMaps:
 class Reader:
     """Reads one file's nodes."""
 
-    def __init__(self, findings: list[Finding], maps: ValueMaps) -> None:
-        self.findings, self.maps = findings, maps
+    def __init__(self, findings: list[Finding], maps: ValueMaps, functions: Functions) -> None:
+        self.findings, self.maps, self.functions = findings, maps, functions
+        self.expanded = 0
 
     def wrong(self, code: str, what: str, place: Place, fix: str = "") -> None:
         self.findings.append(Finding(code, what, place, fix))
@@ -144,6 +149,8 @@ class Reader:
             when=self._expr(node, "when"),
             hub=self._expr(node, "hub"),
             loose=self._names(node, "loose"),
+            types=self._types(node, system),
+            functions=self.functions,
             extends=node.get("extends"),
         )
 
@@ -178,7 +185,12 @@ class Reader:
         if text is None:
             self.wrong("M101", f"'{key}' is a path or an expression", node.value_places[key], "write it on one line")
             return None
-        return Expr(text, node.value_places[key])
+        self.expanded += self.functions.called(text)
+        if self.expanded > MAX_EXPANDED:
+            what = f"the functions that the mapping calls have more than {MAX_EXPANDED:,} parts"
+            self.wrong("M173", what, node.value_places[key], "split the mapping")
+            return None
+        return Expr(text, node.value_places[key], self.functions)
 
     def _node(self, parent: yaml.Node, key: str, fix: str) -> yaml.Node | None:
         value = parent.get(key)
@@ -188,6 +200,24 @@ class Reader:
         return None
 
     # -- inbound
+
+    def _types(self, node: yaml.Node, system: str) -> tuple[Declared, ...]:
+        said = self._node(node, "types", "write types: {path: money net EUR}")
+        made = []
+        for path, text in (said or {}).items():
+            place = cast(yaml.Node, said).value_places[path]
+            try:
+                meaning = declared(scalar(text) or "", system)
+            except ValueError as error:
+                self.wrong("M150", str(error), place, f"such are: {FORMS}")
+                continue
+            made.append(Declared(path, meaning, place))
+            for name in meaning.names if meaning.kind == "picklist" else ():
+                owner, _, known = name.partition(".")
+                if owner == system and known not in self.maps.by_name:
+                    fix = did_you_mean(known, self.maps.by_name) or "the words of a picklist are those of a value map"
+                    self.wrong("M111", f"there is no value map '{known}'", place, fix)
+        return tuple(made)
 
     def _fields(self, node: yaml.Node) -> tuple[Field, ...]:
         fields = self._node(node, "fields", "write fields: {column: path}")

@@ -6,19 +6,36 @@ say (an expression's types, a reference's target) lint says.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from hub.entity import Column, Entity, Model, children
 from mappings import read
-from mappings.functions import FUNCTIONS
+from mappings.functions import FUNCTIONS, OF_PUSHES
+from mappings.meaning import FORMS
+from mappings.named import NAME, as_function
 from mappings.shapes import Shape
+from mappings.syntax import Named
 
 Schema = dict[str, Any]
 DRAFT = "http://json-schema.org/draft-07/schema#"
+_INDEX = re.compile(r"\[[0-9]+\]")
 _SCALAR = ["string", "number", "boolean"]
 _EXPRESSION: Schema = {"$ref": "#/definitions/expression"}
 _TEXT: Schema = {"type": "string"}
+_TYPE: Schema = {
+    **_TEXT,
+    "examples": [
+        "money net EUR",
+        "money gross in currency",
+        "quantity KGM",
+        "picklist status",
+        "id customer",
+        "instant",
+    ],
+    "description": f"Such as {FORMS}. crossdock explain M150 shows all.",
+}
 _VALUES = "The name of a value map in values.yaml: how the system's picklist corresponds to ours."
 _REF = "The entity that the value is an id of; the hub resolves it, and the row waits until it can."
 
@@ -30,6 +47,11 @@ _SETTINGS: dict[str, Schema] = {
     "key": {**_EXPRESSION, "description": "The id of the row, as text; of a push: our own business key."},
     "version": {**_EXPRESSION, "description": "Orders versions of a row."},
     "hub": {**_EXPRESSION, "description": "Where the record quotes the hub's own id."},
+    "types": {
+        "type": "object",
+        "additionalProperties": _TYPE,
+        "description": "What the stream's fields mean in trade.",
+    },
     "loose": {"type": "array", "items": _TEXT, "description": "Fields that are sometimes no object: then missing."},
     "when": {**_EXPRESSION, "description": "Only where this is true."},
     "since": {**_EXPRESSION, "description": "An instant or a day, compared with the system's go-live."},
@@ -77,8 +99,12 @@ _SETTINGS: dict[str, Schema] = {
 }
 
 
-def mapping_schema(model: Model, samples: Mapping[str, Sequence[Shape]] | None = None) -> Schema:
-    """Of `mappings/<system>/<name>.yaml`. `samples` are shapes of streams' records, by the stream's name."""
+def mapping_schema(
+    model: Model, samples: Mapping[str, Sequence[Shape]] | None = None, own: Sequence[Named] = ()
+) -> Schema:
+    """Of `mappings/<system>/<name>.yaml`. `samples` are shapes of streams' records, by the stream's name; `own` are functions
+    of the project.
+    """
     headers = [entity for entity in model.values() if not entity.parent]
     top = _object(read._TOP)
     top["properties"] |= {
@@ -101,7 +127,7 @@ def mapping_schema(model: Model, samples: Mapping[str, Sequence[Shape]] | None =
             ),
         ],
         "definitions": {
-            "expression": _expression(),
+            "expression": _expression(own),
             "push": _push(headers),
             **{f"columns of {entity.name}": _columns(entity) for entity in model.values()},
             **{entity.name: _header(entity, model) for entity in headers},
@@ -132,6 +158,39 @@ def values_schema() -> Schema:
     }
 
 
+def functions_schema() -> Schema:
+    """Of `functions.yaml`."""
+    example: Schema = {
+        "type": "object",
+        "properties": {"given": {"type": "array"}, "expect": {}, "fails": {"const": True}},
+        "required": ["given"],
+        "minProperties": 2,
+        "maxProperties": 2,
+        "additionalProperties": False,
+    }
+    names: Schema = {"type": "array", "items": {"type": "string", "pattern": NAME}}
+    arguments = {"anyOf": [names, {"type": "object", "additionalProperties": _TYPE}]}
+    function = {
+        "type": "object",
+        "properties": {
+            "doc": {**_TEXT, "description": "What it does, for people."},
+            "arguments": {**arguments, "description": "Their names, or each with what it has to be."},
+            "is": {**_EXPRESSION, "description": "An expression over the arguments."},
+            "examples": {"type": "array", "minItems": 1, "items": example},
+        },
+        "required": ["is", "examples"],
+        "additionalProperties": False,
+    }
+    return {
+        "$schema": DRAFT,
+        "title": "Functions of a project's own",
+        "type": "object",
+        "propertyNames": {"pattern": NAME},
+        "additionalProperties": function,
+        "definitions": {"expression": _expression(())},
+    }
+
+
 # -- parts
 
 
@@ -153,13 +212,19 @@ def _is(setting: str, value: str) -> Schema:
     return {"properties": {setting: {"const": value}}, "required": [setting]}
 
 
-def _expression() -> Schema:
-    functions = "\n".join(f"* `{one.signature}`: {one.doc}" for one in FUNCTIONS.values())
+def _expression(own: Sequence[Named]) -> Schema:
+    known = [*(as_function(one) for one in own), *FUNCTIONS.values()]
+    functions = "\n".join(f"* `{one.signature}`: {one.doc}" for one in known)
+    functions += "\n\nIn a push also:\n\n" + "\n".join(f"* `{one.form}`: {one.doc}" for one in OF_PUSHES.values())
     said = "A path (`lines[0].sku`, `addresses[type = 'billing'].city`) or an expression."
     return {
         "type": _SCALAR,
-        "description": f"{said} Functions: {', '.join(FUNCTIONS)}",
+        "description": f"{said} Functions: {', '.join(one.name for one in known)}",
         "markdownDescription": f"{said} Functions:\n\n{functions}",
+        # What an editor offers to write: https://github.com/redhat-developer/yaml-language-server
+        "defaultSnippets": [
+            {"label": one.signature, "description": one.doc, "body": f"{one.name}($1)"} for one in known
+        ],
     }
 
 
@@ -188,7 +253,7 @@ def described(column: Column) -> str:
     """A column in one line: its doc, kind, values, standard term."""
     parts = [
         column.doc,
-        column.kind + (f" to {column.ref}" if column.ref else ""),
+        " ".join(part for part in (column.basis, column.kind) if part) + (f" to {column.ref}" if column.ref else ""),
         ", ".join(column.values),
         column.term,
     ]
@@ -267,12 +332,14 @@ def _of_stream(shapes: Sequence[Shape]) -> Schema:
     """Offers the paths of the stream's sample; others are not refused here."""
     own = sorted({path for shape in shapes for path in paths(shape)})
     items = sorted({path for shape in shapes for path in _item_paths(shape)})
+    below = [f"{name}.{path}" for shape in shapes for name, item in _lists(shape) for path in paths(item)]
     offered = {"anyOf": [{"enum": own}, {}]}
     child = {"properties": {"key": {"anyOf": [{"enum": items}, {}]}, "fields": _offering(items)}}
     return {
         "properties": {
             "key": offered,
             "version": offered,
+            "types": {"properties": dict.fromkeys(sorted({_INDEX.sub("", path) for path in (*own, *below)}), _TYPE)},
             "fields": _offering(own),
             "children": {"additionalProperties": {"anyOf": [child, {"items": child}]}},
         }
@@ -292,6 +359,16 @@ def paths(shape: Shape, prefix: str = "") -> list[str]:
     if shape.kind == "list" and shape.item is not None:
         return paths(shape.item, f"{prefix}[0]")
     return [prefix] if prefix else []
+
+
+def _lists(shape: Shape, prefix: str = "") -> Iterator[tuple[str, Shape]]:
+    """The lists of a record by the names that lead there, and what their items are."""
+    for name, part in shape.parts.items():
+        here = f"{prefix}.{name}" if prefix else name
+        if part.item is not None:
+            yield here, part.item
+            yield from _lists(part.item, here)
+        yield from _lists(part, here)
 
 
 def _item_paths(shape: Shape) -> list[str]:

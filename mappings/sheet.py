@@ -127,7 +127,7 @@ def _line(mapping: Mapping, entity: Entity, column: Column, each: str, read: Fie
         stream=mapping.stream,
         entity=entity.name,
         column=column.name,
-        type=f"{column.kind} → {column.ref}" if column.ref else column.kind,
+        type=f"{column.kind} → {column.ref}" if column.ref else f"{column.basis} {column.kind}".lstrip(),
         term=column.term,
         doc=column.doc,
         required="required" if needed else "",

@@ -4,6 +4,7 @@
     mappings/<system>/<name>_test.yaml       more examples of that mapping: a list, each as under `examples:`
     mappings/<system>/values.yaml            value maps of the system
     mappings/values.yaml                     value maps of all systems, looked up after the system's own
+    mappings/<system>/functions.yaml         functions of the system's own, mappings/functions.yaml those of all (`named.py`)
     mappings/<system>/<stream>.sample.json   a record (or a list of them): what the stream really holds, for lint
 
 A file, all of it (only `stream` and `entity` are always needed; `key` and `fields` where it is read):
@@ -17,6 +18,7 @@ A file, all of it (only `stream` and `entity` are always needed; `key` and `fiel
     hub: external_id              # optional: where the record quotes the hub's own id, which then says whose it is
     loose: [default_address]      # optional: fields that are sometimes no object (PHP writes [] for an empty one): then missing
     when: number is not null      # optional: rows for which this is not true are counted as `excluded`
+    types: {total_price: money gross in currency, status: picklist order_status}   # optional: what fields mean (mappings/meaning.py)
     fields:
       number: number                                         # a path, or a scalar expression (mappings/functions.py)
       customer: {ref: customer, at: customer.id}             # the id by which this system knows the other record
@@ -85,16 +87,54 @@ from typing import Any, Literal
 
 from hub.connector import Operation
 from hub.errors import Place
+from mappings.meaning import Meaning
+from mappings.parse import Type
 
 Policy = Literal["quarantine", "default", "pass"]  # what becomes of a value that a value map or a lookup does not know
 
 
 @dataclass(frozen=True, slots=True)
 class Expr:
-    """An expression as it was written, and where. `place` is that of its first character."""
+    """An expression as it was written, and where. `place` is that of its first character, `functions` the project's own that it
+    may call.
+    """
 
     text: str
     place: Place
+    functions: Map[str, Named] = field(default_factory=dict, compare=False, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class NamedExample:
+    """What a function makes of values: `expect`, or it `fails`."""
+
+    given: tuple[Any, ...]
+    expect: Any
+    fails: bool
+    place: Place
+
+
+@dataclass(frozen=True, slots=True)
+class Named:
+    """A function of the project's own (`named.py`). `arguments` are (name, type or None, meaning or None); `system` is empty
+    where it is for all; `size` counts the parts of its expression with those of all that it calls; a `broken` one was told of,
+    and is not compiled.
+    """
+
+    name: str
+    place: Place
+    arguments: tuple[tuple[str, Type | None, Meaning | None], ...]
+    body: Expr
+    doc: str = ""
+    examples: tuple[NamedExample, ...] = ()
+    system: str = ""
+    size: int = 0
+    broken: bool = False
+
+    @property
+    def signature(self) -> str:
+        shown = [f"{name}: {meaning or kind}" if kind else name for name, kind, meaning in self.arguments]
+        return f"{self.name}({', '.join(shown)})"
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,6 +151,15 @@ class ValueMap:
     inward: Map[str, str]
     outward: Map[str, str]
     ambiguous: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Declared:
+    """What a field of the stream means in trade. `path` has names only, lists without indexes: `line_items.price`."""
+
+    path: str
+    meaning: Meaning
+    place: Place
 
 
 @dataclass(frozen=True, slots=True)
@@ -265,6 +314,7 @@ class Mapping:
     `key` is None and `fields` empty where the file only pushes. `sample` is the shape of the stream's records where a
     sample file lies beside the mapping (see `mappings/shapes.py`), `samples` those of the streams that it looks into.
     `tried` is set where examples run: what an example looks up is then seen by that example only.
+    `functions` are the project's own that its expressions may call.
     """
 
     name: str
@@ -282,8 +332,10 @@ class Mapping:
     when: Expr | None = None
     hub: Expr | None = None
     loose: tuple[str, ...] = ()
+    types: tuple[Declared, ...] = ()
     extends: str | None = None
     ordinal: int = 0
+    functions: Map[str, Named] = field(default_factory=dict, compare=False, repr=False)
     sample: Any = field(default=None, repr=False)
     samples: Map[str, Any] = field(default_factory=dict, repr=False)
     tried: bool = False

@@ -111,7 +111,7 @@ Example: the mapped table has no column of that name because the model and the r
 Fix: run the mapping step again with the present model.""",
     "R101": """A file under quality/reconcile/ cannot be understood as a reconciliation.
 It needs entity, left, right, key and compare.
-Fix: quality/reconcile/orders.yaml is an example of all there is.""",
+Fix: quality/reconcile/orders.yaml is an example; docs/reconciliation.md explains all there is.""",
     "R102": """A reconciliation names an entity or a column that the model does not have.
 Fix: take the nearest name that the finding shows.""",
     "R103": """A reconciliation has a setting that is not known.
@@ -153,4 +153,26 @@ Fix: correct the customer of the order, or the binding of the customer.""",
 Fix: compare the lines on both sides.""",
     "R213": """unknown: the totals differ and no part explains the most of it.
 Fix: compare the records; the break names segment and line of both.""",
+    "R214": """fx: every part of the amount is off by one and the same factor, shipping too: somebody converted the currency.
+Example: an order of 100.00 USD that stands as 92.00 USD in the books.
+Fix: find out which side converted, and book the amounts in the order's own currency.""",
+    "R215": """timing: a day or an instant lies further apart on the two sides than is allowed.
+Example: a payout that the bank shows nine days after the shop.
+Fix: none while it is only late; else correct the date where it is wrong.""",
+    "R216": """reference: a text that both sides should hold alike differs, such as a number, an address or a note.
+Fix: correct it in the system that is wrong; where the hub owns the field, the next push brings it.""",
+    "R301": """lost: the system has it and the lake has not; no pull ever brought it.
+Example: a record that was committed late, behind the cursor, by more than the stream's overlap.
+Fix: give the stream a longer overlap, and pull it from the beginning.""",
+    "R302": """late: the lake has an older version of it, also after one more run.
+Example: a change that does not move the record's updated_at.
+Fix: take another cursor for the stream, or a full pass now and then.""",
+    "R303": """gone: the lake has it and the system has it no longer; it was deleted there without a word.
+Example: an order that somebody removed by hand.
+Fix: look whether it should be gone; what the hub sent elsewhere because of it is not taken back by itself.""",
+    "R304": """not merged: the lake has it and a mapping reads it, and neither the warehouse nor the quarantine has it.
+Fix: crossdock replay SYSTEM maps and merges again what is kept.""",
+    "R305": """A full pass is not believed: it brought nothing, or more than the set share would be gone.
+An outage or a lost permission looks like that; nobody deletes half a system in a day.
+Fix: look into the system; if it is true, say so with a higher --most-gone.""",
 }

@@ -1,7 +1,7 @@
-"""The SQL that marks rows: for each mapped table one pass that holds every rule, then what is read off it.
+"""The SQL that marks rows: for each mapped table one pass that counts for every rule, then one for each rule that found something.
 
-`checked_sql` makes a temporary table with a row a mapped row and three columns a rule: `r0` did it fail (NULL: the rule
-does not speak of this row), `v0` what stood there. The rest reads that table and never the mapped rows again.
+What failed is looked up only where something did: nearly always nothing has, and a table of all answers would cost more
+than the checks.
 """
 
 from __future__ import annotations
@@ -79,39 +79,38 @@ class Joined:
         return (f"WITH {head}\n" if head else "") + f"SELECT\n  {selected}\nFROM mapped.{self.entity.name} AS m{joins}"
 
 
-def checked(entity: str) -> str:
-    """The name of the temporary table."""
-    return f"checked_{entity}"
-
-
-def checked_sql(entity: Entity, rules: Sequence[Rule], model: Model, tables: Collection[str]) -> str:
+def counts_sql(entity: Entity, rules: Sequence[Rule], model: Model, tables: Collection[str]) -> str:
+    """Two numbers a rule: of how many rows it speaks, and how many fail. One pass, in which each rule is written once."""
     row = Joined(entity, model, tables)
-    own = ("_parent_row", "parent_source_id") if entity.parent else ("_row", "source_id")
-    columns = []
-    for number, rule in enumerate(rules):
-        failed = f"coalesce({rule.check.failed(row)}, false)"
-        applies = " AND ".join(condition.sql(row.column(condition.column)) for condition in rule.when)
-        columns.append(f"{f'CASE WHEN {applies} THEN {failed} END' if applies else failed} AS r{number}")
-        columns.append(f"CASE WHEN r{number} THEN {raw(rule.check, row)} END AS v{number}")
-    # Texts are copied for the rows that fail only: ids of a million good rows would cost more than the checks.
-    any_failed = " OR ".join(f"coalesce(r{number}, false)" for number in range(len(rules)))
-    for wanted, alias in ((own[0], "header_row"), (own[1], "header_source_id"), ("source_id", "own_source_id")):
-        columns.append(f"CASE WHEN {any_failed} THEN m.{wanted} END AS {alias}")
-    return f"CREATE OR REPLACE TEMP TABLE {checked(entity.name)} AS\n{row.sql(columns)}"
-
-
-def counts_sql(entity: Entity, rules: Sequence[Rule]) -> str:
-    """Two numbers a rule: of how many rows it speaks, and how many fail."""
+    columns = [f"{_failed(rule, row)} AS r{number}" for number, rule in enumerate(rules)]
     counts = ", ".join(f"count(r{number}), count(*) FILTER (r{number})" for number in range(len(rules)))
-    return f"SELECT {counts} FROM {checked(entity.name)}"
+    return f"SELECT {counts} FROM (\n{row.sql(columns)}\n)"
 
 
-def findings_sql(entity: Entity, rule: Rule, number: int) -> str:
+def findings_sql(entity: Entity, rule: Rule, model: Model, tables: Collection[str]) -> str:
     """The rows that fail one rule; a child's finding is its header's, and its own id stands before the raw value."""
-    value = f"concat(own_source_id, ': ', v{number})" if entity.parent else f"v{number}"
-    field = f"{entity.name}.{rule.field}" if entity.parent else rule.field
-    return f"""INSERT INTO gate.findings BY NAME
-SELECT {literal(entity.parent or entity.name)} AS entity, header_row AS _row, header_source_id AS source_id,
-  {literal(rule.id)} AS rule, {literal(rule.code)} AS code, {literal(rule.severity)} AS severity,
-  {literal(field)} AS field, {literal(rule.message)} AS message, {value} AS raw
-FROM {checked(entity.name)} WHERE r{number}"""
+    row = Joined(entity, model, tables)
+    failed, value = _failed(rule, row), raw(rule.check, row)
+    if entity.parent:
+        value = f"concat(m.source_id, ': ', {value})"
+    own = ("_parent_row", "parent_source_id") if entity.parent else ("_row", "source_id")
+    columns = {
+        "entity": literal(entity.parent or entity.name),
+        "_row": f"m.{own[0]}",
+        "source_id": f"m.{own[1]}",
+        "rule": literal(rule.id),
+        "code": literal(rule.code),
+        "severity": literal(rule.severity),
+        "field": literal(f"{entity.name}.{rule.field}" if entity.parent else rule.field),
+        "message": literal(rule.message),
+        "raw": value,
+    }
+    looked = row.sql([f"{text} AS {column}" for column, text in columns.items()])
+    return f"INSERT INTO gate.findings BY NAME\n{looked}\nWHERE {failed}"
+
+
+def _failed(rule: Rule, row: Joined) -> str:
+    """True where a row fails, NULL where the rule does not speak of it."""
+    failed = f"coalesce({rule.check.failed(row)}, false)"
+    applies = " AND ".join(condition.sql(row.column(condition.column)) for condition in rule.when)
+    return f"CASE WHEN {applies} THEN {failed} END" if applies else failed

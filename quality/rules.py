@@ -20,6 +20,7 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, Literal
 
@@ -88,9 +89,23 @@ def load(folders: Sequence[Path], model: Model) -> Rules:
     for folder in folders:
         for path in sorted(folder.glob("*.yaml")):
             files.setdefault(path.name, path)
+    stamps = tuple((path, path.stat().st_mtime_ns, path.stat().st_size) for _, path in sorted(files.items()))
+    return _read_all(stamps, _Known(model), Path.cwd())
+
+
+class _Known(dict[str, Entity]):
+    """A model that can be a key: two are the same when they say the same."""
+
+    def __hash__(self) -> int:  # type: ignore[override]
+        return hash(tuple(self.values()))
+
+
+@lru_cache(maxsize=4)
+def _read_all(stamps: tuple[tuple[Path, int, int], ...], model: _Known, here: Path) -> Rules:
+    """What the files say as they are now. Kept, because every run of a process asks; `here` is what places are relative to."""
     findings: list[Finding] = []
     rules: list[Rule] = []
-    for _, path in sorted(files.items()):
+    for path, _, _ in stamps:
         content, found = yaml.load(path, shown(path))
         findings += found
         if not found or content is not None:

@@ -1,4 +1,4 @@
-"""JSON Schemas (draft 7) of quality rules and reconciliations, made of the tables that read them and of the model."""
+"""JSON Schema (draft 7) of quality rules, made of the tables that read them and of the model."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from hub.entity import Column, Entity, Model
-from quality import reconcile_spec, rules
+from quality import rules
 from quality.checks import OPERATORS
 from quality.kinds import KINDS, LISTS
 from quality.sql import SYSTEM_COLUMNS
@@ -14,7 +14,6 @@ from quality.sql import SYSTEM_COLUMNS
 Schema = dict[str, Any]
 DRAFT = "http://json-schema.org/draft-07/schema#"
 _TEXT: Schema = {"type": "string"}
-_NUMBER: Schema = {"type": "number", "minimum": 0}
 _SHARE: Schema = {"type": "number", "minimum": 0, "maximum": 1, "description": "Above this share the gate closes."}
 _COLUMN: Schema = {"$ref": "#/definitions/column"}
 _CONDITIONS: Schema = {"type": "object", "description": "column: value, or a list of values; all have to hold."}
@@ -91,7 +90,7 @@ _FILE: Mapping[str, Schema] = {
 
 def rules_schema(model: Model) -> Schema:
     """Of `quality/<entity>.yaml`."""
-    settings = _properties((*rules._RULE, *KINDS), {**_FILE, **_RULE, **{kind: _KINDS.get(kind, {}) for kind in KINDS}})
+    settings = properties((*rules._RULE, *KINDS), {**_FILE, **_RULE, **{kind: _KINDS.get(kind, {}) for kind in KINDS}})
     rule = {
         "type": "object",
         "properties": settings,
@@ -111,10 +110,10 @@ def rules_schema(model: Model) -> Schema:
         "$schema": DRAFT,
         "title": "crossdock quality rules",
         "type": "object",
-        "properties": _properties(rules._FILE, {**_FILE, **own}),
+        "properties": properties(rules._FILE, {**_FILE, **own}),
         "required": ["entity", "rules"],
         "additionalProperties": False,
-        "allOf": [_for_entity(entity, _kinds_of(entity)) for entity in model.values()],
+        "allOf": [for_entity(entity, _kinds_of(entity)) for entity in model.values()],
         "definitions": {"column": _TEXT, "columns": {"anyOf": [_COLUMN, {"type": "array", "items": _COLUMN}]}},
     }
 
@@ -129,81 +128,19 @@ def _kinds_of(entity: Entity) -> Schema:
         **plain,
         **dict.fromkeys(("range", "pattern", "allowed"), named),
         "sum": {"properties": {"total": column}},
-        "when": _conditions(entity),
+        "when": conditions(entity),
     }
     return {"properties": {"rules": {"additionalProperties": {"properties": made}}}}
-
-
-def reconcile_schema(model: Model) -> Schema:
-    """Of `quality/reconcile/<name>.yaml`."""
-    spec = reconcile_spec
-    side = _object(spec._SIDE, ["system"], {"needs_partner": _CONDITIONS, "system": _TEXT, "key_matches": _TEXT})
-    column = _object(["column"], ["column"], {"column": _COLUMN})
-    part = _object(["plus", "minus"], [], {"plus": _COLUMN, "minus": _COLUMN}) | {
-        "minProperties": 1,
-        "maxProperties": 1,
-    }
-    amount = {
-        "column": _COLUMN,
-        "tolerance": _NUMBER,
-        "rounding": _NUMBER,
-        "parts": _object(spec.PARTS, [], dict.fromkeys(spec.PARTS, part)),
-    }
-    same = {"type": "array", "items": {"type": "array", "items": _TEXT}}
-    compare: Mapping[str, Schema] = {
-        "status": _object(["column", "same"], ["column"], {"column": _COLUMN, "same": same}),
-        "currency": column,
-        "customer": column,
-        "amount": _object(amount, ["column"], amount),
-        "quantity": _object(["sum", "tolerance"], ["sum"], {"sum": _TEXT, "tolerance": _NUMBER}),
-    }
-    scope = {"column": _COLUMN, "from": _TEXT, "days": {"type": "integer", "minimum": 0}}
-    flight = {"column": _COLUMN, "hours": _NUMBER}
-    top: Mapping[str, Schema] = {
-        "entity": {"enum": [entity.name for entity in model.values() if not entity.parent]},
-        "about": _TEXT,
-        "owner": _TEXT,
-        "key": _COLUMN,
-        "left": side,
-        "right": side,
-        "scope": _object(scope, ["column"], scope),
-        "in_flight": _object(flight, ["column", "hours"], flight),
-        "done": _CONDITIONS,
-        "compare": _object(spec._COMPARE, [], compare),
-    }
-    made = _object(spec._TOP, ["entity", "key", "left", "right", "compare"], top)
-    own = [_for_entity(entity, _columns_of(entity)) for entity in model.values() if not entity.parent]
-    title = "A crossdock reconciliation"
-    return {"$schema": DRAFT, "title": title, **made, "allOf": own, "definitions": {"column": _TEXT}}
-
-
-def _columns_of(entity: Entity) -> Schema:
-    """The columns that the reconciliation of an entity may name."""
-    column: Schema = {"enum": [one.name for one in entity]}
-    named: Schema = {"properties": {"column": column}}
-    side: Schema = {"properties": {"needs_partner": _conditions(entity), "own_when_equal": {"items": column}}}
-    compared = dict.fromkeys(("status", "currency", "customer", "amount"), named)
-    return {
-        "properties": {
-            "key": column,
-            "left": side,
-            "right": side,
-            "scope": named,
-            "in_flight": named,
-            "done": _conditions(entity),
-            "compare": {"properties": compared},
-        }
-    }
 
 
 # -- parts
 
 
-def _for_entity(entity: Entity, then: Schema) -> Schema:
+def for_entity(entity: Entity, then: Schema) -> Schema:
     return {"if": {"properties": {"entity": {"const": entity.name}}, "required": ["entity"]}, "then": then}
 
 
-def _conditions(entity: Entity) -> Schema:
+def conditions(entity: Entity) -> Schema:
     return {
         "type": "object",
         "properties": {one.name: _condition(one) for one in entity} | {key: {} for key in SYSTEM_COLUMNS},
@@ -218,10 +155,10 @@ def _condition(column: Column) -> Schema:
     return {"description": column.doc, "anyOf": [value, {"type": "array", "items": value}]}
 
 
-def _properties(names: Iterable[str], known: Mapping[str, Schema]) -> Schema:
+def properties(names: Iterable[str], known: Mapping[str, Schema]) -> Schema:
     return {name: known.get(name, {}) for name in names}
 
 
-def _object(names: Iterable[str], required: Sequence[str], known: Mapping[str, Schema]) -> Schema:
-    made: Schema = {"type": "object", "properties": _properties(names, known), "additionalProperties": False}
+def an_object(names: Iterable[str], required: Sequence[str], known: Mapping[str, Schema]) -> Schema:
+    made: Schema = {"type": "object", "properties": properties(names, known), "additionalProperties": False}
     return {**made, "required": list(required)} if required else made

@@ -12,6 +12,10 @@ Fix: restore it from a backup, or make the warehouse anew with crossdock rebuild
     "W103": """Another process has held the writer lock for longer than a step waits.
 A merge holds it for a second or two, publishing for as long as copying the file takes.
 Fix: try again. If it stays so, look for a sync that hangs; the lock goes with its process.""",
+    "W104": """CROSSDOCK_MEMORY does not say how much memory DuckDB may hold.
+Beyond it DuckDB writes beside its file: slower, and bounded. Reading JSON takes 64 MB by itself.
+Example: CROSSDOCK_MEMORY=lots
+Fix: write 400MB, 2GB; or leave it out, and DuckDB takes up to 80 % of the machine's.""",
     "W110": """A text that should be one SQL statement is none, or several.
 One statement a call is a rule: a second one behind a semicolon is how foreign text gets executed.
 Fix: split it.""",

@@ -6,6 +6,7 @@ else: no other file, no network, no extension, and the settings cannot be change
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -52,7 +53,9 @@ def connect(
     """Open a database file (or `:memory:`), hardened and locked.
 
     `attach` maps alias → file, opened read-only before the lock. `allowed` are folders that may be read and written.
-    Raises TransientError W101 while another process has the file open, ConfigurationError W102 when it is no database.
+    CROSSDOCK_MEMORY (`400MB`) bounds what DuckDB holds; beyond it, it writes beside the file.
+    Raises TransientError W101 while another process has the file open, ConfigurationError W102 when it is no database,
+    W104 when CROSSDOCK_MEMORY is no amount.
     """
     try:
         con = duckdb.connect(str(path), read_only=read_only, config=dict(_CONFIG))
@@ -72,6 +75,8 @@ def _lock(con: Connection, allowed: Sequence[Path | str], search_path: str, sett
     folders = ", ".join(literal(str(Path(folder).resolve()) + "/") for folder in allowed)
     con.execute("SET TimeZone = 'UTC'")
     con.execute("SET enable_progress_bar = false")
+    if memory := os.environ.get("CROSSDOCK_MEMORY"):
+        _bound(con, memory)
     for setting in settings:
         con.execute(setting)
     if search_path:
@@ -79,6 +84,16 @@ def _lock(con: Connection, allowed: Sequence[Path | str], search_path: str, sett
     con.execute(f"SET allowed_directories = [{folders}]")
     con.execute("SET enable_external_access = false")
     con.execute("SET lock_configuration = true")
+
+
+def _bound(con: Connection, memory: str) -> None:
+    try:
+        con.execute(f"SET memory_limit = {literal(memory)}")
+    except duckdb.Error:
+        con.close()
+        raise ConfigurationError(
+            "W104", "CROSSDOCK_MEMORY is no amount of memory", place="environment", fix="write 400MB, 2GB"
+        ) from None
 
 
 def _not_opened(path: Path | str, error: duckdb.Error) -> CrossdockError:

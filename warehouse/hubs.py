@@ -67,8 +67,8 @@ def join_hubs(work: Work, entity: Entity, into: Mapping[int, int], *, batch: boo
     )
     work.do(
         "touched",
-        f"""INSERT INTO _touched SELECT {name}, hub_id, false FROM _moved
-            UNION ALL SELECT DISTINCT {name}, into_hub_id, false FROM _moved""",
+        f"""INSERT INTO _touched SELECT {name}, hub_id, false, false FROM _moved
+            UNION ALL SELECT DISTINCT {name}, into_hub_id, false, false FROM _moved""",
     )
     return rematched
 
@@ -93,7 +93,7 @@ def _references_follow(work: Work, entity: Entity) -> list[Entity]:
             hub = "parent_hub_id" if other.parent else "hub_id"
             work.do(
                 "touched",
-                f"""INSERT INTO _touched SELECT DISTINCT {literal(header)}, t.{hub}, false
+                f"""INSERT INTO _touched SELECT DISTINCT {literal(header)}, t.{hub}, false, false
                     FROM {source(other)} t JOIN _moved m ON t.{name} = m.hub_id WHERE t.{hub} IS NOT NULL""",
             )
             match = "" if other.parent else _rematch(other, column.name)

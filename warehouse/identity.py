@@ -32,7 +32,8 @@ VETOES: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {"customer": (("ema
 
 def bind(work: Work, entity: Entity, rows: str) -> None:
     """Fill _final: every decided row with its hub_id (NULL: it waits). Writes ops.bindings; joins hubs in _moved."""
-    work.do(f"bound {entity.name}", known_sql(entity))
+    unknown = work.number("without a hub", "SELECT 1 FROM _decided WHERE old_hub IS NULL LIMIT 1")
+    work.do(f"bound {entity.name}", known_sql(entity, bool(unknown)))
     unbound = "SELECT count(*) FROM _keys WHERE hub_id IS NULL"
     if work.number("unbound", unbound):
         work.do(f"match keys of {entity.name}", keys_sql(entity, rows))
@@ -43,18 +44,23 @@ def bind(work: Work, entity: Entity, rows: str) -> None:
     work.do(f"final {entity.name}", FINAL)
 
 
-def known_sql(entity: Entity) -> str:
-    """_keys: the decided rows that do not wait, with the hub_id that they have from the source layer or a binding."""
-    return f"""
-        CREATE OR REPLACE TEMP TABLE _keys AS
-        SELECT d._row, d.system, d.source_id, d.source_key, d.old_row, d._hub, coalesce(d.old_hub, b.hub_id) AS hub_id,
-               CASE WHEN d.old_hub IS NOT NULL THEN 'old' WHEN b.hub_id IS NOT NULL THEN 'bound' END AS origin
-        FROM _decided d
-        ANTI JOIN _missing w ON w._row = d._row
+def known_sql(entity: Entity, unknown: bool = True) -> str:
+    """_keys: the decided rows that do not wait, with the hub_id that they have from the source layer or a binding.
+
+    The bindings are asked only where a row is `unknown` to the source layer.
+    """
+    bindings = f"""
         LEFT JOIN ops.bindings b
                ON b.key = CASE WHEN d.old_hub IS NULL
                                THEN {c.binding_key_sql(literal(entity.name), "d.system", "d.source_id")} END
               AND coalesce(b.entity = {literal(entity.name)}, false) AND {c.same_record_sql("b", "d")}"""
+    bound = "b.hub_id" if unknown else "NULL::BIGINT"
+    return f"""
+        CREATE OR REPLACE TEMP TABLE _keys AS
+        SELECT d._row, d.system, d.source_id, d.source_key, d.old_row, d._hub, coalesce(d.old_hub, {bound}) AS hub_id,
+               CASE WHEN d.old_hub IS NOT NULL THEN 'old' WHEN {bound} IS NOT NULL THEN 'bound' END AS origin
+        FROM _decided d
+        ANTI JOIN _missing w ON w._row = d._row{bindings if unknown else ""}"""
 
 
 def keys_sql(entity: Entity, rows: str) -> str:

@@ -39,6 +39,10 @@ if TYPE_CHECKING:
     Outcomes = Sequence[AppliedOutcome] | Callable[[int], Sequence[AppliedOutcome]]
 
 
+# A checkpoint would write whole blocks of rows anew to fill the gaps of the few that were replaced: publishing does that.
+_NO_TIDYING = "SET max_vacuum_tasks = 0"
+
+
 @dataclass(frozen=True, slots=True)
 class MergeRequest:
     """What to merge, and what everything written carries.
@@ -159,7 +163,7 @@ def _open(warehouse: Path, model: Model, attach: dict[str, Path]) -> Connection:
         if not file.is_file():
             raise ConfigurationError("W140", f"there is no run file {file.name}", fix="run the step stage first")
     warehouse.parent.mkdir(parents=True, exist_ok=True)
-    con = connect(warehouse, attach=attach)
+    con = connect(warehouse, attach=attach, settings=(_NO_TIDYING,))
     try:
         tables.migrate(con, model)
     except BaseException:
@@ -214,7 +218,10 @@ def _fold_only(work: Work, outcomes: Outcomes) -> int:
 
 
 def _begin(work: Work) -> None:
-    work.do("touched", "CREATE OR REPLACE TEMP TABLE _touched (entity VARCHAR, hub_id BIGINT, fresh BOOLEAN)")
+    work.do(
+        "touched",
+        "CREATE OR REPLACE TEMP TABLE _touched (entity VARCHAR, hub_id BIGINT, fresh BOOLEAN, written BOOLEAN)",
+    )
     work.do("references", refs.NONE)
 
 

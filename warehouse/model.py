@@ -9,6 +9,7 @@ deleted_at) are added by `warehouse/tables.py` and are not listed here.
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from functools import cache
 from typing import Any, ClassVar
 
@@ -44,14 +45,17 @@ def column(
     ref: str | None = None,
     values: str = "",
     currency: str | None = None,
+    unit: str | None = None,
+    basis: str = "",
 ) -> MappedColumn[Any]:
     made = _SQLALCHEMY[kind]
-    meta = Column("", kind, required, pii, ref, tuple(values.split()), currency, term, doc)
+    meta = Column("", kind, required, pii, ref, tuple(values.split()), currency, unit, basis, term, doc)
     return mapped_column(made(), nullable=not required, comment=doc, info={"meta": meta})
 
 
-def money(doc: str, term: str = "", *, required: bool = False, currency: str = "currency") -> MappedColumn[Any]:
-    return column("money", doc, term, required=required, currency=currency)
+def money(doc: str, term: str = "", basis: str = "", *, required: bool = False) -> MappedColumn[Any]:
+    """An amount in the currency of its row; `basis` says net, gross or tax."""
+    return column("money", doc, term, required=required, currency="currency", basis=basis)
 
 
 class Row:
@@ -125,7 +129,9 @@ class Product(Row, Canonical):
     name = column("text", "Name", "cbc:Name", required=True)
     unit = column("text", "UN/ECE Rec 20 unit code", "cbc:QuantityUnitCode")
     status = column("text", "Is it sold", values="active discontinued")
-    offered_quantity = column("quantity", "What a channel shows as still for sale; stock itself is inventory_level")
+    offered_quantity = column(
+        "quantity", "What a channel shows as still for sale; stock itself is inventory_level", unit="unit"
+    )
 
 
 class Price(Row, Canonical):
@@ -136,7 +142,7 @@ class Price(Row, Canonical):
     product = column("ref", "What is priced", "cac:Item", ref="product", required=True)
     list_name = column("text", "Price list", "cac:PricingReference", required=True)
     currency = column("text", "ISO 4217", "cbc:PriceAmount/@currencyID", required=True)
-    amount = money("Unit price, net of tax", "cbc:PriceAmount", required=True)
+    amount = money("Unit price, net of tax", "cbc:PriceAmount", "net", required=True)
     minimum_quantity = column("quantity", "From this quantity on", "cbc:MinimumQuantity")
     valid_from_date = column("date", "First day", "cac:ValidityPeriod/cbc:StartDate")
     valid_to_date = column("date", "Last day", "cac:ValidityPeriod/cbc:EndDate")
@@ -181,12 +187,12 @@ class SalesOrder(Row, Canonical):
     requested_date = column("date", "When the customer wants it", "cac:RequestedDeliveryPeriod")
     customer = column("ref", "Who buys", "cac:BuyerCustomerParty", ref="customer", required=True)
     currency = column("text", "ISO 4217", "cbc:DocumentCurrencyCode", required=True)
-    line_total = money("Sum of the lines, net of tax", "cbc:LineExtensionAmount")
-    discount_total = money("Sum of document allowances, positive", "cbc:AllowanceTotalAmount")
-    charge_total = money("Sum of document charges, e.g. shipping, net of tax", "cbc:ChargeTotalAmount")
-    tax_total = money("All tax", "cac:TaxTotal/cbc:TaxAmount")
-    total = money("What is to be paid, with tax", "cbc:PayableAmount", required=True)
-    refunded_total = money("Refunded so far")
+    line_total = money("Sum of the lines, net of tax", "cbc:LineExtensionAmount", "net")
+    discount_total = money("Sum of document allowances, net of tax, positive", "cbc:AllowanceTotalAmount", "net")
+    charge_total = money("Sum of document charges, e.g. shipping, net of tax", "cbc:ChargeTotalAmount", "net")
+    tax_total = money("All tax", "cac:TaxTotal/cbc:TaxAmount", "tax")
+    total = money("What is to be paid, with tax", "cbc:PayableAmount", "gross", required=True)
+    refunded_total = money("Refunded so far, with tax", "", "gross")
     tax_included = column("boolean", "Line prices include tax", "cbc:TaxIncludedIndicator")
     lifecycle_status = column("text", "Life cycle", "CDM statecode", values="open completed cancelled", required=True)
     payment_status = column("text", "Payment", values="unpaid authorised paid partially_refunded refunded")
@@ -212,14 +218,14 @@ class OrderLine(Row, Canonical):
     product = column("ref", "What is ordered", "cac:Item", ref="product")
     sku = column("text", "Item number as the system wrote it", "cac:SellersItemIdentification/cbc:ID")
     description = column("text", "Text of the line", "cbc:Description")
-    quantity = column("quantity", "How many", "cbc:Quantity", required=True)
+    quantity = column("quantity", "How many", "cbc:Quantity", required=True, unit="unit")
     unit = column("text", "UN/ECE Rec 20 unit code", "cbc:Quantity/@unitCode")
     currency = column("text", "ISO 4217", "cbc:LineExtensionAmount/@currencyID")
-    unit_price = money("Price of one, net of tax", "cac:Price/cbc:PriceAmount")
-    discount = money("Discount on the line, positive", "cac:AllowanceCharge/cbc:Amount")
-    line_total = money("Net of tax, after discount", "cbc:LineExtensionAmount")
-    tax_amount = money("Tax of the line", "cbc:TotalTaxAmount")
-    fulfilled_quantity = column("quantity", "Shipped so far", "cbc:DeliveredQuantity")
+    unit_price = money("Price of one, net of tax", "cac:Price/cbc:PriceAmount", "net")
+    discount = money("Discount on the line, net of tax, positive", "cac:AllowanceCharge/cbc:Amount", "net")
+    line_total = money("Net of tax, after discount", "cbc:LineExtensionAmount", "net")
+    tax_amount = money("Tax of the line", "cbc:TotalTaxAmount", "tax")
+    fulfilled_quantity = column("quantity", "Shipped so far", "cbc:DeliveredQuantity", unit="unit")
 
 
 class AllowanceCharge(Row, Canonical):
@@ -232,8 +238,8 @@ class AllowanceCharge(Row, Canonical):
     reason = column("text", "Why", "cbc:AllowanceChargeReason", values="shipping discount coupon handling other")
     code = column("text", "Coupon or method", "cbc:AllowanceChargeReasonCode")
     currency = column("text", "ISO 4217", "cbc:Amount/@currencyID")
-    amount = money("Amount, net of tax, positive", "cbc:Amount", required=True)
-    tax_amount = money("Tax of it", "cac:TaxTotal/cbc:TaxAmount")
+    amount = money("Amount, net of tax, positive", "cbc:Amount", "net", required=True)
+    tax_amount = money("Tax of it", "cac:TaxTotal/cbc:TaxAmount", "tax")
 
 
 class TaxLine(Row, Canonical):
@@ -245,8 +251,8 @@ class TaxLine(Row, Canonical):
     title = column("text", "Name of the tax", "cac:TaxCategory/cbc:Name")
     rate = column("percent", "0.19 is 19 %", "cbc:Percent ÷ 100")
     currency = column("text", "ISO 4217", "cbc:TaxAmount/@currencyID")
-    taxable_amount = money("What is taxed", "cbc:TaxableAmount")
-    amount = money("Tax", "cbc:TaxAmount", required=True)
+    taxable_amount = money("What is taxed", "cbc:TaxableAmount", "net")
+    amount = money("Tax", "cbc:TaxAmount", "tax", required=True)
 
 
 class Payment(Row, Canonical):
@@ -257,7 +263,7 @@ class Payment(Row, Canonical):
     sales_order = column("ref", "What is paid", "cac:OrderReference", ref="sales_order", required=True)
     means = column("text", "How", "cbc:PaymentMeansCode", values="card wallet transfer invoice cash other")
     currency = column("text", "ISO 4217", "cbc:PaidAmount/@currencyID", required=True)
-    amount = money("Amount", "cbc:PaidAmount", required=True)
+    amount = money("Amount, with tax", "cbc:PaidAmount", "gross", required=True)
     paid_at = column("instant", "When", "cbc:PaidDate, cbc:PaidTime")
     status = column("text", "State", values="pending authorised captured failed voided")
     reference = column("text", "The provider's reference", "cbc:PaymentID")
@@ -272,7 +278,7 @@ class Refund(Row, Canonical):
     sales_order = column("ref", "What is refunded", "cac:OrderReference", ref="sales_order", required=True)
     number = column("text", "The refund's own number where it was made", "cbc:ID", required=True)
     currency = column("text", "ISO 4217", "cbc:PaidAmount/@currencyID", required=True)
-    amount = money("Amount, positive, with tax", "cbc:PaidAmount", required=True)
+    amount = money("Amount, positive, with tax", "cbc:PaidAmount", "gross", required=True)
     refunded_at = column("instant", "When", "cbc:PaidDate")
     reason = column("text", "Why", "cbc:Note")
 
@@ -289,9 +295,9 @@ class Invoice(Row, Canonical):
     issued_on = column("date", "Date", "cbc:IssueDate", required=True)
     due_on = column("date", "Due", "cbc:DueDate")
     currency = column("text", "ISO 4217", "cbc:DocumentCurrencyCode", required=True)
-    tax_total = money("All tax", "cac:TaxTotal/cbc:TaxAmount")
-    total = money("With tax", "cbc:PayableAmount", required=True)
-    open_amount = money("Still to be paid", "cbc:PayableAmount − cbc:PrepaidAmount")
+    tax_total = money("All tax", "cac:TaxTotal/cbc:TaxAmount", "tax")
+    total = money("With tax", "cbc:PayableAmount", "gross", required=True)
+    open_amount = money("Still to be paid, with tax", "cbc:PayableAmount − cbc:PrepaidAmount", "gross")
     status = column("text", "State", values="open paid cancelled")
 
 
@@ -302,9 +308,7 @@ def entities() -> Model:
         mapper.__tablename__: Entity(
             name=mapper.__tablename__,
             columns=tuple(
-                Column(c.name, m.kind, m.required, m.pii, m.ref, m.values, m.currency, m.term, m.doc)
-                for c in mapper.__table__.columns
-                if (m := c.info.get("meta")) is not None
+                replace(m, name=c.name) for c in mapper.__table__.columns if (m := c.info.get("meta")) is not None
             ),
             parent=mapper.parent,
             match=mapper.match,

@@ -29,13 +29,17 @@ NONE = "CREATE OR REPLACE TEMP TABLE _refs (entity VARCHAR, system VARCHAR, sour
 
 
 def refs_sql(family: list[Entity], rows: dict[str, str]) -> str:
-    """Every reference once: (entity, system, source_id) and its hub_id, NULL where there is none yet."""
+    """Every reference once: (entity, system, source_id) and its hub_id, NULL where there is none yet.
+
+    That the bindings are of these entities is said twice, so that blocks which hold none of them are passed over.
+    """
     wanted = "\nUNION ALL ".join(_wanted_sql(one, column, rows[one.name]) for one in family for column in one.refs)
+    named = ", ".join(sorted({literal(column.ref) for one in family for column in one.refs}))
     return f"""
         CREATE OR REPLACE TEMP TABLE _refs AS
         WITH wanted AS (SELECT DISTINCT * FROM ({wanted}))
         SELECT w.entity, w.system, w.source_id, b.hub_id
-        FROM wanted w LEFT JOIN ops.bindings b
+        FROM wanted w LEFT JOIN (SELECT * FROM ops.bindings WHERE entity IN ({named})) b
           ON b.key = {c.binding_key_sql("w.entity", "w.system", "w.source_id")} AND {c.same_binding_sql("b", "w")}"""
 
 

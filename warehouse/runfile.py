@@ -60,12 +60,14 @@ def create(path: Path, lake: str, model: Model, settings: Sequence[str] = (), be
     con = connect(path, allowed=allowed, settings=(*_SETTINGS, *settings))
     try:
         c.check_model(model)
+        run(con, "BEGIN")  # one write to the disk, not one a table
         for schema in ("stage", "raw", "known", "mapped", "run", "gate"):
             run(con, f"CREATE SCHEMA IF NOT EXISTS {schema}")
         for name, columns in _TABLES.items():
             run(con, f"CREATE TABLE IF NOT EXISTS {name} ({columns})")
         for entity in model.values():
             run(con, mapped_table_sql(entity), name=f"mapped.{entity.name}")
+        run(con, "COMMIT")
     except BaseException:
         con.close()
         raise
@@ -131,17 +133,21 @@ def mapped_table_sql(entity: Entity) -> str:
 
 def reset(con: Connection, model: Model, step: Step) -> None:
     """Empty what `step` and the steps after it write, so that it can be run again."""
-    for name in ("findings", "verdicts", "results", "state"):
-        run(con, f"DELETE FROM gate.{name}")
-    if step == "gate":
-        return
-    for entity in model.values():
-        run(con, f"DELETE FROM mapped.{quote(entity.name)}")
-    of_mappings = " WHERE mapping IS NOT NULL" if step == "map" else ""
-    for name in ("rejects", "counts"):
-        run(con, f"DELETE FROM run.{name}{of_mappings}")
+    tables = [f"gate.{name}" for name in ("findings", "verdicts", "results", "state")]
+    if step != "gate":
+        of_mappings = " WHERE mapping IS NOT NULL" if step == "map" else ""
+        tables += [f"mapped.{quote(entity.name)}" for entity in model.values()]
+        tables += [f"run.{name}{of_mappings}" for name in ("rejects", "counts")]
     if step == "stage":
-        run(con, "DELETE FROM run.segments")
+        tables.append("run.segments")
+    filled = " UNION ALL ".join(f"SELECT {number} WHERE EXISTS (FROM {table})" for number, table in enumerate(tables))
+    for (number,) in run(con, filled, name=f"what {step} left").fetchall():
+        run(con, f"DELETE FROM {tables[number]}")
+
+
+def fed(con: Connection) -> set[str]:
+    """The streams of which something was staged. A mapping of another one has nothing to do."""
+    return {stream for (stream,) in run(con, "SELECT DISTINCT stream FROM run.segments").fetchall()}
 
 
 def execute(con: Connection, statements: Iterable[Statement]) -> None:
@@ -162,8 +168,10 @@ def supersede(con: Connection, model: Model) -> dict[str, int]:
     The order is (version, a text that sorts as versions do, where it is given; _seq). What went is counted as `superseded` under its mapping.
     """
     gone: dict[str, int] = {}
-    for entity in model.values():
-        if entity.parent or not _several(con, entity):
+    heads = [entity for entity in model.values() if not entity.parent]
+    filled = " UNION ALL ".join(f"SELECT {literal(e.name)} WHERE EXISTS (FROM mapped.{quote(e.name)})" for e in heads)
+    for entity in (model[name] for (name,) in run(con, filled, name="what is mapped").fetchall()):
+        if not _several(con, entity):
             continue
         run(con, "BEGIN")
         try:

@@ -17,7 +17,7 @@ from warehouse.work import Work, previous, source
 
 def write(work: Work, entity: Entity, rows: dict[str, str]) -> None:
     """Write the rows of _final and their children, and note whose canonical row is to be computed again."""
-    written, replaced, moved, settled = work.rows("rows to write", FINAL_COUNTS)[0]
+    written, replaced, known, moved, settled = work.rows("rows to write", FINAL_COUNTS)[0]
     if not written:
         return
     if moved:
@@ -25,7 +25,7 @@ def write(work: Work, entity: Entity, rows: dict[str, str]) -> None:
     if settled:
         _from_previous(work, entity)
     for child in work.children(entity):
-        _write_children(work, child, rows[child.name], replaced=bool(replaced))
+        _write_children(work, child, rows[child.name], replaced=bool(replaced), known=known == replaced)
     if replaced:
         gone = "SELECT old_row FROM _final WHERE old_row IS NOT NULL"
         work.do(f"replace {entity.name}", f"DELETE FROM {source(entity)} WHERE rowid IN ({gone})")
@@ -36,12 +36,12 @@ def write(work: Work, entity: Entity, rows: dict[str, str]) -> None:
 _MOVED = "waiting IS NOT NULL AND old_row IS NOT NULL AND old_waiting IS NULL"
 _SETTLED = "waiting IS NULL AND old_waiting IS NOT NULL"
 FINAL_COUNTS = f"""
-    SELECT count(*), count(old_row), count(*) FILTER ({_MOVED}), count(*) FILTER ({_SETTLED}) FROM _final"""
+    SELECT count(*), count(old_row), count(old_hub), count(*) FILTER ({_MOVED}), count(*) FILTER ({_SETTLED}) FROM _final"""
 
 
 def touched_sql(entity: Entity) -> str:
     return f"""
-        INSERT INTO _touched SELECT {literal(entity.name)}, hub_id, bool_and(fresh) FROM _final
+        INSERT INTO _touched SELECT {literal(entity.name)}, hub_id, bool_and(fresh), true FROM _final
         WHERE hub_id IS NOT NULL AND waiting IS NULL GROUP BY hub_id"""
 
 
@@ -63,10 +63,10 @@ def insert_sql(work: Work, entity: Entity, rows: str) -> str:
         FROM x"""
 
 
-def _write_children(work: Work, child: Entity, rows: str, *, replaced: bool) -> None:
+def _write_children(work: Work, child: Entity, rows: str, *, replaced: bool, known: bool) -> None:
     kept, old = "", 0
-    if replaced:
-        old = work.do(f"old {child.name}", old_children_sql(child))
+    if replaced and work.number(f"any {child.name}", f"SELECT count(*) FROM {source(child)}"):
+        old = work.do(f"old {child.name}", old_children_sql(child, known))
         kept = "LEFT JOIN _old o ON o.parent_key = f.source_key AND o.source_id = m.source_id" if old else ""
     if not old and not work.number(f"rows of {child.name}", f"SELECT count(*) FROM {rows}"):
         return
@@ -80,11 +80,18 @@ def _write_children(work: Work, child: Entity, rows: str, *, replaced: bool) -> 
     work.do(f"source.{child.name}", insert_children_sql(work, child, rows))
 
 
-def old_children_sql(child: Entity) -> str:
+def old_children_sql(child: Entity, known: bool) -> str:
+    """_old: the children of the rows that are replaced.
+
+    They are looked up by the header's hub id where it has one (`known`, all of them): it is in the order of insertion, so
+    that recent ones are found without reading the others, and the coalesce() keeps DuckDB from joining by the hash too.
+    """
+    on = "f.old_hub = s.parent_hub_id AND coalesce(f.source_key = s.parent_key, false)"
     return f"""
         CREATE OR REPLACE TEMP TABLE _old AS
         SELECT s.rowid AS row, s.parent_key, s.source_id, s.hub_id FROM {source(child)} s
-        SEMI JOIN (SELECT source_key FROM _final WHERE old_row IS NOT NULL) f ON f.source_key = s.parent_key"""
+        SEMI JOIN (SELECT source_key, old_hub FROM _final WHERE old_row IS NOT NULL) f
+        ON {on if known else "f.source_key = s.parent_key"}"""
 
 
 def child_ids_sql(rows: str, kept: str) -> str:

@@ -25,50 +25,61 @@ def settle(work: Work, entity: Entity) -> None:
         for one in work.family(entity):
             work.do(f"canonical.{one.name}", copied_sql(work, one))
     if work.do("_others", touched_sql(entity, fresh=False)):
-        several = work.number("several sources", several_sql(entity))
-        work.do(f"won {entity.name}", won_sql(work, entity) if several else only_sql(entity))
+        several = work.do(f"several sources {entity.name}", several_sql(entity))
+        _win(work, entity, won_sql(work, entity) if several else "")
         replace(work, entity, "hub_id")
-        for child, there in zip(work.children(entity), _children_there(work, entity), strict=True):
-            if there:
-                work.do(f"won {child.name}", won_children_sql(work, entity, child) if several else only_sql(child))
-                replace(work, child, "parent")
+        for child in _children_there(work, entity):
+            _win(work, child, won_children_sql(work, entity, child) if several else "")
+            replace(work, child, "parent")
+
+
+def _win(work: Work, entity: Entity, among_several: str) -> None:
+    """Fill _won: from the one source row of a hub, or by the survivorship `among_several`."""
+    work.do(f"won {entity.name}", only_sql(work, entity))
+    if among_several:
+        work.do(f"won {entity.name} of several", f"INSERT INTO _won BY NAME {among_several}")
 
 
 def touched_sql(entity: Entity, *, fresh: bool) -> str:
     """_new: hubs that this merge made of one source row each. _others: all that existed, or have several."""
     return f"""
         CREATE OR REPLACE TEMP TABLE {"_new" if fresh else "_others"} AS
-        SELECT hub_id FROM _touched WHERE entity = {literal(entity.name)}
+        SELECT hub_id, bool_and(written) AS written FROM _touched WHERE entity = {literal(entity.name)}
         GROUP BY hub_id HAVING bool_and(fresh) = {fresh}"""
 
 
 def several_sql(entity: Entity) -> str:
-    """Do several source rows speak for one of the hubs, or does an earlier version of a row that waits?"""
+    """_several: the hubs for which several source rows speak, or an earlier version of a row that waits."""
     hubs = "SELECT hub_id FROM _others"
     return f"""
-        SELECT (SELECT count(*) FROM {previous(entity)} WHERE hub_id IN ({hubs}))
-             + (SELECT count(*) - count(DISTINCT hub_id) FROM {source(entity)} WHERE hub_id IN ({hubs}))"""
+        CREATE OR REPLACE TEMP TABLE _several AS
+        SELECT hub_id FROM {source(entity)} WHERE hub_id IN ({hubs}) GROUP BY hub_id HAVING count(*) > 1
+        UNION SELECT hub_id FROM {previous(entity)} WHERE hub_id IN ({hubs})"""
 
 
-def _children_there(work: Work, entity: Entity) -> list[bool]:
-    """For each child entity: has one of the hubs such children, now or before?"""
-    tests = [
-        f"EXISTS (SELECT 1 FROM {source(child)} WHERE parent_hub_id IN (SELECT hub_id FROM _others))"
-        f" OR EXISTS (SELECT 1 FROM {canonical(child)} WHERE parent IN (SELECT hub_id FROM _others))"
-        for child in work.children(entity)
-    ]
-    return list(work.rows("children", f"SELECT {', '.join(tests)}")[0]) if tests else []
+def _children_there(work: Work, entity: Entity) -> list[Entity]:
+    """The child entities of which there are any, now or before."""
+    children = work.children(entity)
+    tests = [f"EXISTS (FROM {source(child)}) OR EXISTS (FROM {canonical(child)})" for child in children]
+    found = work.rows("children", f"SELECT {', '.join(tests)}")[0] if tests else ()
+    return [child for child, there in zip(children, found, strict=True) if there]
 
 
-def only_sql(entity: Entity) -> str:
-    """_won where each hub has one source row: nothing to be won, the row is what holds."""
+def only_sql(work: Work, entity: Entity) -> str:
+    """_won of the hubs with one source row: nothing to be won, the row is what holds.
+
+    Nearly always this merge has written it. Those rows carry its instant, by which all older blocks are passed over.
+    """
     hub = "parent_hub_id" if entity.parent else "hub_id"
     parent = "parent_hub_id AS parent, " if entity.parent else ""
+    row = f"SELECT hub_id, {parent}{c.listed(name for name, _ in c.canonical_columns(entity))} FROM {source(entity)}"
+    here = "WHERE {written} AND hub_id NOT IN (SELECT hub_id FROM _several)"
+    written, others = (here.format(written=which) for which in ("written", "NOT written"))
     return f"""
         CREATE OR REPLACE TEMP TABLE _won AS
         WITH x AS (
-            SELECT hub_id, {parent}{c.listed(name for name, _ in c.canonical_columns(entity))} FROM {source(entity)}
-            WHERE {hub} IN (SELECT hub_id FROM _others) AND waiting IS NULL
+            {row} WHERE {hub} IN (SELECT hub_id FROM _others {written}) AND waiting IS NULL AND seen_at = {work.at}
+            UNION ALL {row} WHERE {hub} IN (SELECT hub_id FROM _others {others}) AND waiting IS NULL
         )
         SELECT *, {c.canonical_hash_sql(entity)} AS row_hash FROM x"""
 
@@ -103,7 +114,7 @@ def rank_sql(order: Sequence[str], prefix: str = "", guest: bool = False, source
 
 
 def won_sql(work: Work, entity: Entity) -> str:
-    """_won: the touched rows as they should be."""
+    """The rows of the hubs in _several as they should be."""
     by_column = priorities(work.survivorship, entity)
     orders = {order: f"_p{number}" for number, order in enumerate(dict.fromkeys(by_column.values()))}
     names = [column.name for column in entity]
@@ -119,9 +130,8 @@ def won_sql(work: Work, entity: Entity) -> str:
         for name in currencies
     )
     fields = ", ".join(_winner(entity, name, orders[by_column[name]], currencies) for name in names)
-    touched = "hub_id IN (SELECT hub_id FROM _others)"
+    touched = "hub_id IN (SELECT hub_id FROM _several)"
     return f"""
-        CREATE OR REPLACE TEMP TABLE _won AS
         WITH said AS (
             SELECT {wide} FROM {source(entity)} WHERE {touched} AND waiting IS NULL
             UNION ALL SELECT {wide} FROM {previous(entity)} WHERE {touched}
@@ -150,14 +160,13 @@ def _winner(entity: Entity, name: str, rank: str, currencies: Iterable[str]) -> 
 
 
 def won_children_sql(work: Work, entity: Entity, child: Entity) -> str:
-    """_won: the children of the touched headers, from the first system that has any."""
+    """The children of the headers in _several, from the first system that has any."""
     declared = work.survivorship.get(child.name) or work.survivorship.get(entity.name, {})
     names = [name for name, _ in c.canonical_columns(child)]
     wide = f"hub_id, parent_hub_id AS parent, system, parent_source_id, {c.listed(names)}"
-    touched = "parent_hub_id IN (SELECT hub_id FROM _others)"
+    touched = "parent_hub_id IN (SELECT hub_id FROM _several)"
     rank = rank_sql(tuple(declared.get("default", ())), source_id="parent_source_id")
     return f"""
-        CREATE OR REPLACE TEMP TABLE _won AS
         WITH said AS (
             SELECT {wide} FROM {source(child)} WHERE {touched} AND waiting IS NULL
             UNION ALL SELECT {wide} FROM {previous(child)} WHERE {touched}

@@ -2,7 +2,8 @@
 
 Temporary tables of one merge, in the order in which they come to be:
 
-    _touched(entity, hub_id, fresh)   hub ids whose canonical row has to be computed again; fresh: a new one with one source
+    _touched(entity, hub_id, fresh, written)  hub ids whose canonical row has to be computed again; fresh: a new one with
+                                              one source; written: a row of it was written, and it was not joined
     _moved(entity, hub_id, into_hub_id)      hub ids that turned out to be another one's
     _incoming                         rows of one entity in the run file, and what the warehouse knows of their keys
     _again, _again_<child>            source rows that wait for a reference, fed in once more

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from hub import cursor, records
+from hub.ahead import ahead
 from hub.connector import Change, Connector, Outcome, Page, Stream
 from hub.errors import AuthenticationError, CrossdockError, Place, TransientError
 from hub.findings import Finding
@@ -44,6 +45,7 @@ class Ideal(Connector):
             cursor="keyset",
             cursor_fields=("changed", "id"),
             overlap=5,
+            parallel=3,
             writes=("create",),
             idempotency="read_back",
         ),
@@ -72,9 +74,10 @@ class Ideal(Connector):
         elif begin.moment:
             asked = begin.moment.isoformat().replace("+00:00", "Z")
             things = [thing for thing in things if thing["changed"] >= asked]
+        parts = [things[n : n + spec.page_size] for n in range(0, len(things), spec.page_size)]
         position = since
-        for n in range(0, len(things), spec.page_size):
-            part, last = things[n : n + spec.page_size], things[min(n + spec.page_size, len(things)) - 1]
+        for part in ahead(lambda n: parts[n], len(parts), spec.parallel):
+            last = part[-1]
             on = [last["changed"], last["id"]] if last is not things[-1] else None
             position = cursor.reached(position, last["changed"], last["id"], on)
             yield Page([records.encode(thing) for thing in part], position)

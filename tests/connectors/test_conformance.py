@@ -14,10 +14,11 @@ import pytest
 import connectors
 from hub.conformance import CHECKS, Sample, Subject
 from hub.connector import Change, Connection
+from hub.drops import Drops
 from hub.secrets import Secret
 
 _numbers = count(1)
-TESTED = ("sandbox_cart", "sandbox_erp", "sandbox_crm", "csv_drop", "json_feed")
+TESTED = ("sandbox_cart", "sandbox_erp", "sandbox_crm", "csv_drop", "json_feed", "file_drop")
 
 
 def change(operation, payload, id=None, key=None):
@@ -152,6 +153,34 @@ def pricelist(sandbox):
     return Subject(connectors.load("csv_drop"), Connection("pricelist", str(sandbox.drop)), page_size=25)
 
 
+def dropped(folder):
+    kind = connectors.load("file_drop")
+
+    def lose(stream, operation):
+        """The file lands, and whoever waits for the answer never hears of it."""
+        appear = Drops._appear
+
+        def once(self, name):
+            Drops._appear = appear
+            appear(self, name)
+            raise TimeoutError
+
+        Drops._appear = once
+
+    good, bad = {"name": "Ann Lee"}, {"nmae": "Ann Lee"}
+    samples = {
+        ("customers", "upsert"): Sample(lambda: change("upsert", good), lambda: change("upsert", bad)),
+        **{
+            ("orders", word): Sample(
+                lambda word=word: change(word, {"number": "1", "total": "1.50"}),
+                lambda word=word: change(word, {"total": "1.50"}),
+            )
+            for word in ("create", "change", "cancel")
+        },
+    }
+    return Subject(kind, Connection("drop", str(folder)), samples=samples, lose_answer=lose)
+
+
 def feed(url):
     connection = Connection("stores", url, password=Secret("feed-token-5"))
     return Subject(connectors.load("json_feed"), connection, replace(connection, password=Secret("no-feed-token")))
@@ -181,13 +210,14 @@ def feed_url():
 
 
 @pytest.fixture(scope="module")
-def subjects(sandbox, feed_url):
+def subjects(sandbox, feed_url, tmp_path_factory):
     made: dict[str, Subject] = {}
+    own = {"json_feed": lambda: feed(feed_url), "file_drop": lambda: dropped(tmp_path_factory.mktemp("drop"))}
     makers = {"sandbox_cart": cart, "sandbox_erp": erp, "sandbox_crm": crm, "csv_drop": pricelist}
 
     def subject(name):
         if name not in made:
-            made[name] = feed(feed_url) if name == "json_feed" else makers[name](sandbox)
+            made[name] = own[name]() if name in own else makers[name](sandbox)
         return made[name]
 
     return subject

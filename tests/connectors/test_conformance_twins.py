@@ -89,6 +89,24 @@ def _skipping(self, stream, since=None):
     yield from pages
 
 
+def _as_answered(self, stream, since=None):
+    """Several pages at a time, each given out when it is there: the second comes before the first."""
+    pages = list(Ideal.pull(self, stream, since))
+    yield from [pages[1], pages[0], *pages[2:]] if self.streams[0].parallel > 1 else pages
+
+
+def _short(self, stream, since=None):
+    """What is asked for beside the first page is lost."""
+    pages = list(Ideal.pull(self, stream, since))
+    yield from pages[:1] if self.streams[0].parallel > 1 else pages
+
+
+def _ahead_of_itself(self, stream, since=None):
+    """Each page has the cursor of the furthest page that was asked for."""
+    pages = list(Ideal.pull(self, stream, since))
+    yield from [replace(page, cursor=pages[min(n + 2, len(pages) - 1)].cursor) for n, page in enumerate(pages)]
+
+
 def _untold(self, stream, since=None):
     if self.connection.password.reveal() != TOKEN:
         raise StreamError("C112", "no", place="ideal")
@@ -149,6 +167,8 @@ BROKEN: list[tuple[str, str, dict[str, Any]]] = [
     ("names_agree", "no streams", {"streams": ()}),
     ("words_are_canonical", "an attribute", {"per_page": 50}),
     ("words_are_canonical", "an option", {"streams": _stream(options={"replication_key": "changed"})}),
+    ("words_are_canonical", "parallel by another name", {"streams": _stream(options={"concurrency": 4})}),
+    ("words_are_canonical", "parallel after a link", {"streams": _stream(options={"paginator": {"kind": "link"}})}),
     ("words_are_canonical", "a cursor of nothing", {"streams": _stream(cursor_fields=())}),
     ("words_are_canonical", "trust in nothing", {"streams": _stream(version_trusted=True)}),
     ("the_right_ones_work", "a check that cries wolf", {"check": lambda self: Ideal.check(type(self)(wrong_of(self)))}),
@@ -163,9 +183,12 @@ BROKEN: list[tuple[str, str, dict[str, Any]]] = [
     ("primary_keys_hold", "another field", {"streams": _stream(primary_key="number")}),
     ("primary_keys_hold", "twice in a page", {"pull": _pages(lambda p, n: Page([*p.records, p.records[0]], p.cursor))}),
     ("cursors_resume", "a page left out", {"pull": _skipping}),
+    ("cursors_resume", "a position past what has landed", {"pull": _ahead_of_itself}),
     ("cursors_resume", "no cursor", {"pull": _pages(lambda p, n: Page(p.records))}),
     ("cursors_resume", "a cursor that is no JSON", {"pull": _pages(lambda p, n: Page(p.records, {"at": {1, 2}}))}),
     ("cursors_resume", "a cursor that JSON changes", {"pull": _pages(lambda p, n: Page(p.records, {1: (2,)}))}),
+    ("parallel_pages_are_in_order", "as they are answered", {"pull": _as_answered}),
+    ("parallel_pages_are_in_order", "only one of them", {"pull": _short}),
     ("page_limits_get_on", "always the overlap", {"pull": _always_overlapping}),
     ("page_limits_get_on", "always from the beginning", {"pull": _forgetful}),
     ("second_pulls_are_short", "everything again", {"pull": _forgetful}),

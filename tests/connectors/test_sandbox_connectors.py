@@ -7,6 +7,7 @@ import json
 from itertools import count
 
 import pytest
+import zstandard
 
 import connectors
 from hub.connector import Change, Connection
@@ -247,14 +248,27 @@ def test_two_of_one_key_are_both_found(erp):
 
 
 def test_the_original_answer_is_kept_and_named_by_its_records(erp):
-    page = next(iter(erp.pull("materials")))
-    assert page.body is not None
-    assert page.digest == hashlib.sha256(page.body).hexdigest()
+    pages = erp.pull("materials")
+    page = next(pages)
+    body = page.body.open().read()
+    assert page.digest == hashlib.sha256(body).hexdigest()
     found = [json.loads(raw) for raw in page.records]
     assert [record["_offset"] for record in found] == list(range(len(found)))
     assert {record["_body"] for record in found} == {page.digest}
-    assert found[3]["number"].encode() in page.body
+    assert found[3]["number"].encode() in body
+    assert zstandard.ZstdDecompressor().stream_reader(page.body.compressed()).read() == body
     assert isinstance(found[3]["stocks"], list)
+
+
+def test_an_answer_in_chunks_gives_what_it_gives_at_once(erp, monkeypatch):
+    """Only the last chunk can be gone on from, and it is the one that brings the answer itself."""
+    whole = list(erp.pull("sales_orders"))
+    monkeypatch.setattr("connectors.sandbox_erp._CHUNK", 7)
+    chunks = list(erp.pull("sales_orders"))
+    assert [r for page in chunks for r in page.records] == [r for page in whole for r in page.records]
+    assert [page.cursor["at"] for page in chunks if page.complete] == [page.cursor["at"] for page in whole]
+    assert all(page.complete == (page.cursor is not None) == (page.body is not None) for page in chunks)
+    assert max(len(page.records) for page in chunks) == 7
 
 
 def test_an_answer_that_is_no_envelope_keeps_the_position(erp, faults):

@@ -4,14 +4,26 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import re
+from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+import pytest
 import requests
 
+from flow import completeness, plan_file
 from flow.cycle import cycle
+from flow.fix import fix
+from flow.plan import plan
+from flow.plan_file import Call
 from flow.rebuild import replay
+from flow.reconcile import _planned, reconcile
+from flow.reconcile_page import write as write_page
+from hub import canonical
+from hub.connector import Stream
+from warehouse import access
 from warehouse.model import entities
 from warehouse.rebuild import compare
 
@@ -65,15 +77,70 @@ def test_one_customer_in_three_systems_is_one(cycled: Any) -> None:
 
 def test_reconciliation_names_the_planted_breaks_and_no_other(cycled: Any) -> None:
     odd = cycled.sandbox.oddities
-    found = {(reason, key) for reason, key in cycled.rows("SELECT reason, key FROM recon.breaks")}
+    found = {(name, reason, key) for name, reason, key in cycled.rows("SELECT name, reason, key FROM recon.breaks")}
     assert found == {
-        ("missing_right", odd["never_reached_erp"]["order"]),
-        ("rounding", odd["rounding"]["order"]),
-        ("shipping", odd["shipping"]["order"]),
-        ("status", odd["cancelled_after_erp"]["order"]),
+        ("orders", "missing_right", odd["never_reached_erp"]["order"]),
+        ("orders", "rounding", odd["rounding"]["order"]),
+        ("orders", "shipping", odd["shipping"]["order"]),
+        ("orders", "status", odd["cancelled_after_erp"]["order"]),
+        ("order_to_cash", "rounding", odd["rounding"]["order"]),
+        ("order_to_cash", "amount", odd["shipping"]["order"]),  # a payment has no parts that could tell more
     }
-    parts = dict(cycled.rows("SELECT reason, difference FROM recon.breaks WHERE reason IN ('rounding', 'shipping')"))
+    parts = dict(
+        cycled.rows(
+            "SELECT reason, difference FROM recon.breaks WHERE name = 'orders' AND reason IN ('rounding', 'shipping')"
+        )
+    )
     assert parts == {"rounding": Decimal("-0.01"), "shipping": Decimal("-4.90")}
+    assert {report.system for report in cycled.reports if report.step == "reconcile"} == {
+        "customers",
+        "inventory",
+        "order_to_cash",
+        "orders",
+    }
+
+
+def test_what_a_push_heals_closes_and_the_rest_is_for_a_person(cycled: Any) -> None:
+    """The first cycle compared, then pushed: the next comparison closes what the push healed, and proposes nothing more."""
+    before = {report.system: report.counts for report in reconcile(cycled.project)}
+    assert before["orders"]["closed"] == 1
+    assert before["customers"]["breaks_open"] == before["inventory"]["breaks_open"] == 0
+    proposed = fix(cycled.project)
+    assert not proposed.plans
+    why = {(one.name, one.reason): one.why for one in proposed.proposals}
+    assert why["orders", "shipping"] == "erp: the order was changed, and the ERP has delivered it already"
+    assert "entered by a person" in why["orders", "missing_right"]
+    again = {report.system: report.counts for report in reconcile(cycled.project)}
+    assert not any(counts[name] for counts in again.values() for name in ("opened", "closed", "reopened", "changed"))
+
+
+def test_a_call_that_was_planned_and_has_no_answer_is_on_its_way(cycled: Any) -> None:
+    now, project = datetime.now(UTC), cycled.project
+    empty = plan(project, "erp")
+    call = Call("cancel", "sales_orders", "sales_order", 1, "1001", "x", {}, canonical.fingerprint({}))
+    made = dataclasses.replace(empty, calls=(call,), id=plan_file.identity("erp", (call,)))
+    with access.write(project.warehouse) as con:
+        assert not set(_planned(project, con, {"erp", "cart", "crm"}, now)), "all that was planned has its answer"
+        plan_file.save(project, made)
+        assert set(_planned(project, con, {"erp", "cart"}, now)) == {("sales_order", 1)}
+        assert not set(_planned(project, con, {"erp"}, made.expires))
+    (project.plans / f"{made.id}.json").unlink()
+
+
+def test_the_page_shows_breaks_money_and_evidence_and_loads_nothing(cycled: Any, tmp_path: Path) -> None:
+    page = write_page(cycled.project, tmp_path / "page.html").read_text()
+    assert page.count("<svg") == 4  # two plots, each for a wide page and for a phone
+    for expected in (
+        "5 records do not agree",
+        "at risk",
+        "missing_right",
+        "evidence",
+        "prefers-color-scheme: dark",
+        "order to cash",
+    ):
+        assert expected in page
+    assert not re.search(r"""(src|href)=|@import|url\(""", page)
+    assert cycled.sandbox.oddities["shipping"]["order"] in page
 
 
 def test_paid_orders_reach_the_books_once_and_the_cart_learns_their_number(cycled: Any) -> None:
@@ -154,3 +221,40 @@ def test_the_example_commands_answer(cycled: Any, monkeypatch: Any) -> None:
     assert runner.invoke(app, ["plan", "crm"]).exit_code == 0
     assert runner.invoke(app, ["systems"]).exit_code == 0
     assert runner.invoke(app, ["compile", "cart/orders"]).exit_code == 0
+
+
+def test_completeness_names_what_is_lost_late_gone_or_not_merged(cycled: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The full pass, the lake and the warehouse are real; a record of each sort is made to be missing."""
+    told = completeness._full
+
+    def spoiled(run: Any, stream: Any) -> Any:
+        gone, late, *rest = told(run, stream)
+        more = ("products", "77", "h", None, None, None)
+        return [(*late[:2], "other", *late[3:]), *rest, more] if stream.name == "products" else [gone, late, *rest]
+
+    monkeypatch.setattr(completeness, "cycle", lambda *_, **__: [])
+    clean = completeness.complete(cycled.project, "cart")
+    assert (clean.status, clean.counts["source"], clean.counts["lake"]) == ("ok", 760, 760)
+    monkeypatch.setattr(completeness, "_full", spoiled)
+    with access.write(cycled.project.warehouse) as con:
+        con.execute("DELETE FROM source.payment WHERE source_id = (SELECT min(source_id) FROM source.payment)")
+    report = completeness.complete(cycled.project, "cart")
+    found = {(one["code"], one["stream"]) for one in report.detail["missing"]}
+    assert found == {("R301", "products"), ("R302", "products"), ("R303", "products"), ("R304", "payment")}
+    assert "77" in " ".join(report.detail["lines"])
+    with access.write(cycled.project.warehouse) as con:
+        kept = con.execute(
+            "SELECT stream, lost, late, gone, not_merged FROM recon.completeness WHERE lost + late + gone + not_merged > 0"
+        )
+        assert set(kept.fetchall()) == {("products", 1, 1, 1, 0), ("payment", 0, 0, 0, 1)}
+
+
+def test_a_record_without_an_id_is_not_left_out_of_the_count() -> None:
+    stream = Stream("people", primary_key="id")
+    one, other = (
+        completeness._layer(stream, raw, None, None) for raw in (b'{"name": "a"}', b'{"name": "b", "_offset": 1}')
+    )
+    assert one is not None
+    assert other is not None
+    assert one[1] != other[1]
+    assert completeness._layer(stream, b"{", None, None) is None

@@ -14,7 +14,7 @@ import pytest
 from flow import docs
 from flow.docs import as_html, write
 from hub.config import BUILT_IN, load_project
-from mappings.functions import FUNCTIONS
+from mappings.functions import FUNCTIONS, OF_PUSHES
 from mappings.load import load
 from mappings.sheet import HEADINGS, Line, as_csv, sheet
 from warehouse.model import entities
@@ -140,6 +140,7 @@ def test_a_line_says_both_ways(lines: list[Line]) -> None:
 
 def test_every_function_and_example_is_in_the_reference(page: str) -> None:
     text = Read(page).text
+    assert all(f'id="f-{name}"' in page for name in OF_PUSHES)
     for function in FUNCTIONS.values():
         assert function.signature in text
         assert function.doc in text

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -222,3 +223,87 @@ def test_a_half_copied_segment_is_left_for_later(project: Project) -> None:
     path.write_bytes(whole)
     assert list_segments(project.lake, "counted", "orders") == [segment]
     assert list_segments(project.lake, "counted", "orders", known={segment.path}) == []
+
+
+class Together(Counted):
+    """Both streams give their first page only when the other has been asked for it, too."""
+
+    name = "together"
+    parallel = 2
+    meeting = threading.Barrier(2)
+
+    def pull(self, stream: str, since: Any = None) -> Iterator[Page]:
+        self.meeting.wait(10)
+        yield from super().pull(stream, since)
+
+
+def beside(project: Project, kind: type[Connector], **options: Any) -> Run:
+    run = Run.start(project, "counted", **options)
+    run.__dict__["connector"] = kind(Connection("counted", "http://127.0.0.1"))
+    return run
+
+
+def test_streams_are_read_side_by_side_where_the_connector_says_so(project: Project, monkeypatch: Any) -> None:
+    monkeypatch.setattr(Together, "meeting", threading.Barrier(2))
+    assert pull(beside(project, Together, max_pages=2)).counts == {"orders": 20, "customers": 20}
+    report = pull(beside(project, Together))
+    assert (report.status, report.counts) == ("ok", {"orders": 5, "customers": 5})
+    for stream in ("orders", "customers"):
+        assert [json.loads(line)["id"] for line in lines(project, stream)] == list(range(25))
+
+
+def test_streams_that_are_not_said_to_go_together_do_not(project: Project, monkeypatch: Any) -> None:
+    monkeypatch.setattr(Together, "meeting", threading.Barrier(2))
+    monkeypatch.setattr(Together, "parallel", 1)
+    Together.meeting.abort()
+    assert {f.code for f in pull(beside(project, Together)).findings} == {"C190"}
+    monkeypatch.setattr(Together, "parallel", 2)
+    monkeypatch.setattr(Together, "meeting", threading.Barrier(2))
+    run = beside(project, Together)
+    run.connector.connection.extra["parallel"] = 1  # a connection's own word counts more
+    Together.meeting.abort()
+    assert pull(run).status == "failed"
+
+
+def test_side_by_side_one_stream_fails_and_the_other_goes_on(project: Project, monkeypatch: Any) -> None:
+    monkeypatch.setattr(Together, "meeting", threading.Barrier(2))
+    monkeypatch.setattr(Together, "broken_at", 20)
+    report = pull(beside(project, Together, checkpoint_records=10))
+    assert (report.status, report.counts) == ("partial", {"orders": 20, "customers": 25})
+    monkeypatch.setattr(Together, "broken_at", None)
+    assert pull(beside(project, Together)).counts == {"orders": 5, "customers": 0}
+
+
+class Sequence(Counted):
+    """After one whole page comes a sequence of 40 records that cannot be resumed in the middle."""
+
+    name = "sequence"
+    streams = Counted.streams[:1]
+    breaks = True
+
+    def pull(self, stream: str, since: Any = None) -> Iterator[Page]:
+        start = since["after"] if since else 0
+        if start == 0:
+            yield Page([b'{"id": %d}' % n for n in range(10)], cursor={"after": 10})
+        for first in range(10, 50, 10) if start < 50 else ():
+            if self.breaks and first == 40:
+                raise StreamError("C100", "the answer broke off", place="counted.orders")
+            last = first == 40
+            page = [b'{"id": %d}' % n for n in range(first, first + 10)]
+            yield Page(page, cursor={"after": 50} if last else None, complete=last)
+
+
+@pytest.mark.parametrize("target", [1, 64_000_000])
+def test_of_a_sequence_that_breaks_off_nothing_is_kept(project: Project, monkeypatch: Any, target: int) -> None:
+    """Also where it fills several segments."""
+    monkeypatch.setattr("flow.fill.TARGET_BYTES", target)
+    report = pull(beside(project, Sequence))
+    assert (report.status, report.counts) == ("partial", {"orders": 10})
+    assert [json.loads(line)["id"] for line in lines(project)] == list(range(10))
+    monkeypatch.setattr(Sequence, "breaks", False)
+    assert pull(beside(project, Sequence)).counts == {"orders": 40}
+    assert [json.loads(line)["id"] for line in lines(project)] == list(range(50))
+    segments = list_segments(project.lake, "counted", "orders")
+    assert [s.sequence for s in segments] == list(range(1, 1 + len(segments)))
+    assert len(segments) == (5 if target == 1 else 2)
+    assert pull(beside(project, Sequence)).counts == {"orders": 0}

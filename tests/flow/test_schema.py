@@ -16,9 +16,14 @@ from hub.config import BUILT_IN, load_project
 from hub.errors import UsageError
 
 FILES = {
-    "mapping": [p for p in BUILT_IN.glob("mappings/*/*.yaml") if p.stem != "values" and not p.stem.endswith("_test")],
+    "mapping": [
+        p
+        for p in BUILT_IN.glob("mappings/*/*.yaml")
+        if p.stem not in ("values", "functions") and not p.stem.endswith("_test")
+    ],
     "tests": list(BUILT_IN.glob("mappings/*/*_test.yaml")),
     "values": list(BUILT_IN.glob("mappings/**/values.yaml")),
+    "functions": list(BUILT_IN.glob("mappings/**/functions.yaml")),
     "quality": list(BUILT_IN.glob("quality/*.yaml")),
     "reconcile": list(BUILT_IN.glob("quality/reconcile/*.yaml")),
     "crossdock": [BUILT_IN / "crossdock.yaml"],
@@ -106,7 +111,8 @@ def test_the_schemas_are_schemas(kind: str) -> None:
 def test_an_editor_is_told_of_functions_columns_and_the_streams_fields() -> None:
     made = schemas.as_text(schemas.schema("mapping", load_project(BUILT_IN)))
     assert "`minor_units(x: number, [decimals: integer]) → number`" in made
-    assert "What is to be paid, with tax · money · cbc:PayableAmount · required" in made
+    assert "What is to be paid, with tax · gross money · cbc:PayableAmount · required" in made
+    assert '"lines.productVariant.sku": {' in made  # under types:
     assert '"shippingAddress.postalCode"' in made  # of mappings/vendure/orders.sample.json
     assert '"shippingAddress.postalCode"' not in schemas.as_text(schemas.schema("mapping", None))
 

@@ -127,3 +127,13 @@ def connect() -> Callable[..., Connection]:
         return Connection("shop", url, **{"login": "ann", "password": Secret("s3cret-token-9"), **more})
 
     return make
+
+
+@pytest.fixture(scope="session")
+def wsdl(sandbox: Any) -> bytes:
+    """The sandbox ERP's own."""
+    import urllib.request
+
+    with urllib.request.urlopen(sandbox.erp + "?wsdl") as found:
+        read: bytes = found.read()
+        return read

@@ -10,6 +10,7 @@ import pytest
 
 from hub import records
 from hub.errors import StreamError, TransientError
+from hub.segments import SegmentWriter, read_lines
 
 
 def test_records_stay_byte_for_byte():
@@ -87,3 +88,33 @@ def test_a_record_costs_less_than_thirty_microseconds():
         found, _ = records.split(body, "orders")
         best = min(best, (time.process_time() - began) / len(found))
     assert best < 30e-6
+
+
+@pytest.mark.parametrize(
+    ("body", "found"),
+    [
+        (b"", []),
+        (b"\n\n", []),
+        (b'{"a":1}', [b'{"a":1}']),
+        (b'{"a":1}\n{"b":2}\n', [b'{"a":1}', b'{"b":2}']),
+        (b'\xef\xbb\xbf\r\n{"a":1}\r\n \r\n{"b":2}\r\n\n', [b'{"a":1}', b'{"b":2}']),
+    ],
+)
+def test_an_ndjson_page_is_as_long_as_its_records(body, found, tmp_path):
+    lines = records.Lines(body)
+    assert (len(lines), list(lines)) == (len(found), found)
+    writer = SegmentWriter(tmp_path / "a.jsonl")
+    writer.write(lines)
+    writer.close({})
+    assert list(read_lines(str(tmp_path), "a.jsonl")) == found
+    assert writer.records == len(found)
+
+
+def test_an_ndjson_page_is_written_to_the_lake_without_being_taken_apart(tmp_path, monkeypatch):
+    monkeypatch.setattr(records.Lines, "_split", lambda self: pytest.fail("it was taken apart"))
+    writer = SegmentWriter(tmp_path / "a.jsonl")
+    writer.write(records.Lines(b'{"a":1}\n{"b":2}'))
+    assert writer.records == 2
+    writer.discard()
+    with pytest.raises(pytest.fail.Exception):  # what it would say if it were
+        list(records.Lines(b'{"a":1}\n{"b":2}'))

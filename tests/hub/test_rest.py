@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import threading
 import time
 import traceback
+from dataclasses import replace
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
@@ -251,6 +253,80 @@ def test_offset_pages_are_read_but_not_resumed(serve, answer, shop):
     pages = list(connector.pull("orders"))
     assert [len(p.records) for p in pages if p.records] == [2, 2, 1]
     assert all("next" not in p.cursor for p in pages)
+
+
+def numbered(shop, url, kind, **options):
+    """The shop with pages by number or offset, three at a time."""
+    connector = shop(url, **options)
+    stream = connector.streams[0]
+    connector.streams = (replace(stream, parallel=3, options={**stream.options, "paginator": kind}),)
+    return connector
+
+
+def test_pages_by_number_are_asked_for_together_and_come_in_their_order(serve, answer, shop):
+    second = threading.Event()
+
+    def script(call):
+        number = int(asked(call)[1]["page"])
+        if number == 2:
+            second.set()
+        if number == 1:
+            assert second.wait(10)  # else they are asked for one after another
+        return page(answer, *[order(n) for n in range(1, 10)][2 * number : 2 * number + 2])
+
+    web = serve(script)
+    pages = list(numbered(shop, web.url, {"kind": "page", "page_param": "page"}).pull("orders"))
+    assert [[records.fields(r, "id")[0] for r in p.records] for p in pages] == [[1, 2], [3, 4], [5, 6], [7, 8], [9]]
+    assert [p.cursor["id"] for p in pages] == [2, 4, 6, 8, 9]
+
+
+@pytest.mark.parametrize(
+    "paginator", [{"kind": "page", "total_path": "pages"}, {"kind": "offset", "total_path": "total"}]
+)
+def test_a_total_that_is_told_spares_the_calls_beyond_it(serve, answer, shop, paginator):
+    """The shop gives two a page, whatever it is asked for: offsets go by what the first page held."""
+
+    def script(call):
+        given = asked(call)[1]
+        start = int(given["offset"]) if "offset" in given else 2 * int(given["page"])
+        return page(answer, *[order(n) for n in range(1, 8)][start : start + 2], total=7, pages=4)
+
+    web = serve(script)
+    connector = numbered(shop, web.url, paginator)
+    connector.streams = (replace(connector.streams[0], page_size=250),)
+    pages = list(connector.pull("orders"))
+    assert [records.fields(r, "id")[0] for p in pages for r in p.records] == [1, 2, 3, 4, 5, 6, 7]
+    assert len(web.calls) == 4
+
+
+def test_a_page_that_fails_lets_those_before_it_through(serve, answer, shop):
+    def script(call):
+        number = int(asked(call)[1]["page"])
+        return answer(404) if number == 2 else page(answer, order(2 * number + 1), order(2 * number + 2))
+
+    web = serve(script)
+    pages = numbered(shop, web.url, {"kind": "page"}).pull("orders")
+    assert [next(pages).cursor["id"], next(pages).cursor["id"]] == [2, 4]
+    with pytest.raises(StreamError) as caught:
+        next(pages)
+    assert (caught.value.code, str(caught.value.place)) == ("C112", "shop.orders")
+
+
+def test_pages_asked_for_together_share_the_rate_budget(serve, answer, shop):
+    """At one call in 1,000 s the first is free, and each of the others is sent to a place of its own in the queue."""
+    waits = []
+
+    def script(call):
+        number = int(asked(call)[1]["page"])
+        return page(answer, *([order(1), order(2)] if number < 5 else []))
+
+    web = serve(script)
+    session = HttpSession(shop(web.url).connection, rate=0.001, sleep=waits.append)
+    connector = numbered(shop, web.url, {"kind": "page"})
+    connector.transport = session
+    list(connector.pull("orders"))
+    assert len(web.calls) >= 6
+    assert sorted(round(wait / 1000) for wait in waits) == list(range(1, len(web.calls)))
 
 
 def test_client_credentials_are_dlts(serve, answer, connect):

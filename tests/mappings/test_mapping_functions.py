@@ -32,6 +32,7 @@ class Nothing:
 
     def __init__(self, con: duckdb.DuckDBPyConnection | None = None) -> None:
         self.con = con
+        self.units: dict[str, str] = {}
 
     def path(self, path: Path, compiler: Compiler) -> Value:
         raise ExpressionError("there are no names here", path.at)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -14,9 +15,11 @@ import pytest
 
 from hub.entity import Entity, Model
 from quality import reconcile as reconciler
+from quality import reconcile_store
 from quality.codes import CODES
 from quality.reconcile import ReconcileReport, reconcile
-from quality.reconcile_spec import REASONS, Spec, load
+from quality.reconcile_read import load
+from quality.reconcile_spec import REASONS, Field, Spec, Tolerance
 
 Con = duckdb.DuckDBPyConnection
 NOW = datetime(2026, 11, 20, 12, tzinfo=UTC)
@@ -35,7 +38,9 @@ def spec(model: Model) -> Spec:
 
 def _table(entity: Entity) -> str:
     head = ["system VARCHAR", "source_id VARCHAR", "hub_id BIGINT", "segment VARCHAR", "line BIGINT"]
-    head += ["seen_at TIMESTAMPTZ", "waiting VARCHAR"] + (["parent_source_id VARCHAR"] if entity.parent else [])
+    head += ["seen_at TIMESTAMPTZ", "waiting VARCHAR", "mapping VARCHAR", "run_id VARCHAR"]
+    head += [f"{column.name}_ref VARCHAR" for column in entity.refs]
+    head += ["parent_source_id VARCHAR"] if entity.parent else []
     return ", ".join(head + [f'"{column.name}" {column.sql_type}' for column in entity])
 
 
@@ -47,10 +52,12 @@ def warehouse(model: Model) -> Iterator[Con]:
             con.execute(f"CREATE SCHEMA {schema}")
         for entity in ("sales_order", "order_line"):
             con.execute(f"CREATE TABLE source.{entity} ({_table(model[entity])})")
-        con.execute("CREATE TABLE ops.runs (run_id VARCHAR, system VARCHAR, started_at TIMESTAMPTZ)")
+        con.execute(
+            "CREATE TABLE ops.runs (run_id VARCHAR, system VARCHAR, started_at TIMESTAMPTZ, mapping_hash VARCHAR)"
+        )
         con.execute("CREATE TABLE push.state (target VARCHAR, entity VARCHAR, hub_id BIGINT, status VARCHAR)")
         for system in ("cart", "erp"):
-            con.execute("INSERT INTO ops.runs VALUES ('first', ?, ?)", [system, LOADED])
+            con.execute("INSERT INTO ops.runs VALUES ('first', ?, ?, 'm1')", [system, LOADED])
         yield con
 
 
@@ -113,7 +120,13 @@ def test_every_reason_is_told_from_every_other(warehouse: Con, spec: Spec) -> No
     both(con, "1013", total=D("40.58"))
     both(con, "1014")
     put(con, "erp", "1014", source_id="erp-again")
-    report = reconcile(con, spec, NOW, go_live=GO_LIVE)
+    both(
+        con, "1015", line_total=D("23.00"), charge_total=D("4.51"), tax_total=D("5.23"), total=D("32.74")
+    )  # times 0.92
+    both(con, "1016", requested_date=date(2026, 11, 30))
+    both(con, "1017", customer_po="PO-9")
+    more = (Field("requested_date", "timing", Tolerance(days=D(1))), Field("customer_po", "reference"))
+    report = reconcile(con, replace(spec, fields=more), NOW, go_live=GO_LIVE)
     assert breaks(con) == {
         "1001": ("missing_right", D("35.58")),
         "1002": ("missing_left", D("35.58")),
@@ -129,6 +142,9 @@ def test_every_reason_is_told_from_every_other(warehouse: Con, spec: Spec) -> No
         "1012": ("status", D("35.58")),
         "1013": ("unknown", D("5")),
         "1014": ("duplicate", D("35.58")),
+        "1015": ("fx", D("2.84")),
+        "1016": ("timing", D("0")),
+        "1017": ("reference", D("0")),
     }
     assert report.outcome == "breaks"
     assert report.numbers["agreed"] == 1
@@ -140,7 +156,7 @@ def test_every_reason_is_told_from_every_other(warehouse: Con, spec: Spec) -> No
     ).fetchone()
     assert evidence == ("cart-1003", "cart/orders/1.jsonl", 1)
     text = "\n".join(report.lines())
-    assert "cart ↔ erp: 1 agree, 14 breaks open" in text
+    assert "cart ↔ erp: 1 agree, 17 breaks open" in text
     assert "R206 shipping 1003: cart 35.58, erp 30.68, 20 days old; shipping -4.90" in text
 
 
@@ -219,10 +235,16 @@ def test_what_is_on_its_way_is_no_break(warehouse: Con, spec: Spec) -> None:
     assert later.numbers["in_flight"] == 1, "an outcome that is unknown stays on its way until it is known"
 
 
+def test_what_a_plan_is_about_is_on_its_way(warehouse: Con, spec: Spec) -> None:
+    put(warehouse, "cart", "1001")
+    put(warehouse, "cart", "1002")
+    report = reconcile(warehouse, spec, NOW, planned={("sales_order", 1001), ("customer", 1002)})
+    assert report.numbers["in_flight"] == 1
+    assert set(breaks(warehouse)) == {"1002"}
+
+
 def test_without_the_window_there_would_be_false_alarms(warehouse: Con, spec: Spec) -> None:
     """The broken twin of the in-flight rule."""
-    from dataclasses import replace
-
     put(warehouse, "cart", "1001", ordered_at=NOW - timedelta(minutes=30))
     put(warehouse, "erp", "1000")
     put(warehouse, "cart", "1000")
@@ -302,7 +324,7 @@ def test_a_snapshot_is_compared_without_writing(warehouse: Con, spec: Spec) -> N
 
 def test_a_failure_leaves_nothing_half_written(warehouse: Con, spec: Spec, monkeypatch: pytest.MonkeyPatch) -> None:
     both(warehouse, "1001", **SHIPPED_FREE)
-    monkeypatch.setattr(reconciler, "_KEEP", "SELECT nonsense")
+    monkeypatch.setattr(reconcile_store, "_KEEP", "SELECT nonsense")
     with pytest.raises(duckdb.Error):
         reconcile(warehouse, spec, NOW)
     assert not warehouse.execute("SELECT * FROM recon.break_history").fetchall()
@@ -358,8 +380,6 @@ def test_everything_wrong_with_a_spec_is_found_at_once(tmp_path: Path, model: Mo
 
 
 def test_the_scope_begins_where_it_says(warehouse: Con, spec: Spec) -> None:
-    from dataclasses import replace
-
     put(warehouse, "cart", "1001")
     put(warehouse, "erp", "1000", ordered_at=NOW - timedelta(days=1))
     put(warehouse, "cart", "1000", ordered_at=NOW - timedelta(days=1))

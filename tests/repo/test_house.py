@@ -16,6 +16,7 @@ ROOT = Path(__file__).resolve().parents[2]
 PACKAGES = ("hub", "connectors", "mappings", "quality", "warehouse", "flow", "sandbox")
 _CODE = re.compile(r"""["']([CDFMQRPW]\d{3})\b""")
 HEAVY = ("great_expectations", "airflow", "dlt", "zeep", "pandas", "pyarrow")
+STORES = ("duckdb", "sqlalchemy", "requests", "lxml", "fsspec", "numpy")
 
 
 def sources(*packages: str) -> list[Path]:
@@ -65,11 +66,48 @@ def test_no_line_names_a_machine_or_a_registry() -> None:
     assert offenders == []
 
 
-@pytest.mark.parametrize("module", ["flow.cli", "hub.connector", "mappings.load", "warehouse.model", "flow.language"])
+@pytest.mark.parametrize(
+    "module",
+    [
+        "flow.cli",
+        "flow.cycle",
+        "flow.plan",
+        "hub.connector",
+        "mappings.load",
+        "mappings.outbound",
+        "quality.gate",
+        "warehouse.merge",
+        "warehouse.model",
+        "flow.language",
+    ],
+)
 def test_importing_is_cheap_and_quiet(module: str) -> None:
     code = f"import sys, {module}; print([m for m in {HEAVY!r} if m in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert (done.stdout.strip(), done.stderr) == ("[]", "")
+
+
+@pytest.mark.parametrize(
+    ("word", "forbidden"),
+    [("--help", STORES), ("lint", ("duckdb", "lxml", "fsspec", "numpy")), ("systems", ("duckdb",))],
+)
+def test_a_command_imports_what_it_works_with(word: str, forbidden: tuple[str, ...]) -> None:
+    done = _commanded(f"sys.argv = ['crossdock', {word!r}]", (*HEAVY, *forbidden))
+    assert done == "[]"
+
+
+def test_the_broken_twin_that_opens_a_store_is_seen() -> None:
+    assert _commanded("import warehouse.ledger; sys.argv = ['crossdock', '--help']", STORES) == "['sqlalchemy']"
+
+
+def _commanded(before: str, forbidden: tuple[str, ...]) -> str:
+    """Which of the modules are there after a command, in a process of its own."""
+    code = (
+        f"import sys, atexit; {before}\natexit.register(lambda: print([m for m in {forbidden!r} if m in sys.modules]))\n"
+        "from flow.cli import main; main()"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
+    return done.stdout.splitlines()[-1]
 
 
 def test_the_import_contracts_hold() -> None:

@@ -122,6 +122,14 @@ def field(**more: Any) -> dict[str, Any]:
     return {**base(), "fields": {"name": {"at": "name", **more}}}
 
 
+def function(name: str = "f", said: str = "a", given: str = "x", argument: str = "a") -> Any:
+    return {name: {"arguments": [argument], "is": said, "examples": [{"given": [given], "expect": given}]}}
+
+
+def called(**more: str) -> tuple[Any, Any, Any]:
+    return {**base(), "fields": {"name": "f(name)"}}, None, function(**more)
+
+
 def looked_up(**more: Any) -> dict[str, Any]:
     return field(**{"lookup": "groups", "key": "group", "by": "id", "at": "name", **more})
 
@@ -131,8 +139,8 @@ def children_of(**more: Any) -> dict[str, Any]:
     return {**base(), "children": {"customer_address": part}}
 
 
-# where hostile text can stand: text → (the mapping, the value maps)
-POSITIONS: dict[str, Callable[[str], tuple[Any, Any]]] = {
+# where hostile text can stand: text → (the mapping, the value maps, the functions)
+POSITIONS: dict[str, Callable[[str], tuple[Any, ...]]] = {
     "stream": lambda t: ({**base(), "stream": t}, None),
     "entity": lambda t: ({**base(), "entity": t}, None),
     "key": lambda t: ({**base(), "key": t}, None),
@@ -182,15 +190,24 @@ POSITIONS: dict[str, Callable[[str], tuple[Any, Any]]] = {
     "push list when": lambda t: (pushed_child(when=f"({t}) is null"), None),
     "push list value": lambda t: (pushed_child(fields=[{"n": {"at": "town", "value": t}}]), None),
     "out": lambda t: (pushed(fields=[{"tier": {"at": "t", "values": "tier"}}]), {"tier": {"in": {"a": "gold"}, "out": {"gold": t}}}),
+    "typed": lambda t: ({**base(), "types": {t: "money net EUR"}}, None),
+    "type": lambda t: ({**base(), "types": {"x": f"money in {t}"}}, None),
+    "function": lambda t: called(said=t),
+    "function's name": lambda t: called(name=t),
+    "function's argument": lambda t: called(argument=t),
+    "function's example": lambda t: called(given=t),
     "example": lambda t: ({**base(), "examples": [{"name": t, "given": {"id": t, t: t}, "expect": {t: t}}]}, None),
 }  # fmt: skip
 
-Case = tuple[str, bytes, bytes | None]  # what it is, the mapping, the value maps
+Case = tuple[str, bytes, bytes | None, bytes | None]  # what it is, the mapping, the value maps, the functions
 
 
 def cases() -> Iterator[Case]:
-    yield from _in_positions()
+    yield from (case for case in _in_positions() if case[3] is None)
     yield from _in_form()
+    # These last: lint tries their examples in DuckDB, which takes its part of the memory.
+    yield from (case for case in _in_positions() if case[3] is not None)
+    yield from _in_functions()
 
 
 def _in_positions() -> Iterator[Case]:
@@ -201,12 +218,13 @@ def _in_positions() -> Iterator[Case]:
             for p, (name, make) in enumerate(POSITIONS.items()):
                 if (w + 2 * c + 3 * p) % _SHARE not in (0, 3):
                     continue
-                mapping, values = make(wrap(command))
+                mapping, values, functions = (*make(wrap(command)), None)[:3]
                 number += 1
                 yield (
                     f"{name} {w}: {wrap(command)}",
                     _yaml(mapping, number),
                     _yaml(values or {"tier": {"vip": "gold"}}, 1),
+                    _yaml(functions, number) if functions else None,
                 )
 
 
@@ -291,7 +309,25 @@ def _in_form() -> Iterator[Case]:
         forms[f"odd {number}"] = text
         forms[f"odd {number} within"] = good + b"when: " + text
     for name, text in forms.items():
-        yield f"form: {name}", text, None
+        yield f"form: {name}", text, None, None
+
+
+def _in_functions() -> Iterator[Case]:
+    """Functions of a project's own that grow where they are called."""
+    good = b"stream: people\nentity: customer\nkey: id\nfields: {name: name}\n"
+    mapping = good.replace(b"name: name", b"name: 'f1(name)'")
+    for levels in (5, 20, 400):
+        text = b"".join(b"f%d: {arguments: [x], is: 'f%d(x) || f%d(x)', examples: [{given: [a], expect: a}]}\n" % (n, n + 1, n + 1) for n in range(1, levels))  # fmt: skip
+        yield f"form: functions that double, {levels}", mapping, None, text + b"f%d: {arguments: [x], is: x, examples: [{given: [a], expect: a}]}\n" % levels  # fmt: skip
+        yield f"form: functions in a circle, {levels}", mapping, None, text + text.splitlines()[0].replace(b"f1:", b"f%d:" % levels)  # fmt: skip
+    twice = b"f1: {arguments: [x], is: x || x, examples: [{given: [a], expect: aa}]}\n"
+    many = b"".join(b"f%d: {arguments: [x], is: x, examples: [{given: [a], expect: a}]}\n" % n for n in range(1, 5_000))
+    yield "form: many functions", mapping, None, many
+    for depth in (10, 30, 300):
+        yield f"form: arguments that double, {depth}", good.replace(b"name: name", b"name: '" + b"f1(" * depth + b"x" + b")" * depth + b"'"), None, twice  # fmt: skip
+    for size in (100_000, 900_000):
+        text = b"fields: {name: name, " + b"".join(b"a%d: f1(x), " % n for n in range(size // 12)) + b"}"
+        yield f"form: calls, {size}", good.replace(b"fields: {name: name}", text), None, twice
 
 
 # -- the workers
@@ -320,9 +356,10 @@ def judge(out: Path) -> None:
     with out.open("w") as file, tempfile.TemporaryDirectory(dir=SHM) as folder:
         shop = Path(folder) / "shop"
         shop.mkdir()
-        for name, mapping, values in cases():
+        for name, mapping, values, functions in cases():
             (shop / "people.yaml").write_bytes(mapping)
             (shop / "values.yaml").write_bytes(values or b"tier: {vip: gold}\n")
+            (shop / "functions.yaml").write_bytes(functions or b"")
             began = time.process_time()
             loaded = load([Path(folder)], model)
             findings = errors_in([*loaded.findings, *lint(loaded, model, {})])

@@ -104,3 +104,15 @@ def test_a_file_that_another_process_has_is_said(tmp_path):
 
 def test_instants_are_utc(con):
     assert one(con, "SELECT current_setting('TimeZone')") == "UTC"
+
+
+def test_the_memory_that_duckdb_may_hold_is_bounded_from_outside(tmp_path, monkeypatch):
+    sort = "SELECT max(x) FROM (SELECT md5(range::VARCHAR) AS x FROM range(1_000_000) ORDER BY x LIMIT 900_000)"
+    monkeypatch.setenv("CROSSDOCK_MEMORY", "48MB")
+    con = connect(tmp_path / "w.duckdb")
+    assert one(con, "SELECT current_setting('memory_limit')") == "45.7 MiB"
+    assert len(one(con, sort)) == 32  # what does not fit is written beside the file
+    con.close()
+    monkeypatch.setenv("CROSSDOCK_MEMORY", "lots")
+    with pytest.raises(ConfigurationError, match="W104"):
+        connect(tmp_path / "w.duckdb")

@@ -12,7 +12,7 @@ from push_harness import World
 from flow.trace import trace
 from hub.connector import Outcome
 from hub.errors import UsageError
-from quality.tables import RECON
+from quality.reconcile_tables import ensure_tables
 from warehouse.duck import Connection, connect
 from warehouse.ledger import Result, Sending
 from warehouse.model import entities
@@ -33,8 +33,7 @@ def traced(tmp_path_factory: pytest.TempPathFactory) -> World:
     world.project.published.parent.mkdir(parents=True)
     with contextlib.closing(connect(world.project.published)) as con:
         migrate(con, entities())
-        for statement in RECON[:3]:
-            con.execute(statement)
+        ensure_tables(con)
         _fill(con)
     with world.ledger() as ledger, ledger.lock("push:erp") as lock:
         made = Sending("orders", "sales_order", 7, "create", "1001", '{"ship":"Ann Lee"}', "f" * 64)

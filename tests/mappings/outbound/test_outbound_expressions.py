@@ -9,7 +9,9 @@ from typing import Any
 
 import pytest
 
-from mappings import load, outbound, push_examples
+from mappings import load, outbound, push_examples, trial
+from mappings.functions import FUNCTIONS, OF_PUSHES, OfPush
+from mappings.reach import MANY
 
 
 def compiled(tmp_path: Path, model: Any, text: str) -> Any:
@@ -203,3 +205,19 @@ examples:
 def test_examples_that_do_not_hold_are_found(world: Any, tmp_path: Path, example: str, codes: list[str]) -> None:
     mapping = compiled(tmp_path, world.model, f"{EXAMPLES}  - {example}\n")
     assert [finding.code for finding in push_examples.run(mapping, world.model)] == codes
+
+
+def asked(tmp_path: Path, model: Any, one: OfPush) -> Any:
+    push = f'{{operation: create, fields: [{{x: {{at: x, value: "{one.form}"}}}}]}}'
+    mapping = compiled(tmp_path, model, f"stream: x\nentity: {one.entity}\npush: {push}")
+    return trial.push(outbound.compile(mapping, mapping.push[0], model), model, one.given)
+
+
+@pytest.mark.parametrize("name", OF_PUSHES)
+def test_the_example_of_what_only_a_push_can_ask_is_true(world: Any, tmp_path: Path, name: str) -> None:
+    assert asked(tmp_path, world.model, OF_PUSHES[name]) == {"x": OF_PUSHES[name].gives}
+
+
+def test_all_that_only_a_push_can_ask_is_in_the_table() -> None:
+    assert set(OF_PUSHES) == {*MANY, "bound"}
+    assert not set(OF_PUSHES) & set(FUNCTIONS)

@@ -1,0 +1,208 @@
+"""What a run costs when little changed: 1,000 changed orders with their lines into 0.1 to 5 million, from stage to merge.
+
+    python benchmarks/changes.py [--sizes 100k,300k,1m] [--repeat 5]
+
+Beside each size stands the bare difference-merge in hand-written SQL over the same tables, measured between the runs: no
+history, no bindings, no references, no survivorship, no gate. Time is that of the wall; CPU stands beside it. The first
+load of a size takes minutes and is kept in $CROSSDOCK_BENCH_CACHE (else ~/.cache). Figures go to results/changes.json.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import resource
+import statistics
+import subprocess
+import time
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import duckdb
+from changes_world import ROOT, World, loaded, orders
+
+from flow.gate import gate
+from flow.map import map as map_step
+from flow.merge import merge
+from flow.run import Run
+from flow.stage import stage
+
+RESULTS = ROOT / "benchmarks" / "results" / "changes.json"
+CHANGED = 1_000
+Spent = tuple[float, float]  # wall, CPU in milliseconds
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--sizes", default="100k,300k,1m")
+    parser.add_argument("--repeat", type=int, default=5)
+    options = parser.parse_args()
+    sizes = [int(text.lower().replace("k", "000").replace("m", "000000")) for text in options.sizes.split(",")]
+    found = []
+    for size in sizes:
+        print(f"{size:,} orders", flush=True)
+        with loaded(size, sizes) as world:
+            found.append(measured(world, size, options.repeat))
+        _print(found[-1])
+    RESULTS.parent.mkdir(exist_ok=True)
+    commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], cwd=ROOT, capture_output=True, text=True).stdout
+    RESULTS.write_text(json.dumps({"commit": commit.strip(), "changed": CHANGED, "sizes": found}, indent=1) + "\n")
+
+
+def measured(world: World, size: int, repeat: int) -> dict[str, Any]:
+    """Medians over `repeat` runs of each kind, in milliseconds."""
+    _proven(world, size)
+    bare = _Bare(world)
+    version = iter(range(1, 10_000))
+    scattered, recent, handmade = [], [], []
+    for number in range(repeat):
+        some = f"SELECT DISTINCT (hash(range + {number} * 100000) % {size})::BIGINT AS n, {next(version)} AS v FROM range({CHANGED})"
+        scattered.append(_one(world, some))
+        handmade.append(bare.merge(number, size))
+        last = f"SELECT range AS n, {next(version)} AS v FROM range({size - CHANGED}, {size})"
+        recent.append(_one(world, last))
+    nothing = [_steps(world.start()) for _ in range(repeat)]
+    single = [
+        _one(world, f"SELECT {(number * 7919) % size} AS n, {next(version)} AS v") for number in range(4 * repeat)
+    ]
+    batches = [
+        _one(world, f"SELECT (range * 7919 + {number}) % {size} AS n, {next(version)} AS v FROM range(100)")
+        for number in range(2 * repeat)
+    ]
+    made = {"orders": size, "scattered": _medians(scattered), "recent": _medians(recent), "nothing": _medians(nothing)}
+    made |= {"one_event": _medians(single), "batch_of_100": _medians(batches)}
+    made["bare"] = _median(handmade)
+    made["ratio_to_bare"] = round(made["scattered"]["all"]["wall"] / made["bare"]["wall"], 2)
+    made["events_per_second"] = round(100_000 / made["batch_of_100"]["all"]["wall"])
+    made["peak_mb"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
+    return made
+
+
+def _proven(world: World, size: int) -> None:
+    """What is measured is right: sent again unchanged nothing changes, sent in a new version everything does, with history."""
+    numbers = f"SELECT DISTINCT (hash(range, 5) % {size})::BIGINT AS n FROM range({CHANGED})"
+    orders(world, f"SELECT n, 0 AS v FROM ({numbers})")
+    unchanged = _through(world.start())[-1]
+    assert unchanged.counts["changed"] == 0, unchanged
+    orders(world, f"SELECT n, 10001 AS v FROM ({numbers})")
+    before = _count(world, "SELECT count(*) FROM history.sales_order")
+    changed = _through(world.start())[-1]
+    held = changed.counts["changed"]
+    assert held == changed.counts["passed"] > CHANGED * 0.98, changed
+    assert _count(world, "SELECT count(*) FROM history.sales_order") == before + held
+    assert _count(world, "SELECT count(*) FROM canonical.sales_order") == size
+    lines = "SELECT count(*) FROM {0} s ANTI JOIN {1} c ON c.hub_id = s.hub_id AND c.quantity = s.quantity"
+    assert _count(world, lines.format("source.order_line", "canonical.order_line")) == 0
+
+
+def _count(world: World, sql: str) -> int:
+    with duckdb.connect(str(world.project.warehouse), read_only=True) as con:
+        row = con.execute(sql).fetchone()
+    return int(row[0]) if row else 0
+
+
+def _through(run: Run) -> list[Any]:
+    with run.together():
+        before = [stage(run), map_step(run), gate(run, expectations=False)]
+    return [*before, merge(run)]
+
+
+def _one(world: World, wanted: str) -> dict[str, Spent]:
+    """What the steps of one run spend on one segment with these records."""
+    orders(world, wanted)
+    return _steps(world.start())
+
+
+def _steps(run: Run) -> dict[str, Spent]:
+    assert run.inbound, "the mappings are compiled before the clock starts"
+    spent: dict[str, Spent] = {}
+    began = _clock()
+    with run.together():
+        for name, step in (("stage", stage), ("map", map_step), ("gate", lambda run: gate(run, expectations=False))):
+            _spend(spent, name, step, run)
+    _spend(spent, "merge", merge, run)
+    spent["all"] = _since(began)
+    return spent
+
+
+def _spend(spent: dict[str, Spent], name: str, step: Callable[[Run], Any], run: Run) -> None:
+    began = _clock()
+    step(run)
+    spent[name] = _since(began)
+
+
+def _clock() -> Spent:
+    return time.perf_counter(), time.process_time()
+
+
+def _since(began: Spent) -> Spent:
+    return (time.perf_counter() - began[0]) * 1000, (time.process_time() - began[1]) * 1000
+
+
+def _median(spent: Sequence[Spent]) -> dict[str, float]:
+    """`best` is the least CPU: on a busy machine the medians say more of the others."""
+    wall, cpu = zip(*spent, strict=True)
+    return {
+        "wall": round(statistics.median(wall), 1),
+        "cpu": round(statistics.median(cpu), 1),
+        "best": round(min(cpu), 1),
+    }
+
+
+def _medians(runs: Sequence[dict[str, Spent]]) -> dict[str, dict[str, float]]:
+    return {name: _median([run[name] for run in runs]) for name in runs[0]}
+
+
+class _Bare:
+    """The difference-merge by hand: two tables as wide as the source layer's, keys compared, DELETE and INSERT, commit."""
+
+    def __init__(self, world: World) -> None:
+        self.con = duckdb.connect(str(world.folder / "bare.duckdb"), config={"max_vacuum_tasks": 0})
+        self.con.execute(f"ATTACH '{world.project.warehouse}' AS w (READ_ONLY)")
+        self.con.execute("CREATE TABLE orders AS SELECT * FROM w.source.sales_order WHERE system = 'shop'")
+        self.con.execute("CREATE TABLE lines AS SELECT * FROM w.source.order_line")
+        self.con.execute("DETACH w")
+
+    def merge(self, number: int, size: int) -> Spent:
+        some = f"SELECT (hash(range + {number} * 100000) % {size})::BIGINT + 1 FROM range({CHANGED})"
+        for sql in (
+            f"CREATE OR REPLACE TEMP TABLE new AS SELECT * REPLACE (row_hash + 1 AS row_hash) FROM orders WHERE hub_id IN ({some})",
+            "CREATE OR REPLACE TEMP TABLE new_lines AS FROM lines WHERE parent_key IN (SELECT source_key FROM new)",
+            "CHECKPOINT",
+        ):
+            self.con.execute(sql)
+        began = _clock()
+        for sql in (
+            "BEGIN",
+            """CREATE OR REPLACE TEMP TABLE differing AS SELECT n.source_key, o.rowid AS old FROM new n
+               LEFT JOIN orders o ON o.source_key = n.source_key WHERE o.row_hash IS DISTINCT FROM n.row_hash""",
+            "DELETE FROM lines WHERE parent_key IN (SELECT source_key FROM differing)",
+            "DELETE FROM orders WHERE rowid IN (SELECT old FROM differing)",
+            "INSERT INTO orders SELECT * FROM new SEMI JOIN differing USING (source_key)",
+            "INSERT INTO lines FROM new_lines WHERE parent_key IN (SELECT source_key FROM differing)",
+            "COMMIT",
+            "CHECKPOINT",
+        ):
+            self.con.execute(sql)
+        return _since(began)
+
+
+def _print(made: dict[str, Any]) -> None:
+    names = ("stage", "map", "gate", "merge", "all")
+    print(f"  {'ms (CPU, least CPU)':22}" + "".join(f"{name:>24}" for name in names))
+    for kind in ("scattered", "recent", "nothing", "one_event", "batch_of_100"):
+        cells = [
+            f"{made[kind][name]['wall']:,.0f} ({made[kind][name]['cpu']:,.0f}, {made[kind][name]['best']:,.0f})"
+            for name in names
+        ]
+        print(f"  {kind:22}" + "".join(f"{cell:>24}" for cell in cells))
+    bare = made["bare"]
+    print(
+        f"  bare difference-merge: {bare['wall']:.0f} ({bare['cpu']:.0f}, {bare['best']:.0f}); ratio {made['ratio_to_bare']};"
+        f" {made['events_per_second']:,} events/s in batches of 100; peak {made['peak_mb']:,} MB",
+        flush=True,
+    )
+
+
+if __name__ == "__main__":
+    main()

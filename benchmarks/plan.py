@@ -1,0 +1,153 @@
+"""What a plan costs for a target that knows a million records, of which a thousand changed.
+
+    python benchmarks/plan.py [--records 1m] [--repeat 3]
+
+The records are customers of a shop, known to a desk as accounts that were bound by matching and read back. Each plan is a process of
+its own, its start included. Figures go to results/plan.json.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import shutil
+import statistics
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import duckdb
+from changes_world import CACHE, CUSTOMERS, ROOT, World, passed_through
+
+from flow.publish import fold_and_publish
+
+RESULTS = ROOT / "benchmarks" / "results" / "plan.json"
+CHANGED = 1_000
+BATCH = 250_000
+
+CONFIG = """\
+name: plans
+systems:
+  shop: {connector: bench_shop, currency: EUR, connection: {url: "http://127.0.0.1:9"}}
+  desk: {connector: bench_desk, write: true, from: "2020-01-01", currency: EUR, connection: {url: "http://127.0.0.1:9"}}
+survivorship:
+  customer: {default: [shop, desk]}
+"""
+
+CONNECTOR = """\
+from hub.connector import Stream
+from hub.rest import Rest
+
+
+class BenchDesk(Rest):
+    name = "bench_desk"
+    streams = (Stream("accounts", primary_key="Id", writes=("upsert",), idempotency="external_id"),)
+"""
+
+MAPPING = """\
+stream: accounts
+entity: customer
+key: Id
+hub: HubId
+fields: {name: Name, email: lower(trim(Email)), phone: Phone, country_code: upper(Country)}
+push:
+  operation: upsert
+  key: hub_id
+  fields:
+    - name
+    - email: {at: Email}
+    - phone
+    - country_code: {at: Country}
+"""
+
+# The desk says what the shop says, and quotes the hub's id, which `wanted` has in the place of a version.
+ACCOUNTS = """
+    SELECT {{'Id': 'A' || n, 'HubId': v::VARCHAR, 'Name': 'Customer ' || n, 'Email': 'c' || n || '@example.com',
+             'Phone': '+49 30 ' || n, 'Country': ['DE', 'AT', 'FR', 'NL'][1 + n % 4]}}"""
+
+# What is measured, in a process of its own.
+PROGRAM = """
+import json, sys, time, resource
+began = time.perf_counter(), time.process_time()
+from pathlib import Path
+from hub.config import load_project
+from flow.plan import plan
+project = load_project(Path(sys.argv[1]))
+imported = time.perf_counter()
+made = plan(project, "desk")
+print(json.dumps({"wall": time.perf_counter() - began[0], "cpu": time.process_time() - began[1],
+    "work": time.perf_counter() - imported, "peak_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024,
+    "calls": len(made.calls), "unchanged": made.unchanged, "others": len(made.waiting) + len(made.held) + len(made.refused)}))
+"""
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--records", default="1m")
+    parser.add_argument("--repeat", type=int, default=3)
+    options = parser.parse_args()
+    count = int(options.records.lower().replace("k", "000").replace("m", "000000"))
+    folder = CACHE / f"plan-{count}-bound"
+    if not (folder / "data" / "published").is_dir():
+        shutil.rmtree(folder, ignore_errors=True)
+        _bound(folder, count)
+    found = {"records": count, "changed": CHANGED, **_measured(folder, options.repeat)}
+    print(found, flush=True)
+    commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], cwd=ROOT, capture_output=True, text=True).stdout
+    RESULTS.parent.mkdir(exist_ok=True)
+    RESULTS.write_text(json.dumps({"commit": commit.strip(), **found}, indent=1) + "\n")
+
+
+def _measured(folder: Path, repeat: int) -> dict[str, Any]:
+    runs = []
+    for _ in range(repeat):
+        done = subprocess.run(
+            [sys.executable, "-c", PROGRAM, str(folder)], cwd=ROOT, capture_output=True, text=True, check=True
+        )
+        runs.append(json.loads(done.stdout))
+        assert (runs[-1]["calls"], runs[-1]["others"]) == (CHANGED, 0), runs[-1]
+    return {name: round(statistics.median(run[name] for run in runs), 2) for name in runs[0]}
+
+
+def _bound(folder: Path, count: int) -> None:
+    """Customers of the shop, accounts bound to them, and then a thousand changed customers; published."""
+    world = _Desk.make(folder)
+    for first in range(0, count, BATCH):
+        numbers = f"SELECT range AS n, 0 AS v FROM range({first}, {min(first + BATCH, count)})"
+        world.write("shop", "customers", CUSTOMERS, numbers)
+        passed_through(world.start("shop"))
+        warehouse = str(world.project.warehouse)
+        with duckdb.connect(warehouse, read_only=True) as con:
+            ids = folder / "ids.parquet"
+            con.execute(
+                f"COPY (SELECT source_id::BIGINT AS n, hub_id AS v FROM source.customer WHERE hub_id > {first}) TO '{ids}'"
+            )
+        world.write("desk", "accounts", ACCOUNTS, f"FROM '{ids}'")
+        passed_through(world.start("desk"))
+        shutil.rmtree(folder / "data" / "lake")
+    changed = CUSTOMERS.replace("+49 30", "+49 40")
+    world.write("shop", "customers", changed, f"SELECT range * {count // CHANGED} AS n, 1 AS v FROM range({CHANGED})")
+    passed_through(world.start("shop"))
+    fold_and_publish(world.project)
+
+
+class _Desk(World):
+    """A world with a desk that is written."""
+
+    @classmethod
+    def make(cls, folder: Path) -> World:
+        world = super().make(folder)
+        files = {
+            "crossdock.yaml": CONFIG,
+            "connectors/bench_desk.py": CONNECTOR,
+            "mappings/desk/accounts.yaml": MAPPING,
+        }
+        for name, text in files.items():
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            (folder / name).write_text(text)
+        return world
+
+
+if __name__ == "__main__":
+    main()
