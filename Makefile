@@ -45,6 +45,9 @@ format: setup ## format the code
 up: setup ## start the sandbox and Airflow on 127.0.0.1; ctrl-C stops both
 	@exec $(BIN)/crossdock up
 
+gate-bench: setup ## 20 rules over a million rows and over 100; keeps benchmarks/results/gate.json
+	@PYTHONPATH=. $(BIN)/python benchmarks/gate.py --json benchmarks/results/gate.json
+
 chaos: setup ## 100 SIGKILLs and every failpoint over 20,000 records; keeps benchmarks/chaos.json
 	@$(BIN)/python tests/support/chaos.py
 
@@ -72,4 +75,4 @@ lock: ## write requirements.lock anew
 clean: ## remove data and caches, keep .venv
 	@rm -rf data airflow_home .mypy_cache .ruff_cache .pytest_cache
 
-.PHONY: help setup demo test check format up chaos bench-changes hostile bench-pull bench recon-bench lock clean
+.PHONY: help setup demo test check format up chaos bench-changes hostile bench-pull bench recon-bench gate-bench lock clean

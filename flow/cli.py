@@ -13,6 +13,7 @@ from typing import Annotated, Any, Literal
 
 import typer
 
+from flow.cli_quarantine import app as quarantine_app
 from hub.errors import CrossdockError
 
 app = typer.Typer(
@@ -23,7 +24,6 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-quarantine_app = typer.Typer(help="Rows that wait, each with its reason.", no_args_is_help=True)
 app.add_typer(quarantine_app, name="quarantine")
 new_app = typer.Typer(help="Drafts of files that you then edit.", no_args_is_help=True)
 app.add_typer(new_app, name="new")
@@ -314,13 +314,13 @@ def preview(
 
 @app.command()
 def diff(
-    mapping: Annotated[str, typer.Argument(help="system/stream, or a system for all of its streams")],
-    against: Annotated[str, typer.Option(metavar="REV", help="A git revision, or a folder with mappings.")] = "HEAD",
+    mapping: Annotated[str, typer.Argument(help="system/stream, a system for all of its streams, or quality/entity")],
+    against: Annotated[str, typer.Option(metavar="REV", help="A git revision, or a folder as it was.")] = "HEAD",
     examples: Annotated[int, typer.Option(min=0, help="How many of each kind are shown.")] = 3,
     unmask: Annotated[bool, typer.Option("--unmask", help="Show personal values.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Which rows and which calls a change of mappings would change. Exit code 1 where there are any. No store is touched."""
+    """Which rows, waiting records and calls a change of mappings or rules would change. Exit code 1 where there are any. No store is touched."""
     from dataclasses import asdict
 
     from flow import show_diff
@@ -519,29 +519,6 @@ def complete(
     report = run_complete(_project(), system, Decimal(str(most_gone)))
     _print_json(report.as_dict()) if as_json else show.step(report)
     raise typer.Exit(max(report.detail.get("exit_codes", [int(report.status != "ok")])))
-
-
-@quarantine_app.command("list")
-def quarantine_list(system: Annotated[str | None, typer.Argument()] = None, as_json: AsJson = False) -> None:
-    """What waits, grouped by cause."""
-    from flow import show
-    from flow.quarantine import causes
-
-    rows = causes(_project(), system)
-    _print_json(rows) if as_json else show.quarantine(rows)
-
-
-@quarantine_app.command("show")
-def quarantine_show(
-    key: str, as_json: AsJson = False, unmask: Annotated[bool, typer.Option("--unmask")] = False
-) -> None:
-    """One waiting record (its id in its system): rule, field, message and raw value."""
-    from flow import show
-    from flow.quarantine import record
-
-    rows = record(_project(), key, unmask=unmask)
-    _print_json(rows) if as_json else show.quarantined(rows, key)
-    raise typer.Exit(int(not rows))
 
 
 @app.command()

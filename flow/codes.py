@@ -92,6 +92,23 @@ Give a mapping file, a folder, or nothing for the whole project.""",
     "P509": """`crossdock rebuild` found no merge in the ledger's journal, so there is nothing to replay.
 Either nothing was ever merged, or crossdock.yaml names another ledger than the one that was used.
 Run `crossdock run` for a first merge, or correct `ledger:`.""",
+    "P535": """Rules were to be compared of an entity that there is not.
+`crossdock diff quality/ENTITY` compares the rules in quality/ENTITY.yaml with those of a revision, over all that becomes such
+an entity.
+Do: take the nearest name; warehouse/model.py lists them all.""",
+    "P536": """Nothing in quarantine has this name.
+A record is named by its id in its system, or by segment:line where it could not be read; a group by its cause, eight letters
+and digits. What has passed meanwhile has closed itself and is no longer there.
+Do: crossdock quarantine list shows the causes, list --all every record.""",
+    "P537": """A case was to be dismissed without a reason or a name.
+A dismissal is kept for those who ask later why a record never arrived.
+Do: crossdock quarantine dismiss NAME --reason 'a test order' --by ann""",
+    "P538": """Records were to be judged again whose whole batch waits.
+Their gate is closed: none of the batch was merged, and all of it comes again with the next run of the system.
+Do: correct what closed the gate, then crossdock run SYSTEM.""",
+    "P539": """An export was to be written to a file of another kind.
+The name says what is written: .csv for a spreadsheet, .ndjson or .jsonl for one JSON object a line.
+Do: crossdock quarantine export waiting.csv""",
     "P540": """`crossdock schema` was given a kind of file that there is not.
 There are mapping, tests, values, quality, reconcile and crossdock (the project's own file).
 Example: crossdock schema mapping""",

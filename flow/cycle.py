@@ -1,6 +1,6 @@
 """A cycle: every system pulled and merged, the views compared, and each target told what it should know.
 
-Pull, stage and map of the systems run side by side; Great Expectations is imported meanwhile. A system that does not
+Pull, stage and map of the systems run side by side; another process imports Great Expectations meanwhile. A system that does not
 answer is reported and the others go on. A target that was changed is read back before the next one is planned.
 """
 
@@ -8,9 +8,8 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
-from typing import Any
 
 from flow import STEPS
 from flow.gate import gate
@@ -94,13 +93,11 @@ def _sync(
     """pull … merge of several systems. Only the merges stand in line, in the order of crossdock.yaml."""
     runs = [Run.start(project, name, max_pages=max_pages) for name in names]
     last = STEPS.index(until) if until else STEPS.index("merge")
-    expected = last >= STEPS.index("gate") and not read_back
-    if expected:
-        from quality.expectations import before_threads
+    if last >= STEPS.index("gate") and not read_back:
+        from quality import judge
 
-        before_threads()
-    with ThreadPoolExecutor(max_workers=len(runs) + 1) as pool:
-        importing: Future[Any] | None = pool.submit(_warm) if expected else None
+        judge.start()
+    with ThreadPoolExecutor(max_workers=len(runs)) as pool:
         tell(f"pulling from {', '.join(names)}")
         prepared = [pool.submit(_prepare, run, last) for run in runs]
         for run, future in zip(runs, prepared, strict=True):
@@ -109,11 +106,6 @@ def _sync(
                 say(report)
             if any(report.status == "failed" for report in came) or last < STEPS.index("gate"):
                 continue
-            if importing:
-                if not importing.done():
-                    tell("waiting for Great Expectations to be imported")
-                importing.result()
-                importing = None
             if say(_guarded("gate", run.system, partial(gate, run, expectations=not read_back))).status == "failed":
                 continue
             if last >= STEPS.index("merge"):
@@ -146,9 +138,3 @@ def _guarded(step: str, system: str, work: Callable[[], StepReport]) -> StepRepo
             detail={"exit_codes": [error.exit_code]},
             seconds=time.monotonic() - began,
         )
-
-
-def _warm() -> None:
-    from quality import expectations
-
-    expectations.warm()

@@ -1,11 +1,12 @@
-"""`crossdock diff`: what a change of mappings would do to the canonical rows and to the calls of the pushes.
+"""`crossdock diff`: what a change of mappings or rules would do to the canonical rows and to the calls of the pushes.
 
-Old and new mappings are run over the same raw data of the lake, with the parts that a run is made of, beside a copy of
+Old and new mappings (or, for `quality/<entity>`, old and new rules) are run over the same raw data of the lake, with the parts that a run is made of, beside a copy of
 the published snapshot in a temporary folder:
 
     rows       what each mapping makes of the records, compared by the system's id
     canonical  the snapshot with the old rows merged, against the same with the new rows merged on top: what a replay
                would change, survivorship and references and quarantine included
+    waiting    which records in quarantine would pass now
     calls      the plan of each system that may be written to, from the one and from the other
 
 No store of the project is written. Before anything was published there is nothing to merge into: then only the rows are compared.
@@ -31,7 +32,8 @@ from flow.run import Run
 from flow.stage import stage
 from hub.config import Project
 from hub.entity import Model
-from hub.errors import ConfigurationError, UsageError
+from hub.errors import ConfigurationError, Place, UsageError
+from hub.findings import did_you_mean
 from hub.secrets import MASK
 from hub.segments import list_segments
 
@@ -64,9 +66,27 @@ class Calls:
     examples: list[Sent] = field(default_factory=list)
 
 
+@dataclass(frozen=True, slots=True)
+class Passing:
+    """Of `waiting` records in quarantine for one cause, `records` would pass now. `examples` are their ids."""
+
+    cause: str
+    system: str
+    entity: str
+    code: str
+    field: str
+    message: str
+    waiting: int
+    records: int
+    examples: tuple[str, ...]
+
+
 @dataclass(slots=True)
 class Diff:
-    """`records` were read; `merged` says whether canonical rows and calls could be compared; `states`: entity → state → (before, after)."""
+    """`records` were read; `merged` says whether canonical rows and calls could be compared; `states`: entity → state → (before, after).
+
+    `rules`: rule → (rows that failed it before, after), where that differs.
+    """
 
     name: str
     against: str
@@ -76,60 +96,104 @@ class Diff:
     refused: list[Refusals] = field(default_factory=list)
     accepted: list[Refusals] = field(default_factory=list)
     states: dict[str, dict[str, tuple[int, int]]] = field(default_factory=dict)
+    rules: dict[str, tuple[int, int]] = field(default_factory=dict)
+    passing: list[Passing] = field(default_factory=list)
     canonical: list[Table] = field(default_factory=list)
     calls: list[Calls] = field(default_factory=list)
     kept: dict[str, tuple[int, int]] = field(default_factory=dict)
 
     @property
     def any(self) -> bool:
-        return bool(
-            self.rows or self.refused or self.accepted or self.states or self.canonical or self.calls or self.kept
+        return any(
+            (
+                *(self.rows, self.refused, self.accepted, self.rules, self.passing),
+                *(self.states, self.canonical, self.calls, self.kept),
+            )
         )
 
 
 def diff(project: Project, name: str, against: str = "HEAD", examples: int = 3) -> Diff:
     """Compare the mappings as they are with those of a git revision or folder, over the stream of the mapping `name`.
 
-    `name` may also be a system: then over all its streams. Raises ConfigurationError where one of both does not compile.
+    `name` may also be a system: then over all its streams; or `quality/<entity>`: then the rules are compared, over all
+    that becomes such an entity. Raises ConfigurationError where one of both does not compile.
     """
+    kind, _, entity = name.partition("/")
+    found = Diff(name, against)
     with tempfile.TemporaryDirectory(prefix="crossdock-diff-") as folder:
         root = Path(folder)
-        before = dataclasses.replace(project, data=root / "before", mappings=earlier.mappings(project, against, root))
-        after = dataclasses.replace(project, data=root / "after")
-        return _Comparison(project, before, after, Diff(name, against), examples).made()
+        if kind == "quality" and kind not in project.systems:
+            rules = earlier.folders(project, "quality", against, root)
+            for system, streams in _fed(project, entity).items():
+                before = dataclasses.replace(project, data=root / system / "before", quality=rules)
+                after = dataclasses.replace(project, data=root / system / "after")
+                _Comparison(project, before, after, found, system, examples).made(streams)
+        else:
+            old = earlier.folders(project, "mappings", against, root)
+            before = dataclasses.replace(project, data=root / "before", mappings=old)
+            after = dataclasses.replace(project, data=root / "after")
+            comparison = _Comparison(project, before, after, found, kind, examples)
+            comparison.made(comparison.streams())
+    return found
+
+
+def _fed(project: Project, entity: str) -> dict[str, set[str]]:
+    """The systems of which records become the entity, or its header, with their streams. Raises UsageError P535."""
+    from flow.language import load_mappings
+    from warehouse.model import entities
+
+    model = entities()
+    if entity not in model:
+        fix = did_you_mean(entity, model) or f"there are: {', '.join(model)}"
+        raise UsageError("P535", f"there is no entity '{entity}' that could have rules", fix=fix)
+    header = model[entity].parent or entity
+    found: dict[str, set[str]] = {}
+    for mapping in load_mappings(project, model):
+        if mapping.entity == header and mapping.key is not None and mapping.system in project.systems:
+            found.setdefault(mapping.system, set()).add(mapping.stream)
+    return found
 
 
 class _Comparison:
-    def __init__(self, project: Project, before: Project, after: Project, made: Diff, examples: int) -> None:
-        self.project, self.before, self.after, self.found, self.examples = project, before, after, made, examples
-        self.system, _, self.mapping = made.name.partition("/")
-        project.system(self.system)
-        self.now = datetime.now(UTC)
+    """Of one system, before and after; what it finds is added to `found`."""
 
-    def made(self) -> Diff:
-        runs = [Run.start(one, self.system, now=self.now) for one in (self.before, self.after)]
-        chosen = self._segments(runs)
-        if _sql(runs[0]) == _sql(runs[1]):
-            return self.found
+    def __init__(
+        self, project: Project, before: Project, after: Project, found: Diff, system: str, examples: int
+    ) -> None:
+        self.project, self.before, self.after, self.found, self.examples = project, before, after, found, examples
+        self.system = project.system(system).name
+        self.now = datetime.now(UTC)
+        self.runs = [Run.start(one, self.system, now=self.now) for one in (self.before, self.after)]
+
+    def made(self, streams: Collection[str]) -> None:
+        runs = self.runs
+        chosen = self._segments(streams)
+        if _said(runs[0]) == _said(runs[1]):
+            return
         lake = {one.path for one in list_segments(self.project.lake, self.system)}
         for run in runs:
             stage(run, chosen, known=lake, hub=self.project.published)
             map(run)
+            gate(run, expectations=False)
         self._rows(runs)
         if self.project.published.is_file():
+            self._waiting(runs[1])
             self._canonical(runs)
             self._calls()
-        return self.found
 
-    def _segments(self, runs: Sequence[Run]) -> list[str]:
+    def _segments(self, streams: Collection[str]) -> list[str]:
         """The segments of the streams that are compared."""
-        streams = {stream for run in runs for stream in self._streams(run)}
+        found = [one for one in list_segments(self.project.lake, self.system) if one.stream in streams]
+        self.found.records += sum(one.records for one in found)
+        return [one.path for one in found]
+
+    def streams(self) -> set[str]:
+        """Those that the named mapping reads, now or before; of a system all that are read. Raises UsageError P531."""
+        streams = {stream for run in self.runs for stream in self._streams(run)}
         if not streams:
             fix = "crossdock lint lists them by file; a system alone compares all of its streams"
             raise UsageError("P531", f"there is no mapping '{self.found.name}' that reads, now or before", fix=fix)
-        found = [one for one in list_segments(self.project.lake, self.system) if one.stream in streams]
-        self.found.records = sum(one.records for one in found)
-        return [one.path for one in found]
+        return streams
 
     def _streams(self, run: Run) -> set[str]:
         try:
@@ -139,18 +203,30 @@ class _Comparison:
                 raise
             what = f"the mappings of '{self.found.against}' do not compile: {error.what}"
             raise ConfigurationError("P532", what, place=error.place, fix="compare with another revision") from None
-        return {one.stream for one in compiled if not self.mapping or one.mapping == self.found.name}
+        return {one.stream for one in compiled if "/" not in self.found.name or one.mapping == self.found.name}
 
     def _rows(self, runs: Sequence[Run]) -> None:
         from warehouse import difference
 
         con = difference.open_pair(runs[0].file, runs[1].file)
         try:
-            self.found.rows = difference.mapped(con, runs[0].model, self.examples)
-            self.found.refused = difference.refusals(con, "after", self.examples)
-            self.found.accepted = difference.refusals(con, "before", self.examples)
+            self.found.rows += difference.mapped(con, runs[0].model, self.examples)
+            self.found.refused += difference.refusals(con, "after", self.examples)
+            self.found.accepted += difference.refusals(con, "before", self.examples)
+            self.found.rules |= difference.marked(con)
         finally:
             con.close()
+
+    def _waiting(self, run: Run) -> None:
+        """What the run that was made with the new mappings and rules says of the records in quarantine."""
+        from warehouse import difference
+
+        con = difference.open_with(run.file, self.project.published)
+        try:
+            found = difference.passing(con, run.model, self.system, self.examples)
+        finally:
+            con.close()
+        self.found.passing += [Passing(*row) for row in found]
 
     def _canonical(self, runs: Sequence[Run]) -> None:
         """The snapshot with the old rows, and on top of it the new ones: every record keeps its hub id."""
@@ -159,16 +235,15 @@ class _Comparison:
         reports = []
         base = self.project.published
         for run in runs:
-            gate(run, expectations=False)
             run.project.warehouse.parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(base, run.project.warehouse)
             reports.append(_merged(run))
             base = run.project.published
         self.found.merged = True
-        self.found.states = _states(*reports)
+        self.found.states |= _states(*reports)
         con = difference.open_pair(self.before.published, self.after.published)
         try:
-            self.found.canonical = difference.canonical(con, runs[0].model, self.examples)
+            self.found.canonical += difference.canonical(con, runs[0].model, self.examples)
         finally:
             con.close()
 
@@ -184,12 +259,17 @@ class _Comparison:
                     self.found.kept |= differing_reasons(plans[0], plans[1])
 
 
-def _sql(run: Run) -> tuple[str, list[str]]:
-    """What the mappings of the run's system say in both directions."""
+def _said(run: Run) -> tuple[str, list[str], list[str]]:
+    """What the mappings of the run's system say in both directions, and what the rules say."""
     from flow.plan import outbound_mappings
+    from quality import rules
 
     pushed = outbound_mappings(run.project, run.system, run.model)
-    return mapping_hash(run), sorted(f"{one.mapping} {one.stream} {one.operation} {one.sql}" for one in pushed)
+    said = [
+        repr(dataclasses.replace(rule, place=Place("")))
+        for rule in rules.load(run.project.folders("quality"), run.model)
+    ]
+    return mapping_hash(run), sorted(f"{one.mapping} {one.stream} {one.operation} {one.sql}" for one in pushed), said
 
 
 def _merged(run: Run) -> MergeReport:

@@ -1,4 +1,4 @@
-"""The mappings as they were: of a git revision, or of another folder. They are written to a folder of their own."""
+"""Mappings or rules as they were: of a git revision, or of another folder. They are written to a folder of their own."""
 
 from __future__ import annotations
 
@@ -7,31 +7,35 @@ import subprocess
 import tarfile
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Literal
 
 from hub.config import Project
 from hub.errors import ConfigurationError, UsageError
 
+Kind = Literal["mappings", "quality"]
+_WORDS: dict[Kind, str] = {"mappings": "mappings", "quality": "rules"}
 
-def mappings(project: Project, against: str, into: Path) -> tuple[Path, ...]:
-    """The mapping folders of the project as they were at `against`, in the order in which they are searched.
+
+def folders(project: Project, kind: Kind, against: str, into: Path) -> tuple[Path, ...]:
+    """The folders of a kind as they were at `against`, in the order in which they are searched.
 
     A folder stands in the place of the project's own. Raises UsageError P530 where git has no such revision.
     """
-    own, *behind = project.folders("mappings")
+    own, *behind = project.folders(kind)
     folder = Path(against)
     if folder.is_dir():
-        return (folder / "mappings" if (folder / "mappings").is_dir() else folder, *behind)
+        return (folder / kind if (folder / kind).is_dir() else folder, *behind)
     top = _git(own, "rev-parse", "--show-toplevel")
     commit = _git(own, "rev-parse", "--verify", "--quiet", "--end-of-options", f"{against}^{{commit}}")
     if top is None or commit is None:
-        fix = "name a commit, branch or tag, or a folder with mappings" if top else "give --against FOLDER"
-        what = f"there is no revision '{against}'" if top else "the mappings are not kept in git"
+        fix = f"name a commit, branch or tag, or a folder with {kind}" if top else "give --against FOLDER"
+        what = f"there is no revision '{against}'" if top else f"the {_WORDS[kind]} are not kept in git"
         raise UsageError("P530", what, place=str(own), fix=fix)
     found = []
     for number, here in enumerate([own, *behind]):
-        # Mappings from another place than the project's repository have no part in its revisions.
+        # What lies in another place than the project's repository has no part in its revisions.
         there = here.resolve().is_relative_to(Path(top).resolve())
-        found.append(_extracted(Path(top), commit, here, into / f"mappings-{number}") if there else here)
+        found.append(_extracted(Path(top), commit, here, into / f"{kind}-{number}") if there else here)
     return tuple(found)
 
 

@@ -3,32 +3,45 @@
 from __future__ import annotations
 
 import time
+from typing import TYPE_CHECKING
 
 from flow.language import refuse
 from flow.report import StepReport
 from flow.run import Run
 from hub.failpoints import failpoint
 
+if TYPE_CHECKING:
+    from quality.rules import Rules
+    from warehouse.duck import Connection
 
-def gate(run: Run, *, expectations: bool = True) -> StepReport:
+
+def gate(run: Run, *, expectations: bool = True, shares: bool = True, history: bool = True) -> StepReport:
     """Marks rows by predicate, has Great Expectations judge the closed run file, and writes the verdict.
 
     Without `expectations` the marks decide alone: in a rebuild, whose runs Great Expectations has judged before, and
-    when what was just sent is read back (docs/adr/0004).
+    when what was just sent is read back (docs/adr/0004). Without `shares` no threshold closes the gate: of records that were
+    chosen because they were bad, the share of bad ones says nothing. `history` compares the batch with what is usual, which
+    only news can be.
     """
     from quality import gate as keeper
     from quality import rules as rulebook
-    from warehouse import runfile
+    from quality.modelled import with_model
+    from warehouse import contents, runfile
 
     began = time.monotonic()
     rules = rulebook.load(run.project.folders("quality"), run.model)
     refuse(rules.findings)
+    rules = with_model(rules)
+    rules = rules if shares else rules.without_shares()
     with run.together():
         with run.database() as con:
             runfile.reset(con, run.model, "gate")
+            if history and expectations and shares:
+                _know(con, run, rules)
             keeper.mark(con, rules, run.model)
+            contents.fill(con, run.model)
         if expectations:
-            from quality.expectations import evaluate
+            from quality.judge import evaluate
 
             run.release()
             results = evaluate(run.file, rules)
@@ -39,3 +52,25 @@ def gate(run: Run, *, expectations: bool = True) -> StepReport:
     report.detail["lines"] = decided.lines()
     report.seconds = time.monotonic() - began
     return report
+
+
+def _know(con: Connection, run: Run, rules: Rules) -> None:
+    """What the published snapshot has as usual, for the rules that speak of a batch of what this system feeds."""
+    from quality import checks
+    from warehouse.baseline import Wanted, baseline
+
+    fed = {inbound.entity for inbound in run.inbound}
+    wanted: list[Wanted] = []
+    for rule in rules.of_batches():
+        check = rule.check
+        if rule.entity not in fed:
+            continue
+        if isinstance(check, checks.Freshness):
+            wanted.append((rule.entity, "newest", check.column))
+        elif isinstance(check, checks.Volume):
+            wanted.append((rule.entity, "rows", ""))
+        elif isinstance(check, checks.Distribution):
+            wanted.append((rule.entity, "share", check.column))
+    if wanted:
+        rows = baseline(run.project.published, run.system, wanted, run.started)
+        con.executemany("INSERT INTO gate.baseline VALUES ($1, $2, $3, $4, $5, $6, $7)", rows)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import time
 from functools import partial
 
@@ -26,6 +27,8 @@ def map(run: Run) -> StepReport:
         for inbound in (one for one in run.inbound if one.stream in fed):
             inbound.prepare(partial(execute, con, name=f"{inbound.mapping}: what is looked up"))
             runfile.execute(con, inbound.statements)
+            digest = hashlib.sha256(inbound.sql.encode()).hexdigest()[:16]
+            con.execute("INSERT INTO run.mappings VALUES ($1, $2)", [inbound.mapping, digest])
         tie(con, run.inbound)
         runfile.supersede(con, run.model)
         counted = dict(con.execute("SELECT state, sum(n)::BIGINT FROM run.counts GROUP BY state").fetchall())

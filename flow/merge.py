@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from flow.report import StepReport
 from flow.run import Run
 from hub.config import Project
+from hub.errors import StreamError
 from hub.failpoints import failpoint
 
 if TYPE_CHECKING:
@@ -30,6 +31,7 @@ def merge(run: Run) -> StepReport:
     from warehouse.merge import merge as merge_run
 
     began = time.monotonic()
+    _refuse_other_rows(run)
     with Ledger(run.project.ledger) as ledger:
         settle_journal(run.project, ledger)
 
@@ -50,11 +52,23 @@ def merge(run: Run) -> StepReport:
                 mapping_hash=mapping_hash(run),
                 finished=datetime.now(UTC),
                 journal=journal,
+                dismissed=ledger.dismissals(run.system),
             )
         )
         ledger.journal_end(run.run_id)
     _forget_old_runs(run)
     return _report(run, merged, time.monotonic() - began)
+
+
+def _refuse_other_rows(run: Run) -> None:
+    """A verdict opens the gate for the rows that it was made of. Raises StreamError Q310 for any others."""
+    from quality.gate import is_of_this_batch
+
+    with run.database() as con:
+        if is_of_this_batch(con):
+            return
+    what = "the mapped rows are not those that the gate judged"
+    raise StreamError("Q310", what, place=run.run_id, fix="nothing was merged; run the step gate again")
 
 
 def settle_journal(project: Project, ledger: Ledger) -> None:
@@ -88,7 +102,9 @@ def _report(run: Run, merged: MergeReport, seconds: float) -> StepReport:
     counts["changed"] = sum(merged.touched.values())
     report = StepReport("merge", run.system, "held" if merged.held else "ok", counts, seconds=seconds)
     touched = ", ".join(f"{n:,} {entity}" for entity, n in sorted(merged.touched.items()))
-    report.detail["lines"] = [line for line in (touched and f"changed: {touched}", _arrived(merged)) if line]
+    report.detail["lines"] = [
+        line for line in (touched and f"changed: {touched}", _arrived(merged), *merged.drift) if line
+    ]
     report.detail["lock_seconds"] = merged.seconds
     return report
 

@@ -113,7 +113,7 @@ def against(project: Project, target: str, revision: str, examples: int = 3) -> 
         tempfile.TemporaryDirectory(prefix="crossdock-plan-") as folder,
         Ledger(project.ledger, read_only=True) as ledger,
     ):
-        then = dataclasses.replace(project, mappings=earlier.mappings(project, revision, Path(folder)))
+        then = dataclasses.replace(project, mappings=earlier.folders(project, "mappings", revision, Path(folder)))
         after = compute(project, target, ledger)
         try:
             before = compute(then, target, ledger, now=after.created)

@@ -155,6 +155,7 @@ class Bench:
         self, source: Source, lake: str, segments: Sequence[Any], file: Path, settings: Sequence[str] = ()
     ) -> Iterator[Connection]:
         from quality import gate, rules
+        from quality.modelled import with_model
         from warehouse import runfile
         from warehouse.duck import run
         from warehouse.stage import stage
@@ -174,7 +175,7 @@ class Bench:
             runfile.execute(con, self.made.statements)
             con.execute(f"CREATE TEMP TABLE _before AS SELECT _row FROM mapped.{self.made.entity}")
             runfile.supersede(con, self.model)
-            gate.mark(con, rulebook, self.model)
+            gate.mark(con, with_model(rulebook), self.model)
             yield con
         finally:
             con.close()

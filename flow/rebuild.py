@@ -67,6 +67,7 @@ def replay(project: Project, beside: Project) -> int:
                     survivorship=project.survivorship,
                     outcomes=lambda after, up_to=entry.outcome_seq: ledger.outcomes_after(after, up_to),  # type: ignore[misc]
                     mapping_hash=mapping_hash(run),
+                    dismissed=ledger.dismissals(run.system),
                 )
             )
             run.file.unlink()

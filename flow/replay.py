@@ -7,7 +7,7 @@ A replay has a run of its own in the journal and in ops.runs, and what it finds 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from datetime import UTC, date, datetime, time
 
 from flow.gate import gate
@@ -38,11 +38,26 @@ def replay(
     """
     run = Run.start(project, name.partition("/")[0])
     chosen = _segments(run, name, since)
+    reports = again(run, chosen, expectations=expectations, on_report=on_report)
+    if reports[-1].step == "merge":
+        fold_and_publish(project)
+    return reports
+
+
+def again(
+    run: Run,
+    segments: Collection[str],
+    only: Collection[tuple[str, int]] | None = None,
+    *,
+    expectations: bool = True,
+    on_report: Callable[[StepReport], None] | None = None,
+) -> list[StepReport]:
+    """The steps of a replay of these segments, or `only` of the (segment, line) in them. Stops where one fails."""
     reports: list[StepReport] = []
     steps: tuple[Callable[[], StepReport], ...] = (
-        lambda: stage(run, chosen),
+        lambda: stage(run, segments, only=only),
         lambda: map(run),
-        lambda: gate(run, expectations=expectations),
+        lambda: gate(run, expectations=expectations, shares=only is None, history=False),
         lambda: merge(run),
     )
     for step in steps:
@@ -51,8 +66,7 @@ def replay(
         if on_report:
             on_report(report)
         if report.status == "failed":
-            return reports
-    fold_and_publish(project)
+            break
     return reports
 
 

@@ -122,6 +122,14 @@ def at(source: Source, places: Sequence[tuple[str, int]]) -> list[Line]:
     return shown if source.newest else [replace(line, segment=source.origin) for line in shown]
 
 
+def line_of(lake: str, segment: str, line: int) -> bytes | None:
+    """One record by its place; None where the segment or the line is not there."""
+    try:
+        return next((one.record for one in _lines(lake, segment) if one.line == line), None)
+    except OSError:
+        return None
+
+
 def _lines(lake: str, path: str) -> Iterator[Line]:
     lines = (line for line in read_lines(lake, path) if line.strip())
     return (Line(path, number, line) for number, line in enumerate(lines, 1))

@@ -127,29 +127,6 @@ def systems(described: Sequence[dict[str, Any]]) -> None:
             out.print(f"           [red]{escape(row['problem'])}[/]", soft_wrap=True)
 
 
-def quarantine(causes: Sequence[dict[str, Any]]) -> None:
-    if not causes:
-        out.print("[green]✓[/] nothing is in quarantine")
-    for row in causes:
-        out.print(
-            f"{row['rows']:>5} × [yellow]{escape(row['code'])}[/] {escape(row['system'])}.{escape(row['entity'])}.{escape(row['field'] or '')}: "
-            f"{escape(row['message'])}  [dim]e.g. {escape(', '.join(row['examples']))}[/]",
-            soft_wrap=True,
-        )
-
-
-def quarantined(found: Sequence[dict[str, Any]], key: str) -> None:
-    if not found:
-        out.print(f"nothing with the id {escape(key)} is in quarantine")
-    for row in found:
-        out.print(
-            f"[bold]{escape(row['system'])}.{escape(row['entity'])} {escape(row['source_id'])}[/]  {escape(row['segment'])}:{row['line']}"
-        )
-        for name in ("code", "rule", "field", "message", "raw", "first_seen", "last_seen", "count", "closed_at"):
-            if row.get(name) is not None:
-                out.print(f"  {name:<11}{escape(str(row[name]))}", soft_wrap=True)
-
-
 def trace(found: Any) -> None:
     if not found:
         out.print("nothing is known of that")

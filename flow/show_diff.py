@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from rich.console import Console
 
 from flow import show
-from flow.diff import Calls, Diff
+from flow.diff import Calls, Diff, Passing
 from flow.show_preview import assembled
 
 if TYPE_CHECKING:
@@ -28,6 +28,9 @@ def diff(made: Diff, out: Console | None = None) -> None:
     _tables(out, "rows that the mappings make", made.rows)
     _refusals(out, "no longer taken", made.refused)
     _refusals(out, "no longer refused", made.accepted)
+    for rule, (before, after) in made.rules.items():
+        _line(out, (f"{rule}: ", "bold"), f"{before:,} → {after:,} rows fail")
+    _passing(out, made.passing)
     if not made.merged:
         _line(out, "nothing is published yet, so canonical rows and calls cannot be compared: crossdock run")
         return
@@ -53,6 +56,19 @@ def _planned(out: Console, made: Diff) -> None:
     _calls(out, made.calls)
     for reason, (before, after) in made.kept.items():
         _line(out, f"  {reason}: {before:,} → {after:,}")
+
+
+def _passing(out: Console, passing: Sequence[Passing]) -> None:
+    if passing:
+        _line(out, ("waiting records that would pass now", "bold"))
+    for one in passing:
+        _line(
+            out,
+            f"  {one.records:,} of {one.waiting:,} × {one.cause} ",
+            (one.code, "yellow"),
+            f" {one.system}.{one.entity}.{one.field}: {one.message}",
+            (f"  e.g. {', '.join(one.examples)}; crossdock quarantine replay {one.cause}", "dim"),
+        )
 
 
 def _line(out: Console, *parts: str | tuple[str, str]) -> None:

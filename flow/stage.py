@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import defaultdict
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,6 +15,7 @@ from flow.run import Run
 from hub.connector import Stream
 from hub.failpoints import failpoint
 from hub.segments import Segment, list_segments
+from hub.shape import sampled
 
 if TYPE_CHECKING:
     from warehouse.duck import Connection
@@ -24,12 +25,14 @@ def stage(
     run: Run,
     chosen: Collection[str] | None = None,
     known: Collection[str] | None = None,
+    only: Collection[tuple[str, int]] | None = None,
     hub: Path | None = None,
 ) -> StepReport:
     """Staging can be repeated: it begins with an empty run file. A stream that no mapping reads is left in the lake.
 
     `chosen` are the paths of the segments to take, merged or not: a rebuild names them. Without them, records that use what
     came anew of another stream are taken again. `known` are the segments that lookups see; default: what was merged, and `chosen`.
+    `only` are the (segment, line) to take of them, where not every record is meant.
     `hub` is where canonical rows are looked up; default: the project's snapshot.
     """
     from warehouse import runfile
@@ -53,19 +56,32 @@ def stage(
             segments = [*taken.new[stream.name], *old]
             if not segments:
                 continue
-            staged = stage_stream(con, run.project.lake, run.system, stream, segments, columns)
+            staged = stage_stream(con, run.project.lake, run.system, stream, segments, columns, only)
             if old:
                 left = pass_over(con, stream.name, list(columns), [one.path for one in old], asked)
                 staged.read, staged.staged = staged.read - left, staged.staged - left
             for name in ("read", "duplicates", "staged"):
                 report.counts[name] = report.counts.get(name, 0) + getattr(staged, name)
             report.findings += staged.findings
+            if only is None:
+                _note_shape(con, run, stream.name, taken.new[stream.name])
     if looked_into(run.inbound):
         run.release()
     fill_rows(run.project, run.file, run.inbound, hub)
     failpoint("stage.after")
     report.seconds = time.monotonic() - began
     return report
+
+
+def _note_shape(con: Connection, run: Run, stream: str, segments: Sequence[Segment]) -> None:
+    """The fields of a sample of the raw records: the columns that mappings declare would hide a new one."""
+    seen, records = sampled(run.project.lake, segments)
+    if seen:
+        listed = [[path, kind, n] for (path, kind), n in seen.items()]
+        con.execute(
+            "INSERT INTO run.shapes SELECT $1, p[1], p[2], p[3]::BIGINT, $2 FROM (SELECT unnest($3::VARCHAR[][]) AS p)",
+            [stream, records, listed],
+        )
 
 
 class _Taken:

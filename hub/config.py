@@ -62,7 +62,8 @@ class System:
 class Project:
     """A folder with `crossdock.yaml`, and the built-in folders behind it.
 
-    `mappings` stands for the mappings' folders where others than the project's own are to be used: an earlier version.
+    `mappings` and `quality` stand for the folders of that kind where others than the project's own are to be used: an
+    earlier version.
     """
 
     root: Path
@@ -74,11 +75,13 @@ class Project:
     ledger: str
     publish_interval: int = 0
     mappings: tuple[Path, ...] | None = None
+    quality: tuple[Path, ...] | None = None
 
     def folders(self, kind: str) -> list[Path]:
         """Where files of a kind (`connectors`, `mappings`, `quality`) are looked for: the project first."""
-        if kind == "mappings" and self.mappings is not None:
-            return list(self.mappings)
+        instead = {"mappings": self.mappings, "quality": self.quality}.get(kind)
+        if instead is not None:
+            return list(instead)
         own, built_in = self.root / kind, BUILT_IN / kind
         return [own] if own == built_in else [path for path in (own, built_in) if path.is_dir()]
 

@@ -10,6 +10,12 @@
     sum               an amount is the sum of others, to the minor unit of its currency
     compare           one amount or day against another
 
+Three more speak of a batch and not of a row (`Check.of_batch`), against what the published snapshot knows (gate.baseline):
+
+    freshness         the newest value of a column is no older than some hours
+    volume            as many rows came today as on the same weekday of the weeks before
+    distribution      the values of a column have the shares that they had on the same weekday
+
 Except for `required` and `any_of`, a value that is missing does not fail: whether it has to be there is another rule.
 """
 
@@ -237,6 +243,131 @@ class Compare:
 
     def failed(self, row: Row) -> str:
         return f"NOT ({row.amount(self.left)} {OPERATORS[self.operator]} {row.amount(self.right)})"
+
+
+class OfBatch:
+    """What the batch checks share: each gives the query that finds deviations (a row each, `raw` says which) in two ways.
+
+    `deviations` is the gate's, `deviations_again` is how Great Expectations is asked: over `m`, the mapped rows. Without a
+    baseline, or with too few days of one, there is nothing to compare with and both find nothing.
+    """
+
+    def deviations(self, entity: Entity) -> str:
+        raise NotImplementedError
+
+    def deviations_again(self, entity: Entity) -> str:
+        raise NotImplementedError
+
+    def failed(self, row: Row) -> str:
+        raise TypeError("a batch check has no opinion on a row")
+
+
+def known(entity: Entity, measure: str, column: str = "") -> str:
+    """The rows of gate.baseline of one measure."""
+    return (
+        f"gate.baseline b WHERE b.entity = {literal(entity.name)} AND b.measure = {literal(measure)}"
+        f" AND b.field = {literal(column)}"
+    )
+
+
+_NOW = "(SELECT max(moment) FROM gate.baseline WHERE measure = 'now')"
+
+
+@dataclass(frozen=True, slots=True)
+class Freshness(OfBatch):
+    """The newest `column`, of this batch or of what was merged before, is at most `hours` old when the run starts."""
+
+    code: ClassVar[str] = "Q210"
+    column: str
+    hours: int
+
+    @property
+    def fields(self) -> tuple[str, ...]:
+        return (self.column,)
+
+    def deviations(self, entity: Entity) -> str:
+        mine = f"SELECT max({name(self.column)})::TIMESTAMPTZ AS moment FROM mapped.{name(entity.name)}"
+        return f"""SELECT CAST(max(moment) AS VARCHAR) AS raw
+            FROM ({mine} UNION ALL SELECT max(moment) FROM {known(entity, "newest", self.column)})
+            HAVING max(moment) < {_NOW} - INTERVAL {self.hours} HOUR"""
+
+    def deviations_again(self, entity: Entity) -> str:
+        times = (
+            f"SELECT {name(self.column)}::TIMESTAMPTZ AS moment FROM m"
+            f" UNION ALL SELECT b.moment FROM {known(entity, 'newest', self.column)}"
+        )
+        late = f"SELECT moment FROM ({times}) WHERE moment + INTERVAL {self.hours} HOUR >= {_NOW}"
+        return f"""SELECT 1 AS late WHERE NOT EXISTS ({late})
+            AND EXISTS (SELECT 1 FROM ({times}) WHERE moment IS NOT NULL) AND {_NOW} IS NOT NULL"""
+
+
+@dataclass(frozen=True, slots=True)
+class Volume(OfBatch):
+    """The rows of this day so far, this batch among them, against the median of the same weekday up to the same time.
+
+    `least` and `most` are multiples of it; `days` is how many such days there have to be.
+    """
+
+    code: ClassVar[str] = "Q211"
+    least: Decimal | None
+    most: Decimal | None
+    days: int
+
+    @property
+    def fields(self) -> tuple[str, ...]:
+        return ("*",)
+
+    def deviations(self, entity: Entity) -> str:
+        outside = [f"n < {self.least} * usual"] * (self.least is not None)
+        outside += [f"n > {self.most} * usual"] * (self.most is not None)
+        return f"""SELECT concat('rows=', n, ' usual=', usual) AS raw FROM (
+                SELECT (SELECT count(*) FROM mapped.{name(entity.name)})
+                     + coalesce((SELECT max(value)::BIGINT FROM {known(entity, "today")}), 0) AS n,
+                    (SELECT max(value) FROM {known(entity, "rows")} AND b.days >= {self.days}) AS usual)
+            WHERE usual > 0 AND ({" OR ".join(outside)})"""
+
+    def deviations_again(self, entity: Entity) -> str:
+        earlier = f"(SELECT coalesce(sum(b.value), 0) FROM {known(entity, 'today')})"
+        low, high = self.least or 0, self.most if self.most is not None else "1e18::DOUBLE"
+        return f"""SELECT b.value FROM {known(entity, "rows")} AND b.days >= {self.days} AND b.value > 0
+            AND NOT ((SELECT count(*) FROM m) + {earlier} BETWEEN b.value * {low} AND b.value * {high})"""
+
+
+@dataclass(frozen=True, slots=True)
+class Distribution(OfBatch):
+    """No value's share of the batch is further than `most` from the share that it had on the same weekday.
+
+    A missing value counts as one. A batch of fewer than `rows` rows says nothing.
+    """
+
+    code: ClassVar[str] = "Q212"
+    column: str
+    most: Decimal
+    rows: int
+    days: int
+
+    @property
+    def fields(self) -> tuple[str, ...]:
+        return (self.column,)
+
+    def deviations(self, entity: Entity) -> str:
+        usual = f"SELECT b.item, b.value FROM {known(entity, 'share', self.column)} AND b.days >= {self.days}"
+        return f"""WITH here AS (
+                SELECT coalesce({name(self.column)}::VARCHAR, '') AS item, count(*) / sum(count(*)) OVER () AS share
+                FROM mapped.{name(entity.name)} GROUP BY 1
+            ), usual AS ({usual})
+            SELECT concat(item, '=', round(100 * coalesce(share, 0)), ' % usual=', round(100 * coalesce(value, 0)), ' %') AS raw
+            FROM here FULL JOIN usual USING (item)
+            WHERE abs(coalesce(share, 0) - coalesce(value, 0)) > {self.most} AND EXISTS (FROM usual)
+              AND (SELECT count(*) FROM mapped.{name(entity.name)}) >= {self.rows}"""
+
+    def deviations_again(self, entity: Entity) -> str:
+        where = f"{known(entity, 'share', self.column)} AND b.days >= {self.days}"
+        value = f"coalesce({name(self.column)}::VARCHAR, '')"
+        return f"""SELECT i.item FROM (SELECT {value} AS item FROM m UNION SELECT b.item FROM {where}) i
+            WHERE abs((SELECT count(*) FROM m WHERE {value} = i.item) / (SELECT count(*) FROM m)
+                    - coalesce((SELECT max(b.value) FROM {where} AND b.item = i.item), 0)) > {self.most}
+              AND (SELECT count(*) FROM m) >= {self.rows} AND EXISTS (SELECT 1 FROM {where})"""
 
 
 def raw(check: Check, row: Row) -> str:

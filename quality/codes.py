@@ -88,6 +88,15 @@ Fix: find out which figure is wrong in the system that sent it; do not push it o
     "Q209": """Two amounts or days stand in the wrong relation.
 Example: more was refunded than was paid; a price ends before it begins.
 Fix: correct the record in its system.""",
+    "Q210": """The newest value of a column is older than the rule allows, counting what was merged before.
+Example: no order for three days; mostly an export or a pull has stopped without an error.
+Fix: look at the system and at its pull; lower `hours` where it is only quiet.""",
+    "Q211": """A day so far has far more or fewer rows than the same weekday of the weeks before, up to the same time.
+Example: half of the stores are missing in an export; a filter was lost and everything came.
+Fix: compare with the system's own count. The rule says nothing until there are `days` such days.""",
+    "Q212": """A value has quite another share of the batch than on the same weekday of the weeks before.
+Example: all payments are suddenly `pending`, because a field was renamed and its default is taken.
+Fix: look at the records and at the value map. The rule says nothing of a batch with fewer than `rows` rows.""",
     "Q301": """A share of failing rows is above the rule's threshold, and the gate is closed for the entity.
 So many rows seldom go bad by themselves: a mapping, a field or an export has changed.
 Nothing of this entity is merged from this run; the position does not lose it.
@@ -109,6 +118,13 @@ Fix: this is a defect of the rule's kind; report it with the rule.""",
     "Q308": """A rule could not be evaluated on the run file; the gate is closed for its entity.
 Example: the mapped table has no column of that name because the model and the run file are of different versions.
 Fix: run the mapping step again with the present model.""",
+    "Q309": """An evaluation was made of other rows than the gate marked; the gate is closed.
+A verdict holds for one batch, which it names by a digest of all its rows.
+Example: results that are left over from an earlier run, or a mapping that ran again between marking and evaluating.
+Fix: run the step gate again.""",
+    "Q310": """The rows to be merged are not those that the gate judged, or no gate judged them. Nothing was merged.
+Example: the mapping was run again after the gate.
+Fix: run the step gate again; the run's segments are not lost.""",
     "R101": """A file under quality/reconcile/ cannot be understood as a reconciliation.
 It needs entity, left, right, key and compare.
 Fix: quality/reconcile/orders.yaml is an example; docs/reconciliation.md explains all there is.""",

@@ -1,6 +1,7 @@
 """Great Expectations judges the mapped rows by the same rules, in its own words: the second opinion of the gate.
 
-The only importer of great_expectations, which takes some ten seconds: `warm` beside the pull, and one `evaluate` a run.
+The only importer of great_expectations, which takes some ten seconds (`judge.py` pays them in another process); one
+`evaluate` a run.
 Where it has an expectation for a kind of rule, that is used; else a query that is written another way than the gate's
 predicate (a look-up a row instead of a join), so that a mistake in one of the two is seen as a difference.
 """
@@ -9,15 +10,17 @@ from __future__ import annotations
 
 import json
 import logging
+import operator
 import os
 import re
 import warnings
 from collections.abc import Callable, Collection, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from hub.entity import Entity, Model
-from quality import checks
+from quality import batch, checks
 from quality.checks import Amount
 from quality.results import RuleOutcome, SuiteResult
 from quality.rules import Rule, Rules
@@ -32,13 +35,8 @@ _ENGINE = {
 _FORMAT = {"result_format": "SUMMARY", "partial_unexpected_count": 0}  # numbers only: values may be personal
 
 
-def before_threads() -> None:
-    """Import what must not be half imported while other threads work: dlt takes pandas from `sys.modules`, whole or not."""
-    import pandas  # noqa: F401
-
-
 def warm() -> None:
-    """Import what `evaluate` needs. Takes about ten seconds the first time; in a thread or process beside the pull."""
+    """Import what `evaluate` needs. Takes about ten seconds the first time."""
     os.environ.setdefault("GX_ANALYTICS_ENABLED", "false")
     # Its import says hundreds of things at INFO, which Airflow would show in the log of every gate.
     logging.getLogger("great_expectations").setLevel(logging.WARNING)
@@ -54,29 +52,34 @@ def evaluate(run_file: Path, rules: Rules) -> list[SuiteResult]:
     """
     suites = sorted({rule.entity for rule in rules})
     try:
-        tables = _tables(run_file)
+        tables, usual, digest = _tables(run_file)
     except Exception as error:
         return [SuiteResult(suite, False, error=_said(error)) for suite in suites]
     wanted = [suite for suite in suites if suite in tables]
-    full = [suite for suite in wanted if tables[suite]]
+    full = [suite for suite in wanted if tables[suite] or suite in usual]
     try:
         asked = _evaluate(run_file, rules, full, tables) if full else []
     except Exception as error:
         asked = [SuiteResult(suite, False, error=_said(error)) for suite in full]
-    return asked + [_empty(suite, rules) for suite in wanted if not tables[suite]]
+    made = asked + [_empty(suite, rules) for suite in wanted if suite not in full]
+    return [replace(suite, batch=digest) for suite in made]
 
 
-def _tables(run_file: Path) -> dict[str, int]:
-    """The mapped tables and how many rows they have."""
+def _tables(run_file: Path) -> tuple[dict[str, int], set[str], str]:
+    """The mapped tables and how many rows they have; those of which something is usual; and the digest of all those rows."""
     import duckdb
 
     con = duckdb.connect(str(run_file), read_only=True)
     try:
         found = con.execute("SELECT table_name FROM information_schema.tables WHERE table_schema = 'mapped'").fetchall()
         counts = {table: con.execute(f"SELECT count(*) FROM mapped.{name(table)}").fetchone() for (table,) in found}
+        digest = batch.digest(con)
+        known = con.execute("SELECT 1 FROM duckdb_tables() WHERE schema_name = 'gate' AND table_name = 'baseline'")
+        usual = con.execute("SELECT DISTINCT entity FROM gate.baseline").fetchall() if known.fetchone() else []
     finally:
         con.close()
-    return {table: int(row[0]) if row else 0 for table, row in counts.items()}
+    rows = {table: int(row[0]) if row else 0 for table, row in counts.items()}
+    return rows, {entity for (entity,) in usual}, digest
 
 
 def _empty(suite: str, rules: Rules) -> SuiteResult:
@@ -150,7 +153,16 @@ def _outcome(result: Any) -> RuleOutcome:
         failed = 0  # of an empty table Great Expectations says None
     else:
         failed = numbers.get("unexpected_count")
-    return RuleOutcome(rule, bool(result.success), None if failed is None else int(failed))
+    return RuleOutcome(rule, result.success is True, _number(failed))
+
+
+def _number(value: Any) -> int | None:
+    """A number of rows; None for whatever is none."""
+    try:
+        number = None if isinstance(value, bool) else operator.index(value)
+    except TypeError:
+        return None
+    return number if number is not None and number >= 0 else None
 
 
 def raised(info: Any) -> str:
@@ -226,6 +238,9 @@ def expectation(gx: Any, rule: Rule, model: Model, tables: Collection[str]) -> A
 def query(rule: Rule, entity: Entity, model: Model, tables: Collection[str]) -> str:
     """The rows that fail, as a query over `{batch}`."""
     row = LookedUp(entity, model, tables)
+    if isinstance(rule.check, checks.OfBatch):
+        again = rule.check.deviations_again(entity)
+        return f"WITH m AS (SELECT * FROM {{batch}}) SELECT * FROM ({_escaped(again)})"
     if isinstance(rule.check, checks.Pattern):
         text = rule.check.matches.replace("'", "''")
         failed = f"NOT regexp_matches({row.column(rule.check.column)}, '^({text})$')"
@@ -237,7 +252,7 @@ def query(rule: Rule, entity: Entity, model: Model, tables: Collection[str]) -> 
 
 def _escaped(sql: str) -> str:
     """Great Expectations formats braces, and SQLAlchemy takes `:word` for a parameter."""
-    return re.sub(r"(?<!\\):(?=\w)", r"\\:", sql).replace("{", "{{").replace("}", "}}")
+    return re.sub(r"(?<![\\:]):(?=\w)", r"\\:", sql).replace("{", "{{").replace("}", "}}")
 
 
 Native = Callable[[Any, Entity], "tuple[str, dict[str, Any]] | None"]

@@ -2,7 +2,8 @@
 
 `mark` runs the predicates over the run file and leaves every entity that has a rule closed, because nothing is decided
 yet. `decide` reads what Great Expectations found on the same rows and opens what may be opened. An answer that is
-missing, an error, or two answers that differ keep the gate closed; so does a run that ends between the two.
+missing, an error, an answer about other rows, or two answers that differ keep the gate closed; so does a run that ends
+between the two. `is_of_this_batch` says before the merge whether the rows are still those that were judged.
 """
 
 from __future__ import annotations
@@ -14,14 +15,16 @@ from decimal import Decimal
 import duckdb
 
 from hub.entity import Entity, Model
-from quality import marks
-from quality.results import SuiteResult
+from quality import batch, marks
+from quality.checks import Distribution
+from quality.results import RuleOutcome, SuiteResult
 from quality.rules import Rule, Rules
 from quality.sql import literal, name
 from quality.tables import ensure_gate_tables
 
 UNDECIDED = "Q305 the gate was not decided: the expectations were not evaluated"
 _OF_MARKS = ("Q301", "Q302", "Q308")
+OF_BATCH = ("Q210", "Q211", "Q212")
 _VERDICT = ("entity", "rule", "code", "severity", "checked", "failed", "threshold", "closed", "why")
 
 
@@ -78,12 +81,14 @@ class GateReport:
     def lines(self) -> list[str]:
         """What a person reads: closed entities first, then each rule that found something."""
         shut = [f"{state.entity}: closed, {state.rows:,} rows held; {state.why}" for state in self.closed]
-        found = [
-            f"{v.code} {v.rule}: {v.failed:,} of {v.checked:,} rows ({v.severity}); {self.messages.get(v.rule, '')}"
-            for v in self.verdicts
-            if v.failed
-        ]
+        found = [f"{v.code} {v.rule}: {_told(v)}; {self.messages.get(v.rule, '')}" for v in self.verdicts if v.failed]
         return shut + found
+
+
+def _told(verdict: Verdict) -> str:
+    if verdict.code in OF_BATCH:
+        return f"of the whole batch ({verdict.severity})"
+    return f"{verdict.failed:,} of {verdict.checked:,} rows ({verdict.severity})"
 
 
 def mark(con: duckdb.DuckDBPyConnection, rules: Rules, model: Model) -> GateReport:
@@ -92,21 +97,26 @@ def mark(con: duckdb.DuckDBPyConnection, rules: Rules, model: Model) -> GateRepo
     Entities with rules stay closed until `decide`; tables of entities that the run does not feed are not looked at.
     """
     ensure_gate_tables(con)
+    for table in ("batch_findings", "profile"):
+        con.execute(f"DELETE FROM gate.{table}")
     tables = mapped_tables(con, model)
     filled = {table for table, rows in _rows(con, tables).items() if rows}
     verdicts: list[Verdict] = []
     inserts: list[str] = []
     for entity in (model[table] for table in tables):
+        verdicts += _look_at_batch(con, entity, rules)
+        of_rows = [rule for rule in rules.of(entity.name) if not rule.of_batch]
         if entity.name not in filled:
-            verdicts += [_verdict(entity, rule, 0, 0, "") for rule in rules.of(entity.name)]
+            verdicts += [_verdict(entity, rule, 0, 0, "") for rule in of_rows]
             continue
-        found, statements = _look(con, entity, rules.of(entity.name), model, tables)
+        found, statements = _look(con, entity, of_rows, model, tables)
         verdicts += found
         inserts += statements
     con.execute("BEGIN")
     try:
-        for table in ("findings", "verdicts", "results", "state"):
+        for table in ("findings", "verdicts", "results", "state", "batch"):
             con.execute(f"DELETE FROM gate.{table}")
+        con.execute("INSERT INTO gate.batch VALUES ($1)", [batch.digest(con)])
         for statement in inserts:
             con.execute(statement)
         _write_verdicts(con, verdicts)
@@ -125,25 +135,49 @@ def decide(con: duckdb.DuckDBPyConnection, results: Sequence[SuiteResult] | None
 
     `results` is what `expectations.evaluate` gave for this run file; None and an empty list are missing results.
     """
-    given = {outcome.rule: (suite, outcome) for suite in results or () for outcome in suite.outcomes}
+    given: dict[str, list[tuple[SuiteResult, RuleOutcome]]] = {}
+    for suite in results or ():
+        for outcome in suite.outcomes:
+            given.setdefault(outcome.rule, []).append((suite, outcome))
     broken = {suite.suite: suite.error for suite in results or () if suite.error}
+    judged = _judged_batch(con)
     verdicts = []
     for verdict in _read_verdicts(con):
         table = verdict.rule.split(".")[0]
         if table in broken:
             said = f"Q304 suite {table} could not be run: {broken[table]}"
-        elif verdict.rule not in given:
-            said = f"Q305 {verdict.rule} has no result"
+        elif len(given.get(verdict.rule, ())) != 1:
+            said = f"Q305 {verdict.rule} has {len(given.get(verdict.rule, ())) or 'no'} result" + "s" * (
+                verdict.rule in given
+            )
         else:
-            suite, outcome = given[verdict.rule]
-            if outcome.error or outcome.failed is None:
-                said = f"Q303 {verdict.rule} raised: {outcome.error or 'it gave no number'}"
-            elif outcome.failed != verdict.failed or outcome.success != (outcome.failed == 0):
-                said = f"Q306 {verdict.rule}: {verdict.failed:,} rows by the predicate, {outcome.failed:,} by {suite.engine}"
-            else:
-                said = ""
+            said = _against(verdict, *given[verdict.rule][0], judged)
         verdicts.append(_also(verdict, said))
     return _settle(con, verdicts, results or ())
+
+
+def _against(verdict: Verdict, suite: SuiteResult, outcome: RuleOutcome, judged: str) -> str:
+    """What speaks against opening the gate; empty where the answer is one, is about these rows, and is the same as ours."""
+    if not judged or suite.batch != judged:
+        return f"Q309 suite {suite.suite} was evaluated on other rows than these"
+    if outcome.error or outcome.failed is None:
+        return f"Q303 {verdict.rule} raised: {outcome.error or 'it gave no number'}"
+    if outcome.failed != verdict.failed or outcome.success != (outcome.failed == 0):
+        return f"Q306 {verdict.rule}: {verdict.failed:,} rows by the predicate, {outcome.failed:,} by {suite.engine}"
+    if suite.success != all(one.success for one in suite.outcomes):
+        return f"Q306 suite {suite.suite} says another thing than its rules"
+    return ""
+
+
+def is_of_this_batch(con: duckdb.DuckDBPyConnection) -> bool:
+    """Are the mapped rows those that the verdict in the run file was made of? If not, or there is none, no merge (Q310)."""
+    judged = _judged_batch(con)
+    return bool(judged) and judged == batch.digest(con)
+
+
+def _judged_batch(con: duckdb.DuckDBPyConnection) -> str:
+    rows = con.execute("SELECT digest FROM gate.batch").fetchall()
+    return str(rows[0][0]) if len(rows) == 1 else ""
 
 
 def decide_by_marks(con: duckdb.DuckDBPyConnection) -> GateReport:
@@ -167,7 +201,12 @@ def read(con: duckdb.DuckDBPyConnection) -> GateReport:
             EntityState(entity, rows[entity], *found.get(entity, (0, 0)), closed, why) for entity, closed, why in states
         ),
         tuple(_read_verdicts(con)),
-        dict(con.execute("SELECT rule, any_value(message) FROM gate.findings GROUP BY rule ORDER BY rule").fetchall()),
+        dict(
+            con.execute(
+                """SELECT rule, any_value(message) FROM (SELECT rule, message FROM gate.findings
+                   UNION ALL SELECT rule, concat(message, ' (', raw, ')') FROM gate.batch_findings) GROUP BY rule ORDER BY rule"""
+            ).fetchall()
+        ),
     )
 
 
@@ -208,6 +247,25 @@ def _look(
     return verdicts, inserts
 
 
+def _look_at_batch(con: duckdb.DuckDBPyConnection, entity: Entity, rules: Rules) -> list[Verdict]:
+    """Write what is unusual about the batch, where there is a baseline to know it by; the verdicts on that."""
+    ours = [rule for rule in rules.of(entity.name) if rule.of_batch]
+    if not ours or not con.execute("SELECT 1 FROM gate.baseline LIMIT 1").fetchone():
+        return [_verdict(entity, rule, 0, 0, "") for rule in ours]
+    verdicts = []
+    for rule in ours:
+        try:
+            (failed,) = con.execute(marks.batch_findings_sql(entity, rule)).fetchone() or (0,)
+            if isinstance(rule.check, Distribution):
+                con.execute(marks.profile_sql(entity, rule.check.column))
+        except duckdb.Error as error:
+            said = f"Q308 {rule.id} could not be evaluated: {type(error).__name__}"
+            verdicts.append(_verdict(entity, rule, 0, 0, said))
+        else:
+            verdicts.append(_verdict(entity, rule, _rows(con, [entity.name])[entity.name], failed, ""))
+    return verdicts
+
+
 def _verdict(entity: Entity, rule: Rule, checked: int, failed: int, error: str) -> Verdict:
     why = error or _closes(rule, checked, failed)
     threshold = None if rule.threshold is None else float(rule.threshold)
@@ -217,7 +275,8 @@ def _verdict(entity: Entity, rule: Rule, checked: int, failed: int, error: str) 
 
 def _closes(rule: Rule, checked: int, failed: int) -> str:
     if rule.severity == "block" and failed:
-        return f"Q302 {rule.id}: {failed:,} rows, and none is allowed"
+        said = "the batch is not as it has to be" if rule.of_batch else f"{failed:,} rows, and none is allowed"
+        return f"Q302 {rule.id}: {said}"
     if rule.threshold is not None and failed >= rule.at_least and Decimal(failed) > rule.threshold * checked:
         return f"Q301 {rule.id}: {failed:,} of {checked:,} rows, more than {rule.threshold:.0%}"
     return ""

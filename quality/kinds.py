@@ -254,6 +254,72 @@ def _of_days(reader: Reader, amount: Amount) -> str:
     return kind if kind in _DAYS else "number"
 
 
+def _freshness(reader: Reader, value: Any, place: Place) -> Check | None:
+    node = reader.settings(value, place, ("column", "hours"), ("column", "hours"))
+    column = reader.column(node["column"], node.value_places["column"], kinds=_DAYS) if node else None
+    if node is None or column is None:
+        return None
+    hours = _count(reader, node, "hours", 0)
+    return checks.Freshness(column, hours) if hours and _is_header(reader, place) else None
+
+
+def _volume(reader: Reader, value: Any, place: Place) -> Check | None:
+    node = reader.settings(value, place, ("least", "most", "days"), ())
+    if node is None:
+        return None
+    least, most = (_multiple(reader, node, key) for key in ("least", "most"))
+    days = _count(reader, node, "days", 3)
+    if least is None and most is None:
+        reader.wrong("Q112", "no bound is said", place, "write least: 0.5 or most: 2, multiples of the usual rows")
+        return None
+    return checks.Volume(least, most, days) if days and _is_header(reader, place) else None
+
+
+def _distribution(reader: Reader, value: Any, place: Place) -> Check | None:
+    node = reader.settings(value, place, ("column", "most", "rows", "days"), ("column", "most"))
+    column = reader.column(node["column"], node.value_places["column"], kinds=("text", "boolean")) if node else None
+    if node is None or column is None:
+        return None
+    if column in SYSTEM_COLUMNS or reader.entity[column].pii:
+        reader.wrong("Q113", f"{column} is personal or an id: its values are not counted", node.value_places["column"])
+        return None
+    most, rows, days = (
+        _multiple(reader, node, "most"),
+        _count(reader, node, "rows", 30),
+        _count(reader, node, "days", 3),
+    )
+    if most is None or not rows or not days:
+        return None
+    return checks.Distribution(column, most, rows, days) if _is_header(reader, place) else None
+
+
+def _is_header(reader: Reader, place: Place) -> bool:
+    if reader.entity.parent is None:
+        return True
+    reader.wrong("Q114", "batches are counted by their headers", place, f"write it in {reader.entity.parent}.yaml")
+    return False
+
+
+def _count(reader: Reader, node: yaml.Node, key: str, default: int) -> int:
+    """A whole number from 1; 0 where it is none."""
+    number = node.get(key, default)
+    if isinstance(number, bool) or not isinstance(number, int) or number < 1:
+        reader.wrong("Q112", f"'{number}' is no number of {key}", node.value_places.get(key, node.place), "1 or more")
+        return 0
+    return number
+
+
+def _multiple(reader: Reader, node: yaml.Node, key: str) -> Decimal | None:
+    number = node.get(key)
+    if number is None:
+        return None
+    if isinstance(number, bool) or not isinstance(number, int | Decimal) or number < 0:
+        reader.wrong("Q112", f"'{number}' is no number", node.value_places[key], "0.5 is half")
+        return None
+    return Decimal(number)
+
+
+BATCH = ("freshness", "volume", "distribution")
 KINDS: dict[str, Callable[[Reader, Any, Place], Check | None]] = {
     "required": _required,
     "any_of": _any_of,
@@ -264,4 +330,7 @@ KINDS: dict[str, Callable[[Reader, Any, Place], Check | None]] = {
     "allowed": _allowed,
     "sum": _sum,
     "compare": _compare,
+    "freshness": _freshness,
+    "volume": _volume,
+    "distribution": _distribution,
 }

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 
 from hub.entity import Entity, Model
-from quality.checks import Amount, raw
+from quality.checks import Amount, OfBatch, raw
 from quality.rules import Rule
 from quality.sql import literal, name, stored
 
@@ -114,3 +114,19 @@ def _failed(rule: Rule, row: Joined) -> str:
     failed = f"coalesce({rule.check.failed(row)}, false)"
     applies = " AND ".join(condition.sql(row.column(condition.column)) for condition in rule.when)
     return f"CASE WHEN {applies} THEN {failed} END" if applies else failed
+
+
+def batch_findings_sql(entity: Entity, rule: Rule) -> str:
+    """What is unusual about the batch: a row each."""
+    assert isinstance(rule.check, OfBatch)
+    return f"""INSERT INTO gate.batch_findings BY NAME
+SELECT {literal(entity.name)} AS entity, {literal(rule.id)} AS rule, {literal(rule.code)} AS code,
+  {literal(rule.severity)} AS severity, {literal(rule.field)} AS field, {literal(rule.message)} AS message, raw
+FROM ({rule.check.deviations(entity)})"""
+
+
+def profile_sql(entity: Entity, column: str) -> str:
+    """How often each value came, for the days on which this one will be the usual."""
+    return f"""INSERT INTO gate.profile
+SELECT {literal(entity.name)}, {literal(column)}, coalesce({name(column)}::VARCHAR, ''), count(*)
+FROM mapped.{name(entity.name)} GROUP BY 3 ORDER BY 4 DESC LIMIT 100"""

@@ -17,7 +17,10 @@ class RuleOutcome:
 
 @dataclass(frozen=True, slots=True)
 class SuiteResult:
-    """All rules of one mapped table. `error` is set where the suite did not run at all. `json` is kept as evidence."""
+    """All rules of one mapped table. `error` is set where the suite did not run at all. `json` is kept as evidence.
+
+    `batch` is the digest (`quality/batch.py`) of the rows that were looked at.
+    """
 
     suite: str
     success: bool
@@ -25,3 +28,4 @@ class SuiteResult:
     error: str = ""
     json: str = "{}"
     engine: str = "Great Expectations"
+    batch: str = ""

@@ -18,7 +18,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from functools import lru_cache
 from pathlib import Path
@@ -28,9 +28,9 @@ from hub import yaml
 from hub.entity import Entity, Model
 from hub.errors import Place
 from hub.findings import Finding, did_you_mean
-from quality.checks import Check, Condition
+from quality.checks import Check, Condition, OfBatch
 from quality.codes import CODES
-from quality.kinds import KINDS, Reader
+from quality.kinds import BATCH, KINDS, Reader
 
 Severity = Literal["warn", "quarantine", "block"]
 SEVERITIES: tuple[Severity, ...] = ("warn", "quarantine", "block")
@@ -63,6 +63,11 @@ class Rule:
         return f"{self.entity}.{self.name}"
 
     @property
+    def of_batch(self) -> bool:
+        """It speaks of all rows of the batch together."""
+        return isinstance(self.check, OfBatch)
+
+    @property
     def field(self) -> str:
         """What a finding names: the first field, with its entity where that is not obvious."""
         return self.check.fields[0]
@@ -78,6 +83,13 @@ class Rules:
 
     def of(self, entity: str) -> list[Rule]:
         return [rule for rule in self.all if rule.entity == entity]
+
+    def without_shares(self) -> Rules:
+        """The same without thresholds: rows are judged, the batch is not."""
+        return replace(self, all=tuple(replace(rule, threshold=None) for rule in self.all))
+
+    def of_batches(self) -> list[Rule]:
+        return [rule for rule in self.all if rule.of_batch]
 
     def __iter__(self) -> Iterator[Rule]:
         return iter(self.all)
@@ -190,17 +202,25 @@ def _rule(
 def _settings(
     name: str, node: yaml.Node, file: yaml.Node, kind: str, findings: list[Finding], place: Place
 ) -> dict[str, Any]:
-    severity = node.get("severity", "quarantine")
+    of_batch = kind in BATCH
+    severity = node.get("severity", "warn" if of_batch else "quarantine")
     if severity not in SEVERITIES:
         fix = did_you_mean(str(severity), SEVERITIES) or f"one of {', '.join(SEVERITIES)}"
         findings.append(Finding("Q108", f"'{severity}' is no severity", node.value_places["severity"], fix))
     if kind == "reference_exists" and severity != "warn":
         what = "a reference that has not arrived yet waits at the merge; the gate may only warn of it"
         findings.append(Finding("Q108", what, node.value_places.get("severity", place), "write severity: warn"))
+    if of_batch and severity == "quarantine":
+        what = "no row is to blame for what a batch is like: it is told, or the gate closes"
+        findings.append(Finding("Q108", what, node.value_places["severity"], "write severity: warn or block"))
+    for key in ("when", "threshold", "at_least") if of_batch else ():
+        if key in node:
+            what = f"a rule about the whole batch has no {key}"
+            findings.append(Finding("Q103", what, node.key_places[key], "leave it out"))
     if not isinstance(node.get("message"), str) or not node["message"].strip():
         findings.append(Finding("Q109", f"rule '{name}' has no message", place, "write message: a sentence for people"))
     made: dict[str, Any] = {"severity": severity, "message": node.get("message"), "owner": _owner(node, file)}
-    made["threshold"] = _threshold(node, file, severity, findings)
+    made["threshold"] = None if of_batch else _threshold(node, file, severity, findings)
     made["at_least"] = _at_least(node, file, findings)
     if (code := node.get("code")) is not None:
         if not re.fullmatch(r"[A-Z][A-Z0-9_-]{1,15}", str(code)) or (

@@ -15,6 +15,8 @@ Schema = dict[str, Any]
 DRAFT = "http://json-schema.org/draft-07/schema#"
 _TEXT: Schema = {"type": "string"}
 _SHARE: Schema = {"type": "number", "minimum": 0, "maximum": 1, "description": "Above this share the gate closes."}
+_WHOLE: Schema = {"type": "integer", "minimum": 1}
+_NUMBER: Schema = {"type": "number", "minimum": 0}
 _COLUMN: Schema = {"$ref": "#/definitions/column"}
 _CONDITIONS: Schema = {"type": "object", "description": "column: value, or a list of values; all have to hold."}
 _SCALAR: Schema = {"type": ["string", "number", "boolean"]}
@@ -57,6 +59,26 @@ _KINDS: Mapping[str, Schema] = {
             "tolerance": {"type": "integer", "minimum": 0, "description": "In minor units of the currency."},
         },
         "required": ["total", "plus"],
+        "additionalProperties": False,
+    },
+    "freshness": {
+        "type": "object",
+        "description": "The newest value is no older; of the whole batch.",
+        "properties": {"column": _COLUMN, "hours": _WHOLE},
+        "required": ["column", "hours"],
+        "additionalProperties": False,
+    },
+    "volume": {
+        "type": "object",
+        "description": "Rows of the day, as multiples of the same weekday's; of the whole batch.",
+        "properties": {"least": _NUMBER, "most": _NUMBER, "days": _WHOLE},
+        "additionalProperties": False,
+    },
+    "distribution": {
+        "type": "object",
+        "description": "No share is further from the same weekday's than most; of the whole batch.",
+        "properties": {"column": _COLUMN, "most": _SHARE, "rows": _WHOLE, "days": _WHOLE},
+        "required": ["column", "most"],
         "additionalProperties": False,
     },
     "compare": {
@@ -126,7 +148,7 @@ def _kinds_of(entity: Entity) -> Schema:
     plain = {"required": column, "any_of": columns, "unique": columns, "reference_exists": column}
     made: Schema = {
         **plain,
-        **dict.fromkeys(("range", "pattern", "allowed"), named),
+        **dict.fromkeys(("range", "pattern", "allowed", "freshness", "distribution"), named),
         "sum": {"properties": {"total": column}},
         "when": conditions(entity),
     }

@@ -60,4 +60,14 @@ Example: a column that is not there, or a file that a query must not read.
 Fix: `show tables` and `describe sales_order` list what there is.""",
     "W403": """A query took longer than it may.
 Fix: ask for less, or open the snapshot with a tool of your own; it is a DuckDB file.""",
+    "W310": """A raw field came that no record of the stream had before.
+Columns that mappings do not declare are not read, so nobody would notice. It is a warning on the stream, told for thirty days.
+Example: an order suddenly has `gift_message`.
+Fix: decide whether a mapping should read it; crossdock preview lists what is not read.""",
+    "W311": """A raw field that came in every record is in none of a sample, though the object that held it is there.
+Example: `customer.email` is called `customer.mail` since the shop was updated.
+Fix: look at the stream's newest records; correct the mapping and replay.""",
+    "W312": """A raw field has values of a kind that it never had.
+Example: `total` was a text and is a number now, or `address` is a list.
+Fix: look at what the mapping makes of it: crossdock preview; a cast that fails is a reject with its reason.""",
 }

@@ -115,6 +115,18 @@ def case_key_sql(prefix: str = "") -> str:
     return f"hash({dot}system, {dot}entity, {record}, {dot}code, {dot}rule, {dot}field)"
 
 
+def cause_sql(shape: str) -> str:
+    """What groups cases: one mistake made in five hundred records is one cause. md5, for people note it down."""
+    parts = [f"coalesce({part}, '')" for part in ("system", "entity", "field", "rule", "code", shape)]
+    return f"left(md5(concat_ws(chr(31), {', '.join(parts)})), 8)"
+
+
+def shape_sql(value: str) -> str:
+    """A value's shape: letters and digits lose what they say, so that 12.50 and 7.00 are one, and 12,50 is another."""
+    letters = f"regexp_replace({value}, '\\p{{L}}+', 'a', 'g')"
+    return f"left(regexp_replace({letters}, '\\p{{N}}+', '9', 'g'), 60)"
+
+
 # How a text is written before it is compared with another system's; else trimmed and in lower case.
 _NORMAL = {
     "email": "nullif(lower(trim(nfc_normalize({0}))), '')",

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from hub.entity import Entity, Model
 from warehouse.duck import Connection, connect, literal, quote, run
@@ -57,6 +57,11 @@ class Refusals:
 def open_pair(before: Path, after: Path) -> Connection:
     """Both files, read-only, as `before` and `after`."""
     return connect(":memory:", attach={"before": before, "after": after})
+
+
+def open_with(run_file: Path, published: Path) -> Connection:
+    """A run file as `run_file`, and a published warehouse as `published`, both read-only."""
+    return connect(":memory:", attach={"run_file": run_file, "published": published})
 
 
 def mapped(con: Connection, model: Model, examples: int = 3) -> list[Table]:
@@ -141,6 +146,49 @@ def refusals(con: Connection, side: Literal["before", "after"], examples: int = 
         Refusals(name, code, at, message, n, tuple((one["id"] or "", one["raw"]) for one in shown))
         for name, code, at, message, n, shown in rows
     ]
+
+
+def marked(con: Connection) -> dict[str, tuple[int, int]]:
+    """Rule of the gate → how many rows fail it before and after, where that differs."""
+    rows = run(
+        con,
+        """SELECT rule, coalesce(b.failed, 0) AS was, coalesce(a.failed, 0) AS is_now
+           FROM before.gate.verdicts b FULL JOIN after.gate.verdicts a USING (rule)
+           WHERE was <> is_now ORDER BY rule""",
+        name="rules",
+    ).fetchall()
+    return {rule: (was, now) for rule, was, now in rows}
+
+
+def passing(con: Connection, model: Model, system: str, examples: int) -> list[tuple[Any, ...]]:
+    """The causes of which waiting records have nothing against them in the run file: how many wait, how many pass.
+
+    Rows of (cause, system, entity, code, field, message, waiting, passing, ids). Only records that the run file staged count.
+    """
+    marks = " UNION ALL ".join(
+        f"""SELECT {literal(entity.name)}, m._segment, m._line FROM run_file.gate.findings f
+            JOIN run_file.mapped.{quote(entity.name)} m ON m._row = f._row
+            WHERE f.entity = {literal(entity.name)} AND f.severity <> 'warn'"""
+        for entity in model.values()
+        if not entity.parent
+    )
+    rows = run(
+        con,
+        f"""WITH refused(entity, segment, line) AS (
+                SELECT coalesce(entity, ''), segment, line FROM run_file.run.rejects UNION ALL {marks}
+            ), waiting AS (
+                SELECT q.*, EXISTS (SELECT 1 FROM refused r WHERE r.segment = q.segment AND r.line = q.line
+                                    AND r.entity IN (q.entity, '')) AS refused
+                FROM published.quality.quarantine q SEMI JOIN run_file.run.segments g ON g.segment = q.segment
+                WHERE q.closed_at IS NULL AND q.system = {literal(system)}
+            )
+            SELECT cause, system, entity, code, coalesce(field, ''), min(message), count(*), count(*) FILTER (NOT refused),
+                   list(coalesce(source_id, segment || ':' || line) ORDER BY source_id) FILTER (NOT refused)
+            FROM waiting GROUP BY cause, system, entity, code, field HAVING count(*) FILTER (NOT refused) > 0
+            ORDER BY 8 DESC, 1""",
+        name="waiting records that pass",
+    ).fetchall()
+    return [(*row[:8], tuple(row[8][:examples])) for row in rows]
 
 
 def columns_of(entity: Entity) -> dict[str, bool]:

@@ -14,7 +14,7 @@ SCHEMAS: dict[str, str] = {
     "marts": "Views for analysts",
 }
 
-# schema.table → (comment, a column a line)
+# schema.table → (comment, a column a line: name, type, and for analysts what it holds)
 FIXED: dict[str, tuple[str, str]] = {
     "ops.bindings": (
         "The tie between a system's id and the hub's; the rows of children carry theirs themselves",
@@ -88,44 +88,84 @@ FIXED: dict[str, tuple[str, str]] = {
         n BIGINT
         """,
     ),
-    "quality.quarantine": (
-        "Rejected and quarantined records; open until a later version passes",
+    "ops.mappings": (
+        "The versions of each mapping that rows were made with, counted from 1",
         """
-        case_key UBIGINT
-        system VARCHAR
-        entity VARCHAR
-        source_id VARCHAR
-        stream VARCHAR
         mapping VARCHAR
-        segment VARCHAR
-        line BIGINT
-        sequence BIGINT
-        code VARCHAR
-        rule VARCHAR
-        field VARCHAR
-        message VARCHAR
-        raw VARCHAR
+        version BIGINT
+        hash VARCHAR
+        since TIMESTAMP WITH TIME ZONE
+        """,
+    ),
+    "ops.shapes": (
+        "Which fields the raw records of each stream have, of which kinds, by samples",
+        """
+        system VARCHAR
+        stream VARCHAR
+        path VARCHAR
+        kind VARCHAR
+        seen BIGINT
+        records BIGINT
         first_seen TIMESTAMP WITH TIME ZONE
         last_seen TIMESTAMP WITH TIME ZONE
-        count BIGINT
-        run_id VARCHAR
-        closed_at TIMESTAMP WITH TIME ZONE
+        """,
+    ),
+    "quality.quarantine": (
+        "Rejected and quarantined records, one row a reason; open until a later version passes or a person dismisses it",
+        """
+        case_key UBIGINT -- hash of what tells one case from another: record, code, rule and field
+        cause VARCHAR -- which group it belongs to: system, entity, field, rule, code and the shape of the value
+        system VARCHAR -- whose record it is
+        entity VARCHAR -- the canonical entity that it would have become
+        source_id VARCHAR -- the system's own id; NULL where the record could not be read
+        stream VARCHAR -- which stream it came in
+        mapping VARCHAR -- the mapping that read it
+        mapping_version BIGINT -- which version of the mapping that was (ops.mappings)
+        mapping_hash VARCHAR -- SHA-256, shortened, of the SQL that the mapping compiled to
+        segment VARCHAR -- where the raw record is, in the lake
+        line BIGINT -- its 1-based line there
+        sequence BIGINT -- sequence of that segment in its stream
+        content VARCHAR -- digest of what the mappings read of the raw record
+        code VARCHAR -- crossdock explain says what it means
+        rule VARCHAR -- the rule that it broke
+        field VARCHAR -- the field that is named
+        message VARCHAR -- what has to hold, for people
+        raw VARCHAR -- what stood there instead; may be personal
+        first_seen TIMESTAMP WITH TIME ZONE -- start of the run that saw it first
+        last_seen TIMESTAMP WITH TIME ZONE -- start of the run that saw it last in a version of its own
+        count BIGINT -- in how many versions of the record it was seen
+        run_id VARCHAR -- the run that saw it last
+        closed_at TIMESTAMP WITH TIME ZONE -- when the record passed; NULL while it waits
+        dismissed_at TIMESTAMP WITH TIME ZONE -- when a person said that it may stay as it is
+        dismissed_by VARCHAR -- who said so
+        dismissed_reason VARCHAR -- and why; all three are NULL again when the record's content changes
         """,
     ),
     "quality.findings": (
-        "What warnings say of the newest merged version of a record",
+        "What warnings say of the newest merged version of a record, of a whole batch, or of the fields of a stream",
         """
-        system VARCHAR
-        entity VARCHAR
-        source_id VARCHAR
-        rule VARCHAR
-        code VARCHAR
-        severity VARCHAR
-        field VARCHAR
-        message VARCHAR
-        raw VARCHAR
-        run_id VARCHAR
-        seen_at TIMESTAMP WITH TIME ZONE
+        system VARCHAR -- whose record or stream it is
+        entity VARCHAR -- the canonical entity; the stream, for a finding about raw fields
+        source_id VARCHAR -- the system's own id; NULL where a batch or a stream is meant
+        rule VARCHAR -- the rule that it broke
+        code VARCHAR -- crossdock explain says what it means
+        severity VARCHAR -- warn: it was merged all the same
+        field VARCHAR -- the field, or the path of a raw field
+        message VARCHAR -- what has to hold, for people
+        raw VARCHAR -- what stood there instead; may be personal
+        run_id VARCHAR -- the run that found it first
+        seen_at TIMESTAMP WITH TIME ZONE -- since when: start of that run
+        """,
+    ),
+    "quality.profiles": (
+        "How often each value came in each run, of the columns that a rule compares with what is usual",
+        """
+        run_id VARCHAR -- the run that counted
+        system VARCHAR -- whose records
+        entity VARCHAR -- the canonical entity
+        field VARCHAR -- the column
+        item VARCHAR -- the value; empty where it is missing
+        n BIGINT -- rows
         """,
     ),
     "quality.verdicts": (
@@ -235,4 +275,9 @@ VIEWS: dict[str, str] = {
         SELECT q.*, b.hub_id FROM quality.quarantine q
         LEFT JOIN ops.bindings b ON b.entity = q.entity AND b.system = q.system AND b.source_id = q.source_id
         WHERE q.closed_at IS NULL""",
+    "quality.causes": """
+        SELECT cause, system, entity, field, rule, code, min(message) AS message, count(*) AS records,
+               count(*) FILTER (dismissed_at IS NOT NULL) AS dismissed, list(source_id ORDER BY source_id)[1:3] AS examples,
+               min(first_seen) AS first_seen, max(last_seen) AS last_seen
+        FROM quality.quarantine WHERE closed_at IS NULL GROUP BY ALL""",
 }

@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import asdict, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, Self
 
@@ -19,6 +19,7 @@ from sqlalchemy.exc import IntegrityError
 
 from hub.errors import StreamError, TransientError
 from warehouse import ledger_tables as t
+from warehouse.dismissals import Dismissal
 from warehouse.ledger_rows import (
     AppliedOutcome,
     Intent,
@@ -111,6 +112,22 @@ class Ledger:
             query = query.where(t.journal.c.system == system)
         with self._reading() as connection:
             return [_entry(row) for row in connection.execute(query)]
+
+    # What people dismissed --------------------------------------------------------------------------------------------
+
+    def dismiss(self, dismissed: Sequence[Dismissal]) -> None:
+        """Keep that a person dismissed these cases."""
+        with self._engine.begin() as connection:
+            connection.execute(insert(t.dismissals), [asdict(one) for one in dismissed])
+
+    def dismissals(self, system: str | None = None) -> list[Dismissal]:
+        """What was dismissed, in order; of a system, or of all."""
+        columns = [column for column in t.dismissals.c if column.name != "id"]
+        query = select(*columns).order_by(t.dismissals.c.id)
+        if system:
+            query = query.where(t.dismissals.c.system == system)
+        with self._reading() as connection:
+            return [Dismissal(*tuple(row)) for row in connection.execute(query)]
 
     # Outcomes, for the warehouse --------------------------------------------------------------------------------------
 
@@ -293,10 +310,10 @@ class Ledger:
         return [(one, known.get(one.id)) for one in intents]
 
     def images(self, intent_ids: Iterable[int]) -> dict[int, str]:
-        """What targets held before these calls, as canonical JSON; a ledger of version 1 kept none."""
+        """What targets held before these calls, as canonical JSON; a ledger before version 3 kept none."""
         found: dict[int, str] = {}
         wanted = sorted(set(intent_ids))
-        if not wanted or t.version(self._engine) < 2:
+        if not wanted or t.version(self._engine) < 3:
             return found
         with self._reading() as connection:
             for some in _chunks(wanted):

@@ -36,7 +36,7 @@ from sqlalchemy import (
 from sqlalchemy.exc import DBAPIError, IntegrityError
 from sqlalchemy.pool import StaticPool
 
-VERSION = 2
+VERSION = 3
 BUSY_SECONDS = 30
 _COUNTERS = ("outcome", "journal")
 
@@ -150,6 +150,24 @@ approvals = Table(
     Column("plan_id", String(64), nullable=False),
     Column("target", String(60), nullable=False, index=True),
     Column("approved_by", Text, nullable=False),
+    Column("at", Instant, nullable=False),
+)
+
+dismissals = Table(
+    "dismissals",
+    metadata,
+    Column("id", _Id, primary_key=True),
+    Column("system", String(60), nullable=False, index=True),
+    Column("entity", String(80)),
+    Column("source_id", Text),
+    Column("segment", Text, comment="with line: where a record lies whose id nobody knows"),
+    Column("line", BigInteger),
+    Column("code", String(20), nullable=False),
+    Column("rule", Text),
+    Column("field", Text),
+    Column("content", String(64)),
+    Column("reason", Text, nullable=False),
+    Column("by", Text, nullable=False),
     Column("at", Instant, nullable=False),
 )
 

@@ -27,13 +27,14 @@ import duckdb
 from hub.entity import Entity, Model, in_dependency_order
 from hub.errors import ConfigurationError, CrossdockError
 from hub.failpoints import failpoint
-from warehouse import cases, fold, identity, incoming, law, refs, store, survivorship, tables
+from warehouse import cases, drift, fold, identity, incoming, law, refs, store, survivorship, tables
 from warehouse.duck import Connection, connect, literal
 from warehouse.incoming import Load
 from warehouse.lock import writer
 from warehouse.work import RUN, Survivorship, Work, mapped
 
 if TYPE_CHECKING:
+    from warehouse.dismissals import Dismissal
     from warehouse.ledger import AppliedOutcome
 
     Outcomes = Sequence[AppliedOutcome] | Callable[[int], Sequence[AppliedOutcome]]
@@ -50,7 +51,7 @@ class MergeRequest:
     `started` is the run's start: valid_from, seen_at, bound_at and so on. `finished` (default: the same) goes into
     ops.runs only. `outcomes` are those of the ledger, or a function of the sequence folded so far. `journal` is called
     under the writer lock before anything is written, with the run's segments and the sequence up to which outcomes are
-    folded: it writes the merge journal.
+    folded: it writes the merge journal. `dismissed` are the cases that people dismissed.
     """
 
     warehouse: Path
@@ -64,6 +65,7 @@ class MergeRequest:
     mapping_hash: str = ""
     finished: datetime | None = None
     journal: Callable[[tuple[str, ...], int], None] | None = None
+    dismissed: Sequence[Dismissal] = ()
 
 
 @dataclass(slots=True)
@@ -71,7 +73,7 @@ class MergeReport:
     """`counts`: entity → state → records. `already`: the run had been merged before, and nothing was done.
 
     `held` names the entities whose gate is closed: their rows and the segments of their streams are left for later.
-    `seconds` is the time that the writer lock was held.
+    `drift` says which raw fields are new, vanished or of another kind. `seconds` is the time that the writer lock was held.
     """
 
     run_id: str
@@ -83,6 +85,7 @@ class MergeReport:
     folded: int = 0
     arrived: int = 0
     touched: dict[str, int] = field(default_factory=dict)
+    drift: list[str] = field(default_factory=list)
     seconds: float = 0.0
 
     def total(self, state: str) -> int:
@@ -238,7 +241,7 @@ def _write(work: Work, request: MergeRequest, outcomes: Sequence[AppliedOutcome]
             _take_in(work, entity, load, facts, report, held=entity.name in closed)
     if _cyclic(work.model):
         _take_in_again(work, report)
-    cases.settle(work, facts)
+    cases.settle(work, facts, closed, request.dismissed)
     report.touched = _settle(work)
     law.enforce(work)
     report.counts = law.totals(work)
@@ -363,6 +366,8 @@ def _record(work: Work, request: MergeRequest, report: MergeReport) -> None:
         f"""INSERT INTO quality.results BY NAME
             SELECT {work.run} AS run_id, {literal(request.system)} AS system, *, {work.at} AS decided_at FROM {RUN}.gate.results""",
     )
+    cases.note_batch(work, request.system)
+    report.drift = drift.note(work, request.system)
     work.do(
         "run",
         f"INSERT INTO ops.runs VALUES ({work.run}, {literal(request.system)}, {work.at}, $1, 'merged', $2, $3, $4)",

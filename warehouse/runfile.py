@@ -4,7 +4,11 @@
     known.<stream>    the newest records of streams that mappings look into (`known.py`)
     mapped.<entity>   canonical rows as the mappings made them
     run.segments, run.rejects, run.counts
-    gate.findings, gate.verdicts, gate.results, gate.state
+    run.mappings      a hash of each mapping that was run
+    run.shapes        the fields of a sample of raw records (`hub/shape.py`)
+    run.contents      a digest of each raw record that was refused (`contents.py`)
+    gate.findings, gate.verdicts, gate.results, gate.state, gate.batch
+    gate.baseline     what is usual (`baseline.py`), gate.batch_findings what is not, gate.profile what was counted for it
 
 A step can be repeated: `reset` empties what it and the later ones wrote.
 """
@@ -32,12 +36,21 @@ _TABLES: dict[str, str] = {
     "run.rejects": "stream VARCHAR, mapping VARCHAR, entity VARCHAR, source_id VARCHAR, segment VARCHAR, line BIGINT,"
     " code VARCHAR, field VARCHAR, rule VARCHAR, message VARCHAR, raw VARCHAR",
     "run.counts": "stream VARCHAR, mapping VARCHAR, entity VARCHAR, state VARCHAR, n BIGINT",
+    "raw._gone": "stream VARCHAR, _seq BIGINT",
+    "run.mappings": "mapping VARCHAR, hash VARCHAR",
+    "run.shapes": "stream VARCHAR, path VARCHAR, kind VARCHAR, n BIGINT, records BIGINT",
+    "run.contents": "segment VARCHAR, line BIGINT, content VARCHAR",
     "gate.findings": "entity VARCHAR, _row BIGINT, source_id VARCHAR, rule VARCHAR, code VARCHAR, severity VARCHAR,"
     " field VARCHAR, message VARCHAR, raw VARCHAR",
     "gate.verdicts": "entity VARCHAR, rule VARCHAR, code VARCHAR, severity VARCHAR, checked BIGINT, failed BIGINT,"
     " threshold DOUBLE, closed BOOLEAN, why VARCHAR",
     "gate.results": "suite VARCHAR, success BOOLEAN, json VARCHAR",
     "gate.state": "entity VARCHAR, closed BOOLEAN, why VARCHAR",
+    "gate.batch": "digest VARCHAR",
+    "gate.batch_findings": "entity VARCHAR, rule VARCHAR, code VARCHAR, severity VARCHAR, field VARCHAR, message VARCHAR,"
+    " raw VARCHAR",
+    "gate.baseline": "entity VARCHAR, measure VARCHAR, field VARCHAR, item VARCHAR, days BIGINT, value DOUBLE, moment TIMESTAMPTZ",
+    "gate.profile": "entity VARCHAR, field VARCHAR, item VARCHAR, n BIGINT",
 }
 
 
@@ -133,13 +146,14 @@ def mapped_table_sql(entity: Entity) -> str:
 
 def reset(con: Connection, model: Model, step: Step) -> None:
     """Empty what `step` and the steps after it write, so that it can be run again."""
-    tables = [f"gate.{name}" for name in ("findings", "verdicts", "results", "state")]
+    tables = [name for name in _TABLES if name.startswith("gate.")] + ["run.contents"]
     if step != "gate":
+        tables.append("run.mappings")
         of_mappings = " WHERE mapping IS NOT NULL" if step == "map" else ""
         tables += [f"mapped.{quote(entity.name)}" for entity in model.values()]
         tables += [f"run.{name}{of_mappings}" for name in ("rejects", "counts")]
     if step == "stage":
-        tables.append("run.segments")
+        tables += ["run.segments", "run.shapes"]
     filled = " UNION ALL ".join(f"SELECT {number} WHERE EXISTS (FROM {table})" for number, table in enumerate(tables))
     for (number,) in run(con, filled, name=f"what {step} left").fetchall():
         run(con, f"DELETE FROM {tables[number]}")

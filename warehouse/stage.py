@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import shutil
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -47,11 +47,18 @@ class StageReport:
 
 
 def stage(
-    con: Connection, lake: str, system: str, stream: Stream, segments: Sequence[Segment], columns: Mapping[str, str]
+    con: Connection,
+    lake: str,
+    system: str,
+    stream: Stream,
+    segments: Sequence[Segment],
+    columns: Mapping[str, str],
+    only: Collection[tuple[str, int]] | None = None,
 ) -> StageReport:
     """Fill stage.<stream> from the segments of the stream, in their order.
 
-    `columns` maps top-level field → DuckDB type. Raises ConfigurationError D220 where the columns cannot be declared.
+    `columns` maps top-level field → DuckDB type. `only` are the (segment, line) to take; the others are as if they were
+    not there, and every record that is taken keeps its place. Raises ConfigurationError D220 where the columns cannot be declared.
     A segment that is damaged is left out, with a finding D210; the others are staged.
     """
     began = time.monotonic()
@@ -65,7 +72,7 @@ def stage(
         found = read(con, source, local, report)
         run(con, "BEGIN")
         try:
-            _settle(con, source, local, found, report)
+            _settle(con, source, local, found, report, only)
             run(con, "COMMIT")
         except BaseException:
             con.execute("ROLLBACK")
@@ -78,15 +85,37 @@ def stage(
 
 
 def _settle(
-    con: Connection, source: Source, local: list[Local], found: list[tuple[Segment, odd.Odd]], report: StageReport
+    con: Connection,
+    source: Source,
+    local: list[Local],
+    found: list[tuple[Segment, odd.Odd]],
+    report: StageReport,
+    only: Collection[tuple[str, int]] | None,
 ) -> None:
     """Say of every row where it stood, take the duplicates out, count."""
     _place(con, source, local, report)
     _view(con, source, filtered=False)
-    _reject(con, source, found)
+    others = 0 if only is None else _leave_others(con, source, only)
+    _reject(con, source, [(at, it) for at, it in found if only is None or (at.path, it.line) in only])
     report.duplicates = _deduplicate(con, source)
-    _view(con, source, filtered=bool(found or report.duplicates))
-    _count(con, source, report)
+    filtered = bool(found or others or report.duplicates)
+    _view(con, source, filtered=filtered)
+    _count(con, source, report, others, filtered)
+
+
+def _leave_others(con: Connection, source: Source, only: Collection[tuple[str, int]]) -> int:
+    """Mark every row as gone that is not wanted; how many."""
+    run(con, "CREATE OR REPLACE TEMP TABLE _only (segment VARCHAR, line BIGINT)")
+    for segment, line in sorted(only):
+        run(con, "INSERT INTO _only VALUES ($1, $2)", [segment, line])
+    stream = source.stream.name
+    gone = run(
+        con,
+        f"""INSERT INTO raw._gone SELECT {literal(stream)}, s._seq FROM stage.{quote(stream)} s
+            ANTI JOIN _only o ON o.segment = s._segment AND o.line = s._line""",
+        name=f"chosen of {stream}",
+    ).fetchone()
+    return int(gone[0]) if gone else 0
 
 
 def _check(columns: Mapping[str, str], place: str) -> None:
@@ -109,7 +138,6 @@ def _clear(con: Connection, source: Source) -> None:
     run(con, f"DROP TABLE IF EXISTS {source.table}")
     columns = ", ".join(f"{quote(column)} {kind}" for column, kind in source.columns.items())
     run(con, f"CREATE TABLE {source.table} ({columns}{',' if columns else ''} _file VARCHAR)")
-    run(con, "CREATE TABLE IF NOT EXISTS raw._gone (stream VARCHAR, _seq BIGINT)")
     for table, where in (
         ("raw._gone", ""),
         ("run.segments", ""),
@@ -291,11 +319,14 @@ def duplicates_sql(stream: str, columns: Sequence[str], key: str) -> str:
         WHERE newer.r IS NOT DISTINCT FROM older.r"""
 
 
-def _count(con: Connection, source: Source, report: StageReport) -> None:
+def _count(con: Connection, source: Source, report: StageReport, others: int, filtered: bool) -> None:
+    """What was left out and what is there are counted apart, or the count law would compare a number with itself."""
     stream = [source.stream.name]
-    report.read = one(con, "SELECT coalesce(sum(records), 0)::BIGINT FROM run.segments WHERE stream = $1", stream)
+    held = one(con, "SELECT coalesce(sum(records), 0)::BIGINT FROM run.segments WHERE stream = $1", stream)
+    report.read = held - others
     report.rejected = one(con, "SELECT count(*) FROM run.rejects WHERE stream = $1 AND mapping IS NULL", stream)
-    report.staged = report.read - report.duplicates
+    there = one(con, f"SELECT count(*) FROM stage.{quote(source.stream.name)}") if filtered else held
+    report.staged = there + (report.rejected if filtered else 0)
     for state in ("read", "duplicates", "staged", "rejected"):
         run(
             con,

@@ -21,6 +21,7 @@ from warehouse.fixed import FIXED, SCHEMAS, VIEWS
 VERSION = 1
 SEARCH_PATH = "canonical,marts"
 _AT = "TIMESTAMP WITH TIME ZONE"
+_DESCRIBED = ("canonical", "quality")
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,8 +42,7 @@ def specs(model: Model) -> Iterator[TableSpec]:
     """Every table of the warehouse."""
     for full, (comment, text) in FIXED.items():
         schema, name = full.split(".")
-        parts = [line.split(maxsplit=1) for line in text.strip().splitlines()]
-        yield TableSpec(schema, name, comment, tuple((column, kind, "") for column, kind in parts))
+        yield TableSpec(schema, name, comment, tuple(map(_fixed_column, text.strip().splitlines())))
     for entity in model.values():
         source = tuple(_source_columns(entity))
         canonical = tuple(_canonical_columns(entity))
@@ -51,6 +51,12 @@ def specs(model: Model) -> Iterator[TableSpec]:
         yield TableSpec("canonical", entity.name, entity.doc + (f" ({entity.term})" if entity.term else ""), canonical)
         closed = (*canonical, ("valid_to", _AT, "Until when it held (exclusive)"))
         yield TableSpec("history", entity.name, f"{entity.doc} Closed versions.", closed)
+
+
+def _fixed_column(line: str) -> tuple[str, str, str]:
+    said, _, comment = line.partition(" -- ")
+    name, kind = said.split(maxsplit=1)
+    return name, kind.strip(), comment.strip()
 
 
 def _source_columns(entity: Entity) -> Iterator[tuple[str, str, str]]:
@@ -172,8 +178,13 @@ def _create(con: Connection, spec: TableSpec) -> None:
     columns = ", ".join(f"{quote(name)} {kind}" for name, kind, _ in spec.columns)
     run(con, f"CREATE TABLE {spec.full} ({columns})", name=f"create {spec.full}")
     run(con, f"COMMENT ON TABLE {spec.full} IS {literal(spec.comment)}")
-    if spec.schema == "canonical":
-        for name, _, comment in spec.columns:
+    _comment_on(con, spec, [name for name, _, _ in spec.columns])
+
+
+def _comment_on(con: Connection, spec: TableSpec, names: Sequence[str]) -> None:
+    """What analysts look at is described; a thousand comments more would cost every new warehouse a second."""
+    for name, _, comment in spec.columns if spec.schema in _DESCRIBED else ():
+        if name in names:
             run(con, f"COMMENT ON COLUMN {spec.full}.{quote(name)} IS {literal(comment)}")
 
 
@@ -189,6 +200,7 @@ def _extend(con: Connection, spec: TableSpec, known: dict[str, str]) -> list[str
                 f"{spec.schema}.{spec.name}.{name} is {known[name]} in the warehouse and {kind} in the model",
                 fix="give the column a new name, or rebuild the warehouse",
             )
+    _comment_on(con, spec, added)
     return added
 
 

@@ -6,7 +6,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from decimal import Decimal
 from pathlib import Path
 from random import Random
@@ -46,6 +46,10 @@ rules:
   paid: {compare: {left: total, is: equal_to, right: {sum: payment.amount, where: {status: captured}}}, message: m}
   cancelled: {compare: {left: cancelled_at, is: more_than, right: ordered_at}, message: m}
   open_only: {range: {column: total, above: 10}, when: {lifecycle_status: [open, ~]}, message: m}
+  fresh: {freshness: {column: ordered_at, hours: 48}, message: m}
+  fresh_credit: {freshness: {column: cancelled_at, hours: 1}, severity: block, message: m}
+  usual: {volume: {least: 0.5, most: 1.5}, message: m}
+  mixed: {distribution: {column: lifecycle_status, most: 0.2}, message: m}
 """,
     "order_line": """entity: order_line
 rules:
@@ -106,8 +110,28 @@ def counted(results: list[SuiteResult]) -> dict[str, int | None]:
     return {outcome.rule: outcome.failed for suite in results for outcome in suite.outcomes}
 
 
-def marked(path: Path, rules: Rules, model: Model) -> dict[str, int]:
+def usual(dice: Random) -> list[tuple[Any, ...]]:
+    """Rows of gate.baseline on both sides of every bound, and sometimes none, or of too few days."""
+    days, rows = dice.choice((2, 3, 8, 8)), dice.choice((30, 39, 41, 121, 140))
+    shares = dice.choice(({"open": 0.9, "completed": 0.1}, {"open": 0.35, "cancelled": 0.33, "": 0.32}, {}))
+    newest = dice.choice((None, "2026-11-17 00:00:00+00", "2026-11-20 11:00:00+00"))
+    made: list[tuple[Any, ...]] = [(None, "now", "", None, None, None, "2026-11-20 12:00:00+00")]
+    made += [("sales_order", "newest", column, None, None, None, newest) for column in ("ordered_at", "cancelled_at")]
+    made += [
+        ("sales_order", "rows", "", None, days, rows, None),
+        ("sales_order", "today", "", None, None, dice.choice((0, 5)), None),
+    ]
+    return made + [
+        ("sales_order", "share", "lifecycle_status", item, days, share, None) for item, share in shares.items()
+    ]
+
+
+def marked(path: Path, rules: Rules, model: Model, baseline: Sequence[tuple[Any, ...]] = ()) -> dict[str, int]:
     with duckdb.connect(str(path)) as con:
+        con.execute("SET TimeZone = 'UTC'")
+        gate.ensure_gate_tables(con)
+        for row in baseline:
+            con.execute("INSERT INTO gate.baseline VALUES (?, ?, ?, ?, ?, ?, ?)", row)
         return {verdict.rule: verdict.failed for verdict in gate.mark(con, rules, model).verdicts}
 
 
@@ -115,7 +139,7 @@ def marked(path: Path, rules: Rules, model: Model) -> dict[str, int]:
 def every_kind(write_rules: Callable[..., Rules]) -> Rules:
     rules = write_rules(**EVERY_KIND)
     assert not rules.findings
-    assert {type(rule.check).code for rule in rules} == {f"Q20{n}" for n in range(1, len(KINDS) + 1)}
+    assert {type(rule.check).code for rule in rules} == {f"Q2{n:02d}" for n in range(1, len(KINDS) + 1)}
     return rules
 
 
@@ -125,13 +149,26 @@ def test_both_find_the_same_number_of_rows_for_each_kind(
     ever_failed: set[str] = set()
     for seed in range(3):
         path = run_file(world(Random(seed)))
-        ours = marked(path, every_kind, model)
+        ours = marked(path, every_kind, model, usual(Random(seed)))
         results = expectations.evaluate(path, every_kind)
         assert [suite.error for suite in results if suite.error] == []
         assert [o for suite in results for o in suite.outcomes if o.error] == []
         assert counted(results) == ours, seed
         ever_failed.update(rule for rule, failed in ours.items() if failed)
     assert ever_failed == {rule.id for rule in every_kind}, "rows that fail were made for each"
+
+
+def test_an_empty_batch_is_judged_by_what_is_usual(
+    run_file: Callable[..., Path], every_kind: Rules, model: Model
+) -> None:
+    path = run_file({"sales_order": [], "order_line": []})
+    ours = marked(path, every_kind, model, [row for row in usual(Random(2)) if row[1] != "newest"] + [
+        ("sales_order", "newest", "ordered_at", None, None, None, "2026-11-17 00:00:00+00")
+    ])  # fmt: skip
+    results = expectations.evaluate(path, every_kind)
+    assert counted(results) == ours
+    assert ours["sales_order.fresh"] == 1
+    assert ours["sales_order.fresh_credit"] == 0, "nothing is known of it"
 
 
 def test_a_predicate_that_joins_wrongly_is_seen(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import duckdb
@@ -23,7 +24,11 @@ def agreeing(con: Con) -> list[SuiteResult]:
     by_suite: dict[str, list[RuleOutcome]] = {}
     for rule, failed in con.execute("SELECT rule, failed FROM gate.verdicts").fetchall():
         by_suite.setdefault(rule.split(".")[0], []).append(RuleOutcome(rule, failed == 0, failed))
-    return [SuiteResult(suite, all(o.success for o in found), tuple(found)) for suite, found in by_suite.items()]
+    digest = gate.batch.digest(con)
+    return [
+        SuiteResult(suite, all(o.success for o in found), tuple(found), batch=digest)
+        for suite, found in by_suite.items()
+    ]
 
 
 def judged(con: Con, rules: Rules, model: Model) -> GateReport:
@@ -193,9 +198,9 @@ def broken(results: list[SuiteResult], how: str) -> list[SuiteResult] | None:
         "a failure without rows": RuleOutcome(first.rule, False, 0),
     }
     if how in said:
-        return [SuiteResult(suite.suite, suite.success, (said[how], *rest))]
+        return [replace(suite, outcomes=(said[how], *rest))]
     return {
-        "a result is missing": [SuiteResult(suite.suite, True, tuple(rest))],
+        "a result is missing": [replace(suite, outcomes=tuple(rest))],
         "the suite could not run": [SuiteResult(suite.suite, False, error="ImportError")],
         "the suite is missing": [],
         "nothing came back": None,

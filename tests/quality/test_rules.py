@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable
 from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from hub.entity import Model
-from quality import kinds
-from quality.checks import Compare, Range, Sum
+from quality import gate, kinds
+from quality.checks import Allowed, Compare, Range, Sum
 from quality.codes import CODES
+from quality.modelled import with_model
 from quality.rules import Rules, load
 
 WRONG = """entity: sales_order
@@ -92,6 +94,25 @@ def test_a_reference_may_only_warn(write_rules: Callable[..., Rules]) -> None:
     assert not write_rules(payment=text % "warn").findings
 
 
+@pytest.mark.parametrize(
+    ("entity", "kind", "code"),
+    [
+        ("sales_order", "freshness: {column: ordered_at, hours: 24}, severity: quarantine", "Q108"),
+        ("sales_order", "freshness: {column: total, hours: 24}", "Q113"),
+        ("sales_order", "freshness: {column: ordered_at, hours: 0}", "Q112"),
+        ("sales_order", "freshness: {column: ordered_at, hours: 24}, when: {total: 1}", "Q103"),
+        ("sales_order", "volume: {days: 3}", "Q112"),
+        ("sales_order", "volume: {least: 0.5}, threshold: 0.2", "Q103"),
+        ("order_line", "volume: {least: 0.5}", "Q114"),
+        ("customer", "distribution: {column: name, most: 0.2}", "Q113"),
+        ("customer", "distribution: {column: tier, most: half}", "Q112"),
+    ],
+)
+def test_a_rule_about_the_batch_is_held_to_what_a_batch_has(write_rules: Callable[..., Rules], entity: str, kind: str, code: str) -> None:  # fmt: skip
+    text = f"entity: {entity}\nrules:\n  a: {{{kind}, message: m}}\n"
+    assert [finding.code for finding in write_rules(**{entity: text}).findings] == [code]
+
+
 def test_what_a_rule_says(write_rules: Callable[..., Rules]) -> None:
     rules = write_rules(
         sales_order="""entity: sales_order
@@ -139,4 +160,25 @@ def test_the_shipped_rules_are_clean_and_every_kind_is_explained(shipped: Rules)
     }
     assert {"invoice", "payment", "refund"} <= {rule.entity for rule in shipped}
     assert all(rule.code in CODES and rule.owner and rule.message for rule in shipped)
-    assert len(kinds.KINDS) == 9
+    assert len(kinds.KINDS) == 12
+
+
+def test_what_the_model_says_is_a_rule_without_being_written(shipped: Rules, model: Model) -> None:
+    said = {rule.id: rule for rule in with_model(shipped) if rule.name.startswith("model_")}
+    required = {f"{e.name}.model_requires_{c.name}" for e in model.values() for c in e if c.required}
+    written = {
+        f"{r.entity}.model_requires_{r.check.fields[0]}" for r in shipped if r.check.code == "Q201" and not r.when
+    }
+    assert {name for name in said if "requires" in name} == required - written
+    assert said["sales_order.model_lists_lifecycle_status"].check == Allowed("lifecycle_status", ("open", "completed", "cancelled"))  # fmt: skip
+    assert len(with_model(with_model(shipped)).all) == len(with_model(shipped).all)
+
+
+def test_a_row_that_is_not_as_the_model_says_is_kept_back(shipped: Rules, model: Model, run_con: Callable[..., Any], order: Callable[..., Any]) -> None:  # fmt: skip
+    con = run_con({"sales_order": [order(), order("1002", lifecycle_status="opn"), order("1003", customer_ref=None)]})
+    gate.mark(con, with_model(shipped), model)
+    found = con.execute("SELECT source_id, rule FROM gate.findings ORDER BY ALL").fetchall()
+    assert found == [
+        ("1002", "sales_order.model_lists_lifecycle_status"),
+        ("1003", "sales_order.model_requires_customer"),
+    ]

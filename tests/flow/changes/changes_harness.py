@@ -127,7 +127,11 @@ class Shop:
         """The mappings as they are become git's HEAD."""
         root = self.project.root
         who = ["-c", "user.name=test", "-c", "user.email=test@example.com", "-c", "commit.gpgsign=false"]
-        for arguments in (["init", "-q"], ["add", "mappings"], [*who, "commit", "-qm", "as they were"]):
+        for arguments in (
+            ["init", "-q"],
+            ["add", "mappings", *(["quality"] if (root / "quality").is_dir() else [])],
+            [*who, "commit", "-qm", "as they were"],
+        ):
             subprocess.run(["git", "-C", str(root), *arguments], check=True, capture_output=True)
 
     def files(self) -> dict[str, str]:
@@ -140,7 +144,7 @@ class Shop:
             and not (path.name.endswith("-wal") and not path.stat().st_size)
         }
 
-    def rows(self, sql: str) -> list[tuple[Any, ...]]:
+    def rows(self, sql: str, **parameters: Any) -> list[tuple[Any, ...]]:
         from flow.publish import query_snapshot
 
-        return query_snapshot(self.project, sql).rows
+        return query_snapshot(self.project, sql, parameters or None).rows

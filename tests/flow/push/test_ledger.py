@@ -322,3 +322,11 @@ def test_the_tables_are_made_once(ledger: Ledger, ledger_url: str) -> None:
         rows = connection.execute(select(t.counters.c.name, t.counters.c.value)).all()
     assert sorted(tuple(row) for row in rows) == [("journal", 0), ("outcome", 0), ("version", t.VERSION)]
     assert t.is_dead(f"{t.socket.gethostname()}:{os.getpid()}") is False
+
+
+def test_a_ledger_of_an_earlier_version_gains_what_is_new(ledger: Ledger, ledger_url: str) -> None:
+    with ledger._engine.begin() as connection:
+        t.dismissals.drop(connection)
+        connection.execute(t.counters.update().where(t.counters.c.name == "version").values(value=1))
+    with Ledger(ledger_url) as again:
+        assert again.dismissals() == []

@@ -1,0 +1,27 @@
+"""What a batch is, as one text: a digest of every mapped row. A verdict holds for the batch that it was made of, and no other."""
+
+from __future__ import annotations
+
+import hashlib
+
+import duckdb
+
+from quality.sql import name
+
+
+def digest(con: duckdb.DuckDBPyConnection) -> str:
+    """SHA-256 over the count and the summed row hashes of each mapped table that has rows; their order does not matter."""
+    tables = con.execute(
+        """SELECT table_name FROM duckdb_tables() WHERE schema_name = 'mapped' AND database_name = current_database()
+           AND estimated_size > 0 ORDER BY table_name"""
+    ).fetchall()
+    parts = [
+        f"SELECT '{table}' AS entity, count(*) AS n, sum(hash(m)::HUGEINT) AS h FROM mapped.{name(table)} m"
+        for (table,) in tables
+    ]
+    rows = (
+        con.execute(f"SELECT * FROM ({' UNION ALL '.join(parts)}) WHERE n > 0 ORDER BY entity").fetchall()
+        if parts
+        else []
+    )
+    return hashlib.sha256(repr(rows).encode()).hexdigest()[:16]
