@@ -34,7 +34,7 @@ def plan(target: str) -> dict[str, str]:
 
 @task.branch
 def who_decides(made: dict[str, str]) -> str:
-    """A person, where the plan is the target's first."""
+    """A person, where the plan is the target's first or goes beyond a guard."""
     return "approve" if made["approval"] == "required" else "apply"
 
 
@@ -94,7 +94,7 @@ def build(target: str) -> DAG:
         made = plan(target)
         approve = ApprovalOperator(
             task_id="approve",
-            subject=f"The first push to {target}",
+            subject=f"A push to {target}",
             body="{{ ti.xcom_pull(task_ids='plan')['text'] }}",
             response_timeout=timedelta(hours=24),  # as long as a plan holds; unanswered is refused
             retries=0,

@@ -19,8 +19,10 @@ from flow.decide import MAKES
 from flow.plan import view
 from flow.plan_file import Call, Plan, Spot, load
 from flow.report import Status, StepReport
+from flow.revert import take_back
 from flow.send import Ready, Sender, Sent, Settings
 from flow.settle import Settled, lock_name, settle
+from flow.weigh import REVERT
 from hub import canonical
 from hub.config import Project
 from hub.connector import Connector
@@ -103,12 +105,13 @@ def apply(
     """
     started = time.monotonic()
     plan = load(project, plan_id)
+    run_id = f"{REVERT}{plan.reverts}" if plan.reverts else run_id
     report = ApplyReport(plan.id, plan.target)
     if refused := _refusal(project, plan):
         return _held(report, refused)
     settings = settings or Settings()
     with Ledger(project.ledger) as ledger, ledger.lock(lock_name(plan.target), settings.lock_seconds) as lock:
-        if plan.calls and not approved_by and not ledger.is_approved(plan.target):
+        if plan.calls and not approved_by and (plan.guards or not ledger.is_approved(plan.target)):
             return _held(report, _unapproved(project, plan))
         if approved_by and plan.calls:
             ledger.approve(plan.id, plan.target, approved_by)
@@ -192,16 +195,23 @@ class _Applying:
     def _still_due(self) -> list[Call]:
         """The plan's calls that a fresh computation wants too, with the same payload."""
         needs = {need for call in self.plan.calls for need in call.needs}
-        seen = view(self.project, self.plan.target, self.ledger, self._not_refused_here, needs)
+        if self.plan.reverts:
+            seen = take_back(self.project, self.plan.reverts, self.plan.target, self.ledger)
+        else:
+            seen = view(self.project, self.plan.target, self.ledger, self._not_refused_here, needs)
         fresh = {call.spot: call for call in seen.plan.calls}
         self.ids |= seen.ids
         due = []
         for call in self.plan.calls:
             wanted, intent = fresh.get(call.spot), seen.past.get(call.spot)
             print_of = self._fingerprint(call)
-            if wanted is not None and self._fingerprint(wanted) == print_of:
+            if wanted is not None and self._fingerprint(wanted) == print_of and _as_seen(call, wanted):
                 due.append(call)
-            elif intent and intent.status == "applied" and (call.operation in MAKES or intent.payload_hash == print_of):
+            elif (
+                intent
+                and intent.status == "applied"
+                and (call.operation == "create" or intent.payload_hash == print_of)
+            ):
                 self._note("done", "it is so already", [call])
             elif _refused_here(intent, self.plan):
                 self._note("rejected", intent.message if intent else "", [call])
@@ -291,6 +301,12 @@ def _batches(calls: Sequence[Call]) -> Iterator[tuple[str, Iterator[Call]]]:
         yield stream, group
 
 
+def _as_seen(call: Call, wanted: Call) -> bool:
+    """Whether mapping and target are as they were when the plan was made; the payload has been compared already."""
+    seen, now = ([(edit.place, edit.old, edit.sent) for edit in one.edits] for one in (call, wanted))
+    return call.mapping == wanted.mapping and seen == now
+
+
 def _refused_here(intent: Intent | None, plan: Plan) -> bool:
     """Whether this very plan was applied before and the target refused the call: it is not made again by the same plan."""
     return (
@@ -314,6 +330,10 @@ def _refusal(project: Project, plan: Plan) -> Finding | None:
 
 
 def _unapproved(project: Project, plan: Plan) -> Finding:
+    if plan.guards:
+        what = f"the plan {plan.id} for '{plan.target}' waits for a person: {'; '.join(plan.guards)}"
+        fix = f"look at it, then crossdock apply {plan.id}"
+        return Finding("P209", what, project.system(plan.target).place, fix, "warning")
     return Finding(
         "P202",
         f"the first plan for '{plan.target}' waits for a person: {len(plan.calls)} calls",

@@ -361,16 +361,52 @@ def replay(
 def plan(
     target: str,
     as_json: AsJson = False,
+    html: Annotated[Path | None, typer.Option("--html", metavar="FILE", help="Write it as a page.")] = None,
+    key: Annotated[str | None, typer.Option(help="Only this record: its key, its hub id, or the target's id.")] = None,
+    limit: Annotated[int | None, typer.Option(min=0, help="How many calls are shown.")] = None,
+    against: Annotated[
+        str | None, typer.Option(metavar="REV", help="Only what differs from the mappings of a git revision or folder.")
+    ] = None,
     retry: Annotated[
         list[str] | None, typer.Option("--retry", help="Plan this key again although it was refused.")
     ] = None,
+    unmask: Annotated[bool, typer.Option("--unmask", help="Show personal values.")] = False,
 ) -> None:
     """Show exactly which calls a push to TARGET would make. Nothing is sent, no store is touched."""
-    from flow import show
+    from flow import show_plan
     from flow.plan import plan as make_plan
+    from flow.plan_view import view
+    from warehouse.model import entities
 
+    if against is not None:
+        _plan_against(target, against, as_json, unmask)
+        return
     made = make_plan(_project(), target, retry=retry or ())
-    _print_json(made.as_dict()) if as_json else show.plan(made)
+    if html is not None:
+        from flow.plan_page import as_html
+
+        html.write_text(as_html(view(made, entities(), key=key, limit=limit, unmask=unmask)), encoding="utf-8")
+        print(f"  made {html}")
+    elif as_json:
+        _print_json(view(made, entities(), key=key, limit=limit, unmask=unmask).as_dict())
+    else:
+        most = show_plan.CALLS if limit is None else limit
+        show_plan.plan(view(made, entities(), key=key, limit=most, unmask=unmask))
+
+
+def _plan_against(target: str, revision: str, as_json: bool, unmask: bool) -> None:
+    from dataclasses import asdict
+
+    from flow import show_diff
+    from flow.diff import masked
+    from flow.plan_view import against
+    from warehouse.model import entities
+
+    made = against(_project(), target, revision)
+    if not unmask:
+        made = masked(made, entities())
+    _print_json(asdict(made)) if as_json else show_diff.calls(made)
+    raise typer.Exit(int(made.any))
 
 
 @app.command()
@@ -389,6 +425,25 @@ def apply(plan_id: Annotated[str, typer.Argument(metavar="PLAN")], as_json: AsJs
     step_report = report.as_step()
     _print_json(report.as_dict()) if as_json else show.step(step_report)
     raise typer.Exit(exit_code([step_report]))
+
+
+@app.command()
+def revert(
+    plan_or_run: Annotated[str, typer.Argument(metavar="PLAN", help="The id of a plan, or of a run.")],
+    as_json: AsJson = False,
+    unmask: Annotated[bool, typer.Option("--unmask", help="Show personal values.")] = False,
+) -> None:
+    """Plan the opposite of what was applied; crossdock apply then makes it. Nothing is sent."""
+    from flow import show_plan
+    from flow.plan_view import view
+    from flow.revert import revert as take_back
+    from warehouse.model import entities
+
+    made = take_back(_project(), plan_or_run)
+    if as_json:
+        _print_json(view(made, entities(), unmask=unmask).as_dict())
+    else:
+        show_plan.plan(view(made, entities(), limit=show_plan.CALLS, unmask=unmask))
 
 
 @app.command()

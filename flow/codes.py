@@ -52,6 +52,16 @@ Do: crossdock trace ENTITY KEY shows what was sent and what the target said.""",
 Only a call that got no answer is told what became of it: it happened, and then the target's id of the record is needed, or
 it never did.
 Do: crossdock plan TARGET lists what is held, with the call's number; crossdock settle CALL --happened ID, or --never.""",
+    "P209": """A plan goes beyond a guard and waits for a person.
+A bad mapping shows itself in numbers: a plan of more calls than are usual, for too large a part of what the target knows,
+with many cancellations, with a key field that changes, or with a status that falls back from shipped to processing.
+Do: read the plan (crossdock plan TARGET), then crossdock apply ID; or set the limit in crossdock.yaml:
+guards: {records: 5000, share: 0.2, cancels: 50, keys: 0, backwards: 0}, with false for none.""",
+    "P210": """There is nothing to take back.
+A plan is taken back by its id, or a run by its own: whole, as the ledger knows them. Only calls that the target took can be.
+Do: crossdock query "select distinct plan_id, target from push.log" lists what was sent.""",
+    "P211": """A run wrote to several targets, and a plan is about one.
+Do: take back the plan of each: crossdock query "select distinct plan_id, target from push.log where run_id = …".""",
     "P301": """Another process pushes to this target.
 Two at once could send a record twice or in the wrong order, so one holds a lock while it works.
 Do: wait until it has finished. If it died on this machine the lock is taken over at once, else after ten minutes.""",

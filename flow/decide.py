@@ -117,10 +117,24 @@ class History:
 
     def same(self, candidate: Candidate) -> bool | None:
         """Whether the target has it already. A view from before our last call says nothing any more."""
-        touched = self._touched.get(candidate.record)
-        if touched and candidate.seen_at and candidate.seen_at < touched:
-            return None
-        return candidate.same
+        return None if self.outdated(candidate.record, candidate.seen_at) else candidate.same
+
+    def outdated(self, record: Record, read_at: datetime | None) -> bool:
+        """Whether the target was not read since we called it about the record."""
+        touched = self._touched.get(record)
+        return bool(touched and read_at and read_at < touched)
+
+    def told(self, candidate: Candidate) -> list[Intent]:
+        """The calls that said what the record holds in the target, oldest first: the newest applied one of each operation.
+
+        Empty where it is not known for sure what the last one did.
+        """
+        mine = [op for op in ("create", "upsert", "change", "fulfil") if (candidate.record, op) in self._newest]
+        newest = [self._newest[candidate.record, op] for op in mine]
+        applied = [self._applied[candidate.record, op] for op in mine if (candidate.record, op) in self._applied]
+        if any(one.status == "unknown" for one in newest) or any(one.found for one in applied):
+            return []
+        return sorted(applied, key=_seq)
 
     def unread(self, candidate: Candidate) -> bool:
         """Whether the target was not read since we made the record there: what the create said may still be true."""

@@ -255,8 +255,8 @@ class _Comparison:
             for target, system in self.project.systems.items():
                 if system.write:
                     plans = [compute(one, target, ledger, now=self.now) for one in (self.before, self.after)]
-                    self.found.calls += _calls(plans[0], plans[1], self.examples)
-                    self.found.kept |= _kept(plans[0], plans[1])
+                    self.found.calls += differing_calls(plans[0], plans[1], self.examples)
+                    self.found.kept |= differing_reasons(plans[0], plans[1])
 
 
 def _said(run: Run) -> tuple[str, list[str], list[str]]:
@@ -301,7 +301,7 @@ def _states(before: MergeReport, after: MergeReport) -> dict[str, dict[str, tupl
     return found
 
 
-def _calls(before: Plan, after: Plan, examples: int) -> list[Calls]:
+def differing_calls(before: Plan, after: Plan, examples: int) -> list[Calls]:
     old, new = ({call.spot: call for call in plan.calls} for plan in (before, after))
     found: dict[tuple[str, str], Calls] = {}
     for spot in sorted({*old, *new}):
@@ -339,7 +339,7 @@ def _flat(value: Any, at: str = "") -> Iterable[tuple[str, Any]]:
         yield at, value
 
 
-def _kept(before: Plan, after: Plan) -> dict[str, tuple[int, int]]:
+def differing_reasons(before: Plan, after: Plan) -> dict[str, tuple[int, int]]:
     """Calls that are not made, by target, verdict and reason, where their number differs."""
     here, there = _reasons(before), _reasons(after)
     return {name: (here[name], there[name]) for name in sorted({*here, *there}) if here[name] != there[name]}

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+from flow import owners
 from flow.language import load_mappings, streams_of
 from flow.lint_cache import Kept, Streams
 from hub.config import Project
@@ -25,6 +26,7 @@ def lint(project: Project, paths: Sequence[Path], systems: Sequence[str] | None 
     if systems is None:
         findings += _unused_functions(project)
     findings += kept.quality(_judge_quality)
+    findings += owners.findings(project)
     kept.save()
     if paths:
         wanted = {file.resolve() for path in paths for file in (path.rglob("*.yaml") if path.is_dir() else [path])}

@@ -15,8 +15,10 @@ from zoneinfo import ZoneInfo
 from flow import decide
 from flow.decide import Candidate, Decision, History
 from flow.fold import as_now_called, folded, joined_hubs
-from flow.plan_file import LIFETIME, Call, Kept, Plan, Spot, identity, save
+from flow.guards import reasons
+from flow.plan_file import LIFETIME, Call, Edit, Kept, Plan, Spot, identity, save
 from flow.unchanged import Twins, set_aside
+from flow.weigh import personal, weigh
 from hub import canonical
 from hub.config import Project, System
 from hub.connector import Stream
@@ -25,6 +27,8 @@ from hub.errors import ConfigurationError
 from hub.findings import Finding, errors_in
 from warehouse.duck import Connection, run
 from warehouse.ledger import Intent, Ledger
+
+NOTHING: Mapping[Any, Any] = {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,11 +82,30 @@ def view(
         rows = [
             one for outbound, sql in zip(outbounds, wanted.rows, strict=True) for one in candidates(con, outbound, sql)
         ]
-        decisions = decide_all(rows, History(intents), _go_live(system), model, retry(past), wanted.twins)
+        history, again = History(intents), retry(past)
+        due = decide_all(rows, history, _go_live(system), model, again, wanted.twins)
+        weighed = weigh(project, target, con, outbounds, due, history, ledger, again)
+        decisions = weighed.decisions
         before = _before(con, target, model, decisions)
+        guards = reasons(
+            system.guards, con, model, outbounds, decisions, weighed.edits, before, weighed.taken_back, wanted.unchanged
+        )
         ids = _ids(con, target, needs)
-    approval: Literal["required", "given"] = "given" if ledger.is_approved(target) else "required"
-    made = _plan(target, created, approval, decisions, tuple(findings), before, wanted.unchanged)
+    approval: Literal["required", "given"] = "given" if ledger.is_approved(target) and not guards else "required"
+    made = _plan(
+        target,
+        created,
+        approval,
+        decisions,
+        tuple(findings),
+        before,
+        wanted.unchanged,
+        weighed.edits,
+        _prints(outbounds),
+    )
+    if weighed.kept:
+        made = _with_kept(made, weighed.kept)
+    made = replace(made, conflicts=tuple(weighed.contested), guards=guards, personal=personal(outbounds))
     return View(replace(made, windows=_windows(decisions, known)), past, ids)
 
 
@@ -125,6 +148,7 @@ def _model() -> Model:
 
 def outbound_mappings(project: Project, target: str, model: Model) -> list[Any]:
     """Every push of the target's mappings, compiled (`mappings.outbound.Outbound`)."""
+    from mappings.held import held
     from mappings.load import load
     from mappings.outbound import compile as compile_push
 
@@ -133,7 +157,11 @@ def outbound_mappings(project: Project, target: str, model: Model) -> list[Any]:
         what = "\n".join(str(finding) for finding in broken)
         raise ConfigurationError("P102", f"a mapping of '{target}' is not right:\n{what}", fix="crossdock lint")
     siblings = mappings.of(target)
-    return [compile_push(mapping, push, model, siblings) for mapping in siblings for push in mapping.push]
+    return [
+        replace(compile_push(mapping, push, model, siblings), held=held(mapping, push, model, siblings))
+        for mapping in siblings
+        for push in mapping.push
+    ]
 
 
 def streams(project: Project, system: System) -> Mapping[str, Stream]:
@@ -273,9 +301,11 @@ def _plan(
     findings: tuple[Finding, ...],
     before: Mapping[tuple[str, str], dict[str, Any]],
     unchanged: int = 0,
+    edits: Mapping[Spot, tuple[Edit, ...]] = NOTHING,
+    prints: Mapping[tuple[str, str, str], str] = NOTHING,
 ) -> Plan:
     calls = tuple(
-        _call(decision, before.get((decision.candidate.entity, decision.candidate.external_id or "")))
+        _call(decision, before.get((decision.candidate.entity, decision.candidate.external_id or "")), edits, prints)
         for decision in decisions
         if decision.verdict == "call"
     )
@@ -301,7 +331,22 @@ def _plan(
     )
 
 
-def _call(decision: Decision, before: dict[str, Any] | None) -> Call:
+def _with_kept(made: Plan, kept: Mapping[Spot, dict[str, Any]]) -> Plan:
+    calls = tuple(replace(call, kept=kept[call.spot]) if call.spot in kept else call for call in made.calls)
+    return replace(made, calls=calls, id=identity(made.target, calls))
+
+
+def _prints(outbounds: Sequence[Any]) -> dict[tuple[str, str, str], str]:
+    """The fingerprint of each push's statement: a plan that was made by another mapping is stale."""
+    return {(o.operation, o.stream, o.entity): canonical.fingerprint(o.sql)[:16] for o in outbounds}
+
+
+def _call(
+    decision: Decision,
+    before: dict[str, Any] | None,
+    edits: Mapping[Spot, tuple[Edit, ...]],
+    prints: Mapping[tuple[str, str, str], str],
+) -> Call:
     one = decision.candidate
     return Call(
         operation=one.operation,
@@ -314,6 +359,8 @@ def _call(decision: Decision, before: dict[str, Any] | None) -> Call:
         fingerprint=canonical.fingerprint(one.payload),
         needs=tuple(sorted(one.needs | decision.after)),
         before=before,
+        edits=edits.get((one.operation, one.stream, one.entity, one.hub_id), ()),
+        mapping=prints.get((one.operation, one.stream, one.entity), ""),
     )
 
 

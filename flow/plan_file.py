@@ -22,11 +22,54 @@ LIFETIME = timedelta(hours=24)
 KEPT = timedelta(days=7)
 
 
+Winner = Literal["ours", "theirs", "manual"]
+
+
+@dataclass(frozen=True, slots=True)
+class Edit:
+    """A value that a call changes: its dotted place in the payload, what the target holds (`known` by the last pull), what
+    was sent last, and what is sent now. None is a missing value.
+    """
+
+    place: str
+    old: Any
+    sent: Any
+    new: Any
+    known: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Conflict:
+    """A value that the target changed since it was sent, and we did too: who wins, by which policy of the field `name`."""
+
+    place: str
+    name: str
+    sent: Any
+    theirs: Any
+    ours: Any
+    policy: str
+    winner: Winner
+
+
+@dataclass(frozen=True, slots=True)
+class Contested:
+    """The conflicts of one record."""
+
+    operation: str
+    stream: str
+    entity: str
+    hub_id: int
+    key: str
+    values: tuple[Conflict, ...]
+
+
 @dataclass(frozen=True, slots=True)
 class Call:
     """One call. `needs` are records ('customer/12') whose ids take the place of `{"$id_of": …}` when it is made.
 
-    `before` is the target's own view of the record in canonical words, where one is known.
+    `before` is the target's own view of the record in canonical words, where one is known; `edits` are the values that
+    differ from what it holds or was sent. `mapping` is the fingerprint of the push's statement. `kept`: the places in which
+    the target's own value goes back to it → what we would have said.
     """
 
     operation: Operation
@@ -39,6 +82,9 @@ class Call:
     fingerprint: str
     needs: tuple[str, ...] = ()
     before: dict[str, Any] | None = None
+    edits: tuple[Edit, ...] = ()
+    mapping: str = ""
+    kept: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def spot(self) -> Spot:
@@ -69,7 +115,10 @@ class Plan:
     """`counts` are records that need no call: unchanged, unbound, before_go_live.
 
     `approval` is required until a person has had a plan for this target applied. `windows`: stream → since when (ISO)
-    an edit made in the target would be overwritten unseen, because its writes are not conditional.
+    an edit made in the target would be overwritten unseen, because its writes are not conditional. `conflicts` are values
+    that the target changed since they were sent; `guards` say why the plan waits for a person although it is not the
+    first. `personal`: 'operation stream entity' → the places of the payload that hold a person's data; a kind of call that
+    is not in it has no places that are known. `reverts` is the plan or run that it takes back.
     """
 
     id: str
@@ -84,6 +133,10 @@ class Plan:
     counts: Mapping[str, int]
     findings: tuple[Finding, ...] = ()
     windows: Mapping[str, str] = field(default_factory=dict)
+    conflicts: tuple[Contested, ...] = ()
+    guards: tuple[str, ...] = ()
+    personal: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    reverts: str = ""
 
     @property
     def unchanged(self) -> int:
@@ -97,6 +150,7 @@ class Plan:
             "expires": self.expires.isoformat(),
             "counts": dict(self.counts),
             "windows": dict(self.windows),
+            "personal": {kind: list(places) for kind, places in self.personal.items()},
             "unchanged": self.unchanged,
             "findings": [str(finding) for finding in self.findings],
         }
@@ -108,7 +162,7 @@ def identity(target: str, calls: tuple[Call, ...]) -> str:
 
 def _told(call: Call) -> dict[str, Any]:
     """As `asdict`, without a copy of every payload."""
-    return {name: getattr(call, name) for name in _CALL}
+    return {name: getattr(call, name) for name in _CALL} | {"edits": [asdict(edit) for edit in call.edits]}
 
 
 def save(project: Project, made: Plan) -> Path:
@@ -132,7 +186,7 @@ def load(project: Project, plan_id: str) -> Plan:
         why = "there are several plans" if found else "there is no plan"
         raise UsageError("P107", f"{why} '{plan_id}'", place=str(project.plans), fix="crossdock plan TARGET makes one")
     said = canonical.loads(found[0].read_bytes())
-    calls = tuple(Call(**(call | {"needs": tuple(call["needs"])})) for call in said["calls"])
+    calls = tuple(_call(call) for call in said["calls"])
     if identity(said["target"], calls) != said["id"] or any(
         call.fingerprint != canonical.fingerprint(call.payload) for call in calls
     ):
@@ -149,4 +203,15 @@ def load(project: Project, plan_id: str) -> Plan:
         refused=tuple(Kept(**one) for one in said["refused"]),
         counts=said["counts"],
         windows=said["windows"],
+        conflicts=tuple(
+            Contested(**(one | {"values": tuple(Conflict(**value) for value in one["values"])}))
+            for one in said.get("conflicts", ())
+        ),
+        guards=tuple(said.get("guards", ())),
+        reverts=said.get("reverts", ""),
+        personal={kind: tuple(places) for kind, places in said.get("personal", {}).items()},
     )
+
+
+def _call(said: dict[str, Any]) -> Call:
+    return Call(**(said | {"needs": tuple(said["needs"]), "edits": tuple(Edit(**edit) for edit in said["edits"])}))

@@ -20,6 +20,9 @@ def markdown(made: Plan) -> str:
     ]
     for name, items in (("held", made.held), ("waiting", made.waiting), ("refused", made.refused)):
         parts += _kept(name, items)
+    parts += [f"* waits for a person: {reason}" for reason in made.guards]
+    decided = Counter((v.name, v.winner, v.policy) for one in made.conflicts for v in one.values)
+    parts += [f"* conflict: {n:,} × {name}: {winner} ({policy})" for (name, winner, policy), n in decided.items()]
     parts += [f"* {finding}" for finding in made.findings]
     return "\n".join([parts[0], "", *parts[1:], "", f"All of it, payloads included: `crossdock plan {made.target}`"])
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from hub import config
 from hub.entity import Entity, Model
+from hub.push_settings import POLICIES, Guards
 
 Schema = dict[str, Any]
 _TEXT: Schema = {"type": "string"}
@@ -28,6 +30,20 @@ _SETTINGS: Mapping[str, Schema] = {
     "timezone": {**_TEXT, "description": "The system's clock: Europe/Berlin."},
     "currency": {**_TEXT, "pattern": "^[A-Z]{3}$", "description": "ISO 4217, where records name none."},
     "streams": {"type": "array", "items": _TEXT, "description": "Only these; default: all of the connector."},
+    "conflicts": {
+        "type": "object",
+        "additionalProperties": {"enum": list(POLICIES)},
+        "description": "Who decides where a push and the target's own people changed the same: default, or entity.field.",
+    },
+    "guards": {
+        "type": "object",
+        "properties": {
+            one.name: {"anyOf": [{"type": "number", "minimum": 0}, {"const": False}], "default": one.default}
+            for one in dataclasses.fields(Guards)
+        },
+        "additionalProperties": False,
+        "description": "Above these a plan waits for a person; false: never.",
+    },
     "url": {**_TEXT, "description": "Its address; ${env:NAME:-default} reads the environment."},
     "login": _TEXT,
     "password": {**_TEXT, "pattern": r"^\$\{env:", "description": "Only ${env:NAME}: no secret stands in a file."},

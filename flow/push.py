@@ -14,7 +14,7 @@ _SHOWN = 4
 
 
 def push(project: Project, target: str, approve_first: str | None = None) -> StepReport:
-    """Plan and apply. A target's first plan waits for a person, unless `approve_first` says who approves it now."""
+    """Plan and apply. A target's first plan waits for a person, and so does one beyond a guard, unless `approve_first` says who approves it now."""
     began = time.monotonic()
     recover(project, target)
     made = plan(project, target)
@@ -22,7 +22,9 @@ def push(project: Project, target: str, approve_first: str | None = None) -> Ste
         report = StepReport("push", target, counts=dict(made.counts))
     elif made.approval == "required" and not approve_first:
         report = StepReport("push", target, "held", counts={"planned": len(made.calls)})
-        report.detail["lines"] = [f"the first plan for {target} waits for a person: crossdock apply {made.id}"]
+        why = f" ({'; '.join(made.guards)})" if made.guards else ""
+        which = "a" if made.guards else "the first"
+        report.detail["lines"] = [f"{which} plan for {target} waits for a person{why}: crossdock apply {made.id}"]
     else:
         report = apply(project, made.id, approved_by=approve_first if made.approval == "required" else None).as_step()
         report.counts = {**report.counts, **made.counts}

@@ -11,7 +11,7 @@ import random
 import re
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from flow.plan_file import Call
@@ -222,7 +222,15 @@ def sending(ready: Ready) -> Sending:
         payload=canonical.dumps(ready.payload),
         fingerprint=ready.fingerprint,
         external_id=call.external_id,
+        image=_image(call),
     )
+
+
+def _image(call: Call) -> str | None:
+    """What the target held of it, as the plan showed it, and what of ours was not sent; a creation has nothing before it."""
+    if call.operation == "create":
+        return None
+    return canonical.dumps({"was": call.external_id, "edits": [asdict(edit) for edit in call.edits], "kept": call.kept})
 
 
 def _change(intent: Intent, payload: dict[str, Any]) -> Change:

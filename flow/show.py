@@ -127,37 +127,6 @@ def systems(described: Sequence[dict[str, Any]]) -> None:
             out.print(f"           [red]{escape(row['problem'])}[/]", soft_wrap=True)
 
 
-def plan(made: Any) -> None:
-    """The calls that would be made, the rest counted."""
-    shown = made.as_dict()
-    calls = shown["calls"]
-    out.print(
-        f"[bold]plan {shown['id']}[/] for {escape(shown['target'])}: {len(calls)} calls, {shown['unchanged']} unchanged"
-    )
-    for call in calls[:20]:
-        out.print(
-            f"  [cyan]{escape(call['operation'])}[/] {escape(call['stream'])} {escape(str(call['key']))}  {_short(call['payload'])}",
-            soft_wrap=True,
-        )
-    if len(calls) > 20:
-        out.print(f"  [dim]and {len(calls) - 20} more; --json shows all[/]")
-    for name in ("held", "waiting", "refused"):
-        for item in shown.get(name, [])[:_MOST]:
-            out.print(
-                f"  [yellow]{name}[/] {escape(item['stream'])} {escape(str(item['key']))}: {escape(item['reason'])}",
-                soft_wrap=True,
-            )
-    if calls:
-        out.print(f"nothing was sent; to send exactly this: crossdock apply {shown['id']}")
-
-
-def _short(payload: Any) -> str:
-    import json
-
-    text = json.dumps(payload, ensure_ascii=False, default=str)
-    return f"[dim]{escape(text if len(text) <= 140 else text[:139] + '…')}[/]"
-
-
 def trace(found: Any) -> None:
     if not found:
         out.print("nothing is known of that")

@@ -40,11 +40,22 @@ def diff(made: Diff, out: Console | None = None) -> None:
     _tables(out, "canonical rows after a replay", made.canonical)
     if not made.canonical:
         _line(out, ("canonical rows after a replay", "bold"), ": none would change")
+    _planned(out, made)
+    if made.rows and any(table.removed for table in made.rows):
+        _line(out, ("a row that is no longer made stays in the warehouse as it was: a replay deletes nothing", "dim"))
+
+
+def calls(made: Diff, out: Console | None = None) -> None:
+    """What a target would be sent otherwise."""
+    out = out or show.out
+    _line(out, (f"{made.name} against {made.against}", "bold"))
+    _planned(out, made)
+
+
+def _planned(out: Console, made: Diff) -> None:
     _calls(out, made.calls)
     for reason, (before, after) in made.kept.items():
         _line(out, f"  {reason}: {before:,} → {after:,}")
-    if made.rows and any(table.removed for table in made.rows):
-        _line(out, ("a row that is no longer made stays in the warehouse as it was: a replay deletes nothing", "dim"))
 
 
 def _passing(out: Console, passing: Sequence[Passing]) -> None:

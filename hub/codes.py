@@ -305,6 +305,19 @@ Fix: export it, or write a default as ${env:NAME:-value}.""",
 Fix: set AIRFLOW_CONN_<ID>, or connection.url in crossdock.yaml.""",
     "F212": """AIRFLOW_CONN_<ID> is neither JSON nor an address.
 Fix: write {"conn_type": "http", "host": "https://shop.example.com", "password": "…"}.""",
+    "F213": """A policy for conflicts is none.
+A conflict is a value that the target's own people changed since it was sent, and that a push would change too. `ours` sends
+it, `theirs` leaves the target's, `newest` takes the later, `owner` that of the system which `survivorship` names first,
+`manual` holds the call for a person. Without a word it is `owner`.
+Example: conflicts: {default: owner, customer.tier: manual}""",
+    "F214": """A guard is no number.
+A plan that goes beyond a guard waits for a person: `records` (calls), `share` (of the records that the target knows, 0 to 1,
+from 100 calls on), `cancels`, `keys` (changes of a key field), `backwards` (a status that would fall back). `false` puts one off.
+Example: guards: {records: 5000, share: 0.2, cancels: false}""",
+    "F215": """Two systems own one field.
+A system whose policy for a field is `theirs` keeps what its own people write. With two of them in one push the field would
+stay different for ever, and each run would list the same conflict again.
+Do: let survivorship decide for one of them: conflicts: {customer.tier: owner}""",
     "F301": """There is no connector of this name: no such file in the project's connectors/ or among the built-in ones.
 Example: connector: sandbox_kart.
 Fix: take the nearest name that the message shows, or write the file.""",

@@ -12,16 +12,28 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
-from hub import yaml
+from hub import push_settings, yaml
 from hub.connector import Connection
 from hub.errors import ConfigurationError, Place
 from hub.findings import Finding, did_you_mean
+from hub.push_settings import Guards
 from hub.secrets import Secret
 
 BUILT_IN = Path(__file__).resolve().parent.parent
 _ENV = re.compile(r"\$\{env:([A-Za-z_][A-Za-z0-9_]*)(?::-([^}]*))?\}")
 _TOP = ("systems", "survivorship", "go_live", "reconcile", "publish", "data", "lake", "ledger", "name")
-_SYSTEM = ("connector", "connection", "write", "from", "timezone", "currency", "streams", "reads_after")
+_SYSTEM = (
+    "connector",
+    "connection",
+    "write",
+    "from",
+    "timezone",
+    "currency",
+    "streams",
+    "reads_after",
+    "conflicts",
+    "guards",
+)
 _CONNECTION = ("url", "login", "password", "extra")
 
 
@@ -29,7 +41,8 @@ _CONNECTION = ("url", "login", "password", "extra")
 class System:
     """An installed system: its name is also its mapping folder, its raw dataset and its connection id.
 
-    `write` is False until somebody says otherwise; `go_live` is the day from which records are created in it.
+    `write` is False until somebody says otherwise; `go_live` is the day from which records are created in it. `conflicts`:
+    'entity.field' or 'default' → who decides where a push and the target's own people changed the same (see `push_settings.py`).
     """
 
     name: str
@@ -39,6 +52,8 @@ class System:
     timezone: str = "UTC"
     currency: str | None = None
     streams: tuple[str, ...] = ()
+    conflicts: Mapping[str, str] = field(default_factory=dict)
+    guards: Guards = Guards()
     connection: Mapping[str, Any] = field(default_factory=dict, repr=False)
     place: Place = Place("crossdock.yaml")
 
@@ -211,6 +226,8 @@ def _system(name: str, node: Any, findings: list[Finding], top: Any) -> System:
         timezone=str(node.get("timezone") or "UTC"),
         currency=node.get("currency"),
         streams=tuple(node.get("streams") or ()),
+        conflicts=push_settings.conflicts(node, findings),
+        guards=push_settings.guards(node, findings),
         connection=dict(connection),
         place=place,
     )

@@ -32,6 +32,7 @@ from mappings import sql
 from mappings.compare import Comparison, Known
 from mappings.compare import known as known_of
 from mappings.declarations import taken
+from mappings.held import Held
 from mappings.leaves import LeafMaker, Leaves, inbound_field
 from mappings.meaning import Meaning, certain
 from mappings.payload import Place as At
@@ -47,7 +48,8 @@ _ON_BINDING = "me.entity = {entity} AND me.hub_id = ours.hub_id"
 class Outbound:
     """A compiled push. `key` is the expression of the business key, `refers` the entities whose records it has to wait for.
 
-    `sql` is one statement over the schemas `canonical`, `source`, `ops` and `quality`, with the parameter `$target`.
+    `sql` is one statement over the schemas `canonical`, `source`, `ops` and `quality`, with the parameter `$target`. `held`
+    is what can be known of the target's own side, where it was asked for.
     """
 
     mapping: str
@@ -57,6 +59,7 @@ class Outbound:
     key: str
     sql: str
     refers: tuple[str, ...] = ()
+    held: Held | None = None
 
 
 def compile(mapping: Mapping, push: Push, model: Model, siblings: Iterable[Mapping] = ()) -> Outbound:

@@ -288,6 +288,40 @@ class Ledger:
         with self._reading() as connection:
             return connection.execute(select(t.payloads.c.body).where(t.payloads.c.id == payload_id)).scalar()
 
+    def bodies(self, payload_ids: Iterable[int]) -> dict[int, str]:
+        """The canonical JSON of these payloads, by id; without the erased ones."""
+        found: dict[int, str] = {}
+        p = t.payloads.c
+        with self._reading() as connection:
+            for some in _chunks(sorted(set(payload_ids))):
+                query = select(p.id, p.body).where(p.id.in_(some), p.body.is_not(None))
+                found |= {row.id: row.body for row in connection.execute(query)}
+        return found
+
+    def applied_by(self, plan_or_run: str) -> list[tuple[Intent, str | None]]:
+        """The calls that a plan or a run had applied, in their order, each with what the target held before; None where that
+        was not kept.
+        """
+        i = t.intents.c
+        mine = and_(i.status == "applied", or_(i.plan_id == plan_or_run, i.run_id == plan_or_run))
+        with self._reading() as connection:
+            intents = [_intent(row) for row in connection.execute(select(t.intents).where(mine).order_by(i.id))]
+        known = self.images(one.id for one in intents)
+        return [(one, known.get(one.id)) for one in intents]
+
+    def images(self, intent_ids: Iterable[int]) -> dict[int, str]:
+        """What targets held before these calls, as canonical JSON; a ledger before version 3 kept none."""
+        found: dict[int, str] = {}
+        wanted = sorted(set(intent_ids))
+        if not wanted or t.version(self._engine) < 3:
+            return found
+        with self._reading() as connection:
+            for some in _chunks(wanted):
+                query = select(t.images.c.intent_id, t.images.c.body)
+                mine = query.where(t.images.c.intent_id.in_(some), t.images.c.body.is_not(None))
+                found |= {row.intent_id: row.body for row in connection.execute(mine)}
+        return found
+
     def intents_of(self, entity: str, hub_ids: Iterable[int]) -> list[Intent]:
         """Every call ever intended for these records, oldest first."""
         query = select(t.intents).where(t.intents.c.entity == entity, t.intents.c.hub_id.in_(list(hub_ids)))
@@ -306,6 +340,8 @@ class Ledger:
             bodies = t.payloads.c.id.in_(select(i.payload_id).where(mine))
             erased = update(t.payloads).where(bodies, t.payloads.c.body.is_not(None))
             count = connection.execute(erased.values(body=None, erased_at=datetime.now(UTC))).rowcount
+            images = update(t.images).where(t.images.c.intent_id.in_(select(i.id).where(mine)))
+            connection.execute(images.values(body=None, erased_at=datetime.now(UTC)))
             told = t.outcomes.c.intent_id.in_(select(i.id).where(mine))
             connection.execute(update(t.outcomes).where(told).values(message=""))
             connection.execute(update(t.intents).where(mine).values(message=""))
@@ -323,6 +359,11 @@ class Ledger:
         query = select(func.count()).select_from(t.approvals).where(t.approvals.c.target == target)
         with self._reading() as connection:
             return bool(connection.execute(query).scalar_one())
+
+
+def _chunks(ids: Sequence[int], size: int = 5_000) -> Iterator[Sequence[int]]:
+    """Databases limit how many values one statement takes."""
+    return (ids[at : at + size] for at in range(0, len(ids), size))
 
 
 def _keys(connection: Connection, target: str, sendings: Sequence[Sending]) -> list[str]:
@@ -365,7 +406,10 @@ def _insert(
         for (key, made), payload_id in zip(fresh, payload_ids, strict=True)
     ]
     intents = insert(t.intents).returning(t.intents.c.id, sort_by_parameter_order=True)
-    ids = connection.execute(intents, rows).scalars()
+    ids = list(connection.execute(intents, rows).scalars())
+    images = [{"intent_id": id, "body": made.image} for id, (_, made) in zip(ids, fresh, strict=True) if made.image]
+    if images:
+        connection.execute(insert(t.images), images)
     unknown = {"status": None, "outcome_seq": None}
     return {row["idempotency_key"]: Intent(id=id, **(row | unknown)) for id, row in zip(ids, rows, strict=True)}
 

@@ -57,7 +57,7 @@ class JournalEntry:
 class Sending:
     """A call about to be made: `payload` canonical JSON with every id resolved, `fingerprint` its SHA-256.
 
-    `external_id` is the target's id where it is known.
+    `external_id` is the target's id where it is known, `image` what the target held before (canonical JSON).
     """
 
     stream: str
@@ -68,6 +68,7 @@ class Sending:
     payload: str
     fingerprint: str
     external_id: str | None = None
+    image: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -36,7 +36,7 @@ from sqlalchemy import (
 from sqlalchemy.exc import DBAPIError, IntegrityError
 from sqlalchemy.pool import StaticPool
 
-VERSION = 2
+VERSION = 3
 BUSY_SECONDS = 30
 _COUNTERS = ("outcome", "journal")
 
@@ -117,6 +117,15 @@ intents = Table(
     Index("intents_by_state", "target", "state"),
 )
 
+# What the target held before a call, kept so that the call can be taken back: places of the payload with old and new value.
+images = Table(
+    "images",
+    metadata,
+    Column("intent_id", ForeignKey("intents.id"), primary_key=True, autoincrement=False),
+    Column("body", Text, comment="canonical JSON; NULL once erased"),
+    Column("erased_at", Instant),
+)
+
 outcomes = Table(
     "outcomes",
     metadata,
@@ -179,7 +188,7 @@ def connect(url: str, read_only: bool = False) -> Engine:
     if parsed.get_backend_name() != "sqlite":
         engine = create_engine(parsed, pool_pre_ping=True)
         if read_only:
-            return engine.execution_options(postgresql_readonly=True) if _is_made(engine) else _empty()
+            return engine.execution_options(postgresql_readonly=True) if version(engine) else _empty()
         return engine
     path = parsed.database
     if not path or path == ":memory:" or (read_only and not Path(path).is_file()):
@@ -242,12 +251,17 @@ def create(engine: Engine) -> None:
 
 
 def _is_made(engine: Engine) -> bool:
+    return version(engine) == VERSION
+
+
+def version(engine: Engine) -> int:
+    """The version by which the ledger was made; 0 where there is none."""
     try:
         with engine.connect().execution_options(reading=True) as connection:
             found = connection.execute(counters.select().where(counters.c.name == "version")).first()
-        return found is not None and found.value == VERSION
+        return int(found.value) if found is not None else 0
     except DBAPIError:
-        return False
+        return 0
 
 
 def me() -> str:

@@ -92,18 +92,19 @@ def test_the_calls_that_would_follow(synced: Shop) -> None:
     assert before.calls == []
     synced.mapping(
         "shop/customers",
-        "{stream: customers, entity: customer, key: id, fields: {name: upper(name), email: email, phone: phone}}",
+        """{stream: customers, entity: customer, key: id, fields: {name: "concat(name, ' AG')", email: email, phone: phone}}""",
     )
     found = diff(synced.project, "shop/customers")
     assert canonical(found) == {"customer": (0, 0, 1, {"name": 1})}
     (calls,) = found.calls
     assert (calls.target, calls.operation, calls.stream) == ("desk", "upsert", "accounts")
-    assert [one.fields["Name"][1] for one in calls.examples] == ["ANN LEE"]
+    assert [one.fields["Name"][1] for one in calls.examples] == ["Ann Lee AG"]
 
 
 def test_a_push_that_changes_is_seen_though_no_row_does(synced: Shop) -> None:
     synced.mapping(
-        "desk/accounts", ACCOUNTS.replace("fields: [name,", "fields: [{name: {at: Name, value: upper(name)}},")
+        "desk/accounts",
+        ACCOUNTS.replace("fields: [name,", """fields: [{name: {at: Name, value: "concat(name, ' AG')"}},"""),
     )
     found = diff(synced.project, "desk/accounts")
     assert (found.rows, found.canonical) == ([], [])

@@ -17,6 +17,7 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
 
+from desks_harness import ANN, Desks
 from push_harness import World, fill, patched
 
 
@@ -28,6 +29,18 @@ def world(tmp_path: Path) -> Iterator[World]:
     made.publish()
     with patched():
         yield made
+
+
+@pytest.fixture(scope="session")
+def agreed_once(tmp_path_factory: pytest.TempPathFactory) -> Desks:
+    """Two systems that know one customer, and have told each other all that they know. Copy it before you change it."""
+    made = Desks(tmp_path_factory.mktemp("desks") / "project")
+    made.edit("shop", "s1", **ANN)
+    made.edit("desk", "d1", **ANN | {"Phone": "+49731555012"})
+    made.pull()
+    made.push("desk")
+    made.pull("desk")
+    return made
 
 
 def _program(name: str) -> str | None:

@@ -177,6 +177,7 @@ class Push:
     stream: str
     entity: str
     sql: str
+    held: Any = None
 
 
 _ID_OF = """CASE WHEN {alias}.source_id IS NOT NULL THEN to_json({alias}.source_id)
