@@ -101,8 +101,8 @@ def load(folders: Sequence[Path], model: Model) -> Rules:
     for folder in folders:
         for path in sorted(folder.glob("*.yaml")):
             files.setdefault(path.name, path)
-    stamps = tuple((path, path.stat().st_mtime_ns, path.stat().st_size) for _, path in sorted(files.items()))
-    return _read_all(stamps, _Known(model), Path.cwd())
+    texts = tuple((path, path.read_bytes()) for _, path in sorted(files.items()))
+    return _read_all(texts, _Known(model), Path.cwd())
 
 
 class _Known(dict[str, Entity]):
@@ -113,11 +113,11 @@ class _Known(dict[str, Entity]):
 
 
 @lru_cache(maxsize=4)
-def _read_all(stamps: tuple[tuple[Path, int, int], ...], model: _Known, here: Path) -> Rules:
-    """What the files say as they are now. Kept, because every run of a process asks; `here` is what places are relative to."""
+def _read_all(texts: tuple[tuple[Path, bytes], ...], model: _Known, here: Path) -> Rules:
+    """What the files say, told apart by their content. Kept, because every run of a process asks; `here` is what places are relative to."""
     findings: list[Finding] = []
     rules: list[Rule] = []
-    for path, _, _ in stamps:
+    for path, _ in texts:
         content, found = yaml.load(path, shown(path))
         findings += found
         if not found or content is not None:

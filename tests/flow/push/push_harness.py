@@ -188,7 +188,7 @@ PARTNER = Push(
     "partners",
     "customer",
     """SELECT c.hub_id, c.hub_id::VARCHAR AS key, b.source_id AS external_id, NULL::TIMESTAMPTZ AS since, NULL::VARCHAR AS hold,
-              NULL::VARCHAR AS waits_for, NULL::BOOLEAN AS same, json_object('name', c.name) AS payload
+              NULL::VARCHAR AS waits_for, NULL::BOOLEAN AS same, json_object('name', c.name) AS payload, NULL::TIMESTAMPTZ AS seen_at
        FROM canonical.customer c LEFT JOIN ops.bindings b ON b.entity = 'customer' AND b.system = $target AND b.hub_id = c.hub_id""",
 )
 
@@ -205,7 +205,7 @@ ORDER = Push(
     f"""SELECT o.hub_id, o.number AS key, b.source_id AS external_id, o.ordered_at AS since, NULL AS hold,
                CASE WHEN cb.source_id IS NULL THEN 'customer/' || o.customer END AS waits_for, NULL::BOOLEAN AS same,
                json_object('po', o.number, 'sold_to', {_ID_OF.format(alias="cb", entity="customer", column="o.customer")},
-                           'total', o.total) AS payload
+                           'total', o.total) AS payload, NULL::TIMESTAMPTZ AS seen_at
         {_ORDER} WHERE o.lifecycle_status = 'open' AND o.payment_status = 'paid' AND b.source_id IS NULL""",
 )
 
@@ -236,7 +236,7 @@ MEMO = Push(
     f"""SELECT r.hub_id, r.number AS key, b.source_id AS external_id, NULL::TIMESTAMPTZ AS since, NULL AS hold,
                CASE WHEN ob.source_id IS NULL THEN 'sales_order/' || r.sales_order END AS waits_for, NULL::BOOLEAN AS same,
                json_object('order', {_ID_OF.format(alias="ob", entity="sales_order", column="r.sales_order")},
-                           'amount', r.amount) AS payload
+                           'amount', r.amount) AS payload, NULL::TIMESTAMPTZ AS seen_at
         FROM canonical.refund r
         LEFT JOIN ops.bindings b ON b.entity = 'refund' AND b.system = $target AND b.hub_id = r.hub_id
         LEFT JOIN ops.bindings ob ON ob.entity = 'sales_order' AND ob.system = $target AND ob.hub_id = r.sales_order""",
