@@ -21,6 +21,7 @@ from warehouse.ledger import Intent
 MAKES: frozenset[str] = frozenset(("create", "upsert"))
 ORDER: Mapping[str, int] = {"create": 0, "upsert": 1, "change": 2, "fulfil": 3, "cancel": 4}
 UNREAD = "it was made in the target and has not been read back since"
+OUTDATED = "the target was last read before it was told otherwise"
 REOPENED = "it was cancelled in the target and is wanted again"
 Verdict = Literal["call", "unchanged", "unbound", "before_go_live", "waiting", "held", "refused"]
 Record = tuple[str, str, int]  # stream, entity, hub_id
@@ -260,6 +261,8 @@ def _renew(
     sent = history.sent(candidate)
     if history.same(candidate) is True or sent == fingerprint(candidate.payload):
         return Decision("unchanged", candidate)
+    if candidate.same is True:  # by a view from before our last call; what would be sent was not even computed
+        return Decision("waiting", candidate, OUTDATED)
     if candidate.operation == "change" and sent is None and history.unread(candidate):
         return Decision("waiting", candidate, UNREAD)
     if not is_bound and candidate.operation != "upsert":

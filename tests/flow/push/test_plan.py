@@ -16,6 +16,7 @@ from flow import plan as plan_module
 from flow.decide import Candidate, History
 from flow.plan_file import load
 from hub.errors import ConfigurationError, UsageError
+from warehouse.ledger import Ledger
 
 
 def calls(plan: plan_module.Plan) -> list[str]:
@@ -303,6 +304,25 @@ def test_one_record_without_a_past(given: list[Candidate], verdict: str) -> None
     assert decision.verdict == verdict
     if decision.candidate.operation == "cancel":
         assert "cancel" in {c.operation for c in given}
+
+
+def test_what_an_old_view_shows_is_not_sent_empty(world: World) -> None:
+    """Sent to 12, and wanted at 10 again, which is what the target held when it was last read: nobody knows the payload."""
+    world.push()
+    with Ledger(world.project.ledger, read_only=True) as ledger:
+        made = next(one for one in ledger.newest("erp") if one.stream == "orders" and one.status == "applied")
+    past = History([made])
+    seen = {
+        "hub_id": made.hub_id,
+        "key": made.business_key,
+        "external_id": made.external_id,
+        "same": True,
+        "payload": {},
+    }
+    before = candidate("change", **seen, seen_at=made.attempted_at - timedelta(days=1))
+    after = candidate("change", **seen, seen_at=made.attempted_at + timedelta(days=1))
+    assert [(d.verdict, d.reason) for d in decide.decide([before], past, None, ())] == [("waiting", decide.OUTDATED)]
+    assert [d.verdict for d in decide.decide([after], past, None, ())] == ["unchanged"]
 
 
 def test_what_is_to_be_cancelled_is_not_changed_any_more() -> None:
