@@ -23,7 +23,7 @@ def push(project: Project, target: str, approve_first: str | None = None) -> Ste
     elif made.approval == "required" and not approve_first:
         report = StepReport("push", target, "held", counts={"planned": len(made.calls)})
         why = f" ({'; '.join(made.guards)})" if made.guards else ""
-        which = "a" if made.guards else "the first"
+        which = "a" if _was_approved(project, target) else "the first"
         report.detail["lines"] = [f"{which} plan for {target} waits for a person{why}: crossdock apply {made.id}"]
     else:
         report = apply(project, made.id, approved_by=approve_first if made.approval == "required" else None).as_step()
@@ -33,6 +33,13 @@ def push(project: Project, target: str, approve_first: str | None = None) -> Ste
     report.detail["plan"] = made.id
     report.seconds = time.monotonic() - began
     return report
+
+
+def _was_approved(project: Project, target: str) -> bool:
+    from warehouse.ledger import Ledger
+
+    with Ledger(project.ledger, read_only=True) as ledger:
+        return ledger.is_approved(target)
 
 
 def _kept(made: Plan) -> list[str]:
