@@ -12,7 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 
 from flow import STEPS
-from flow.gate import gate
+from flow.gate import MICRO_BATCH, gate
 from flow.map import map
 from flow.merge import merge
 from flow.publish import fold_and_publish
@@ -93,13 +93,10 @@ def _sync(
     """pull … merge of several systems. Only the merges stand in line, in the order of crossdock.yaml."""
     runs = [Run.start(project, name, max_pages=max_pages) for name in names]
     last = STEPS.index(until) if until else STEPS.index("merge")
-    if last >= STEPS.index("gate") and not read_back:
-        from quality import judge
-
-        judge.start()
+    judged = last >= STEPS.index("gate") and not read_back
     with ThreadPoolExecutor(max_workers=len(runs)) as pool:
         tell(f"pulling from {', '.join(names)}")
-        prepared = [pool.submit(_prepare, run, last) for run in runs]
+        prepared = [pool.submit(_prepare, run, last, judged) for run in runs]
         for run, future in zip(runs, prepared, strict=True):
             came = future.result()
             for report in came:
@@ -112,8 +109,12 @@ def _sync(
                 say(_guarded("merge", run.system, partial(merge, run)))
 
 
-def _prepare(run: Run, last: int) -> list[StepReport]:
+def _prepare(run: Run, last: int, judged: bool) -> list[StepReport]:
     reports = [_guarded("pull", run.system, partial(pull, run))]
+    if judged and sum(reports[0].counts.values()) > MICRO_BATCH:
+        from quality import judge
+
+        judge.start()
     if reports[0].status == "failed" and not any(reports[0].counts.values()):
         return reports
     with run.together():

@@ -10,6 +10,8 @@ from flow.report import StepReport
 from flow.run import Run
 from hub.failpoints import failpoint
 
+MICRO_BATCH = 100  # records: below, importing Great Expectations costs many times what there is to judge
+
 if TYPE_CHECKING:
     from quality.rules import Rules
     from warehouse.duck import Connection
@@ -18,7 +20,7 @@ if TYPE_CHECKING:
 def gate(run: Run, *, expectations: bool = True, shares: bool = True, history: bool = True) -> StepReport:
     """Marks rows by predicate, has Great Expectations judge the closed run file, and writes the verdict.
 
-    Without `expectations` the marks decide alone: in a rebuild, whose runs Great Expectations has judged before, and
+    A batch of at most MICRO_BATCH records is decided by the marks alone (docs/adr/0004). Without `expectations` the marks decide alone: in a rebuild, whose runs Great Expectations has judged before, and
     when what was just sent is read back (docs/adr/0004). Without `shares` no threshold closes the gate: of records that were
     chosen because they were bad, the share of bad ones says nothing. `history` compares the batch with what is usual, which
     only news can be.
@@ -40,13 +42,14 @@ def gate(run: Run, *, expectations: bool = True, shares: bool = True, history: b
                 _know(con, run, rules)
             keeper.mark(con, rules, run.model)
             contents.fill(con, run.model)
-        if expectations:
+            asked = expectations and runfile.staged(con) > MICRO_BATCH
+        if asked:
             from quality.judge import evaluate
 
             run.release()
             results = evaluate(run.file, rules)
         with run.database() as con:
-            decided = keeper.decide(con, results) if expectations else keeper.decide_by_marks(con)
+            decided = keeper.decide(con, results) if asked else keeper.decide_by_marks(con)
     failpoint("gate.after")
     report = StepReport("gate", run.system, "held" if decided.closed else "ok", decided.counts())
     report.detail["lines"] = decided.lines()

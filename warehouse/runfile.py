@@ -159,6 +159,12 @@ def reset(con: Connection, model: Model, step: Step) -> None:
         run(con, f"DELETE FROM {tables[number]}")
 
 
+def staged(con: Connection) -> int:
+    """How many records are staged."""
+    sql = "SELECT coalesce(sum(n), 0)::BIGINT FROM run.counts WHERE mapping IS NULL AND state = 'staged'"
+    return int(one(con, sql, name="staged"))
+
+
 def fed(con: Connection) -> set[str]:
     """The streams of which something was staged. A mapping of another one has nothing to do."""
     return {stream for (stream,) in run(con, "SELECT DISTINCT stream FROM run.segments").fetchall()}
