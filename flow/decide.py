@@ -261,7 +261,7 @@ def _renew(
     sent = history.sent(candidate)
     if history.same(candidate) is True or sent == fingerprint(candidate.payload):
         return Decision("unchanged", candidate)
-    if candidate.same is True:  # by a view from before our last call; what would be sent was not even computed
+    if candidate.same is True and not candidate.payload:  # by a view from before our last call: nothing was computed
         return Decision("waiting", candidate, OUTDATED)
     if candidate.operation == "change" and sent is None and history.unread(candidate):
         return Decision("waiting", candidate, UNREAD)
