@@ -152,7 +152,7 @@ def fetch(source: Source, segments: Sequence[Segment], report: StageReport) -> l
     folder = local_folder(source.lake)
     if folder is None:
         source.cache.mkdir(parents=True, exist_ok=True)
-    local = []
+    local: list[Local] = []
     for number, segment in enumerate(_in_order(segments)):
         if folder is not None:
             path = folder / segment.path
