@@ -165,8 +165,7 @@ SELECT
   amount,
   paid_at,
   status,
-  reference,
-  hash(sales_order_ref, means, currency, amount, paid_at, status, reference) AS row_hash
+  reference
 FROM "cart/orders.payment" AS made
 ANTI JOIN "cart/orders.payment rejected" AS rejected ON rejected._row = made._row;
 
