@@ -170,10 +170,12 @@ FAULTS = UNHEARD | REFUSED | HARMLESS
 
 
 class FaultServer:
-    """`fault(kind, where, times, effect)`: of the next calls that `where` picks, the answers are wrong. `asked` are all calls."""
+    """`fault(kind, where, times, effect)`: of the next calls that `where` picks, the answers are wrong. Or `weather` says of each
+    call what befalls it: a fault or None, and whether the call is done nevertheless.
+    """
 
-    def __init__(self, app: App) -> None:
-        self.app, self.asked = app, list[Asked]()
+    def __init__(self, app: App, weather: Callable[[Asked], tuple[Fault | None, bool]] | None = None) -> None:
+        self.app, self.weather = app, weather
         self._fault: Fault | None = None
         self._where: Callable[[Asked], bool] = lambda asked: True
         self._times, self._effect = 0, True
@@ -225,7 +227,8 @@ class FaultServer:
 
     def _take(self, asked: Asked) -> tuple[Fault | None, bool]:
         with self._lock:
-            self.asked.append(asked)
+            if self.weather:
+                return self.weather(asked)
             if self._fault is None or self._times < 1 or not self._where(asked):
                 return None, True
             self._times -= 1
