@@ -556,6 +556,19 @@ def publish() -> None:
 
 
 @app.command()
+def retain(
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be removed; remove nothing.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Remove old versions of records from the lake, as `retention:` says; never what something still needs."""
+    from flow import show
+    from flow.retention import retain as run_retain
+
+    report = run_retain(_project(), dry_run=dry_run)
+    _print_json(report.as_dict()) if as_json else show.step(report)
+
+
+@app.command()
 def rebuild() -> None:
     """Make the warehouse anew from the lake and the ledger, with the same hub ids."""
     from flow.rebuild import rebuild as run_rebuild

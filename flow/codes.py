@@ -92,6 +92,10 @@ Give a mapping file, a folder, or nothing for the whole project.""",
     "P509": """`crossdock rebuild` found no merge in the ledger's journal, so there is nothing to replay.
 Either nothing was ever merged, or crossdock.yaml names another ledger than the one that was used.
 Run `crossdock run` for a first merge, or correct `ledger:`.""",
+    "P545": """`crossdock rebuild` would have to merge segments that the lake no longer has; the warehouse stays as it is.
+`crossdock retain` removes old versions of records. Without them the history would be shorter, and records that were first seen
+there would get other hub ids than the targets were told.
+Do: restore the warehouse from a backup; a rebuild is possible as long as nothing was removed.""",
     "P535": """Rules were to be compared of an entity that there is not.
 `crossdock diff quality/ENTITY` compares the rules in quality/ENTITY.yaml with those of a revision, over all that becomes such
 an entity.
