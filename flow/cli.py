@@ -429,20 +429,24 @@ def apply(plan_id: Annotated[str, typer.Argument(metavar="PLAN")], as_json: AsJs
 
 @app.command()
 def revert(
-    plan_or_run: Annotated[str, typer.Argument(metavar="PLAN", help="The id of a plan, or of a run.")],
+    plan_or_run: Annotated[
+        str, typer.Argument(metavar="PLAN|RUN", help="The id of a plan, or of a run: push.log has both.")
+    ],
     as_json: AsJson = False,
     unmask: Annotated[bool, typer.Option("--unmask", help="Show personal values.")] = False,
 ) -> None:
-    """Plan the opposite of what was applied; crossdock apply then makes it. Nothing is sent."""
+    """Plan the opposite of what was applied, one plan a target; crossdock apply then makes it. Nothing is sent."""
     from flow import show_plan
     from flow.plan_view import view
     from flow.revert import revert as take_back
     from warehouse.model import entities
 
-    made = take_back(_project(), plan_or_run)
+    plans = take_back(_project(), plan_or_run)
     if as_json:
-        _print_json(view(made, entities(), unmask=unmask).as_dict())
-    else:
+        said = [view(made, entities(), unmask=unmask).as_dict() for made in plans]
+        _print_json(said if len(said) > 1 else said[0])
+        return
+    for made in plans:
         show_plan.plan(view(made, entities(), limit=show_plan.CALLS, unmask=unmask))
 
 

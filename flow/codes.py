@@ -60,8 +60,6 @@ guards: {records: 5000, share: 0.2, cancels: 50, keys: 0, backwards: 0}, with fa
     "P210": """There is nothing to take back.
 A plan is taken back by its id, or a run by its own: whole, as the ledger knows them. Only calls that the target took can be.
 Do: crossdock query "select distinct plan_id, target from push.log" lists what was sent.""",
-    "P211": """A run wrote to several targets, and a plan is about one.
-Do: take back the plan of each: crossdock query "select distinct plan_id, target from push.log where run_id = …".""",
     "P301": """Another process pushes to this target.
 Two at once could send a record twice or in the wrong order, so one holds a lock while it works.
 Do: wait until it has finished. If it died on this machine the lock is taken over at once, else after ten minutes.""",

@@ -16,6 +16,7 @@ from typing import Any
 
 from flow.plan_file import Call
 from flow.settle import NEVER_ARRIVED, NO_ANSWER, Known, look_up, sleep_until
+from flow.three_way import units
 from hub import canonical
 from hub.boundary import where
 from hub.connector import Change, Connector, Outcome, Stream
@@ -236,6 +237,7 @@ def sending(ready: Ready) -> Sending:
         fingerprint=ready.fingerprint,
         external_id=call.external_id,
         image=_image(call),
+        fields=tuple(edit.place for edit in call.edits) or tuple(place for place, _ in units(ready.payload)),
     )
 
 

@@ -216,6 +216,7 @@ FIXED: dict[str, tuple[str, str]] = {
         run_id VARCHAR
         answered_at TIMESTAMP WITH TIME ZONE
         duration DOUBLE
+        fields VARCHAR[] -- the places of the payload that the call was about, by name
         """,
     ),
     "push.state": (
@@ -229,7 +230,9 @@ FIXED: dict[str, tuple[str, str]] = {
         key VARCHAR
         status VARCHAR
         external_id VARCHAR
+        message VARCHAR -- what the target said
         fingerprint VARCHAR
+        run_id VARCHAR
         seq BIGINT
         answered_at TIMESTAMP WITH TIME ZONE
         """,
