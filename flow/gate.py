@@ -25,12 +25,14 @@ def gate(run: Run, *, expectations: bool = True, shares: bool = True, history: b
     chosen because they were bad, the share of bad ones says nothing. `history` compares the batch with what is usual, which
     only news can be.
     """
+    from quality import data_docs, judge
     from quality import gate as keeper
     from quality import rules as rulebook
     from quality.modelled import with_model
     from warehouse import contents, runfile
 
     began = time.monotonic()
+    site = data_docs.site(run.project.published, run.system, run.run_id)
     rules = rulebook.load(run.project.folders("quality"), run.model)
     refuse(rules.findings)
     rules = with_model(rules)
@@ -44,15 +46,20 @@ def gate(run: Run, *, expectations: bool = True, shares: bool = True, history: b
             contents.fill(con, run.model)
             asked = expectations and runfile.staged(con) > MICRO_BATCH
         if asked:
-            from quality.judge import evaluate
-
             run.release()
-            results = evaluate(run.file, rules)
+            results = judge.evaluate(run.file, rules, site)
         with run.database() as con:
             decided = keeper.decide(con, results) if asked else keeper.decide_by_marks(con)
     failpoint("gate.after")
     report = StepReport("gate", run.system, "held" if decided.closed else "ok", decided.counts())
     report.detail["lines"] = decided.lines()
+    index = rulebook.shown(site.folder / data_docs.INDEX)
+    rows = sum(state.rows for state in decided.entities)
+    if asked:
+        wrong = judge.publish()
+        report.detail["lines"].append(wrong or f"pages of Great Expectations: {index}")
+    elif expectations and rows and data_docs.judged_alone(site, run.started, rows):
+        report.detail["lines"].append(f"by the predicates alone; Great Expectations' last verdict: {index}")
     report.seconds = time.monotonic() - began
     return report
 

@@ -1,7 +1,7 @@
 """Great Expectations judges the mapped rows by the same rules, in its own words: the second opinion of the gate.
 
 The only importer of great_expectations, which takes some ten seconds (`judge.py` pays them in another process); one
-`evaluate` a run.
+`evaluate` a run, in which each mapped table has a suite and a checkpoint. `publish` makes the pages of it afterwards.
 Where it has an expectation for a kind of rule, that is used; else a query that is written another way than the gate's
 predicate (a look-up a row instead of a join), so that a mistake in one of the two is seen as a difference.
 """
@@ -16,12 +16,16 @@ import re
 import warnings
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
+from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from hub.entity import Entity, Model
-from quality import batch, checks
+from quality import batch, checks, data_docs
 from quality.checks import Amount
+from quality.data_docs import Site
 from quality.results import RuleOutcome, SuiteResult
 from quality.rules import Rule, Rules
 from quality.sql import is_text, name, stored
@@ -33,6 +37,7 @@ _ENGINE = {
     "connect_args": {"read_only": True},
 }
 _FORMAT = {"result_format": "SUMMARY", "partial_unexpected_count": 0}  # numbers only: values may be personal
+_unpublished: list[Callable[[], None]] = []
 
 
 def warm() -> None:
@@ -45,10 +50,11 @@ def warm() -> None:
     import great_expectations.expectations  # noqa: F401
 
 
-def evaluate(run_file: Path, rules: Rules) -> list[SuiteResult]:
+def evaluate(run_file: Path, rules: Rules, site: Site | None = None) -> list[SuiteResult]:
     """Evaluate a suite for each mapped table that has rules; the run file is opened read-only and let go again.
 
     Its writer must have closed it. Never raises for what goes wrong in here: the suites then say that they did not run.
+    With a `site`, the next `publish` makes the pages.
     """
     suites = sorted({rule.entity for rule in rules})
     try:
@@ -58,7 +64,7 @@ def evaluate(run_file: Path, rules: Rules) -> list[SuiteResult]:
     wanted = [suite for suite in suites if suite in tables]
     full = [suite for suite in wanted if tables[suite] or suite in usual]
     try:
-        asked = _evaluate(run_file, rules, full, tables) if full else []
+        asked = _evaluate(run_file, rules, full, tables, site) if full else []
     except Exception as error:
         asked = [SuiteResult(suite, False, error=_said(error)) for suite in full]
     made = asked + [_empty(suite, rules) for suite in wanted if suite not in full]
@@ -88,7 +94,9 @@ def _empty(suite: str, rules: Rules) -> SuiteResult:
     return SuiteResult(suite, True, outcomes, json=json.dumps({"suite": suite, "success": True, "rows": 0}))
 
 
-def _evaluate(run_file: Path, rules: Rules, suites: Sequence[str], tables: Collection[str]) -> list[SuiteResult]:
+def _evaluate(
+    run_file: Path, rules: Rules, suites: Sequence[str], tables: Collection[str], site: Site | None = None
+) -> list[SuiteResult]:
     warm()
     import great_expectations as gx
     from sqlalchemy.engine import URL
@@ -98,25 +106,57 @@ def _evaluate(run_file: Path, rules: Rules, suites: Sequence[str], tables: Colle
     context.variables.progress_bars = {"globally": False, "metric_calculations": False}
     address = URL.create("duckdb", database=str(run_file)).render_as_string()
     source = context.data_sources.add_sql("run", connection_string=address, kwargs=dict(_ENGINE))
+    at = datetime.now(UTC)
     try:
-        return [_suite(gx, source, rules, suite, tables) for suite in suites]
+        found = [_suite(gx, context, source, rules, suite, tables, _run_id(site, at)) for suite in suites]
     finally:
         source.get_execution_engine().close()
         source.get_engine().dispose()
+    if site is None:
+        return found
+    found = [one if one.error else replace(one, page=data_docs.page(one.suite, site.run, at)) for one in found]
+    _unpublished.append(partial(_render, context, site, at, found))
+    return found
 
 
-def _suite(gx: Any, source: Any, rules: Rules, suite: str, tables: Collection[str]) -> SuiteResult:
+def _run_id(site: Site | None, at: datetime) -> Any:
+    from great_expectations.core.run_identifier import RunIdentifier
+
+    return RunIdentifier(run_name=site.run if site else "run", run_time=at)
+
+
+def _suite(
+    gx: Any, context: Any, source: Any, rules: Rules, suite: str, tables: Collection[str], run: Any
+) -> SuiteResult:
+    """A checkpoint a suite, so that one that cannot be run says nothing about the others."""
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", DeprecationWarning)  # the schema could also stand in the address
             asset = source.add_table_asset(suite, table_name=suite, schema_name="mapped")
-        batch = asset.add_batch_definition_whole_table("whole").get_batch()
+        whole = asset.add_batch_definition_whole_table("whole")
         made = gx.ExpectationSuite(name=suite)
         for rule in rules.of(suite):
             made.add_expectation(expectation(gx, rule, rules.model, tables))
-        return _result(suite, batch.validate(made, result_format=dict(_FORMAT)), gx.__version__)
+        definition = gx.ValidationDefinition(name=suite, data=whole, suite=context.suites.add(made))
+        definition = context.validation_definitions.add(definition)
+        checkpoint = gx.Checkpoint(name=suite, validation_definitions=[definition], result_format=dict(_FORMAT))
+        (validated,) = context.checkpoints.add(checkpoint).run(run_id=run).run_results.values()
+        return _result(suite, validated, gx.__version__)
     except Exception as error:
         return SuiteResult(suite, False, error=_said(error))
+
+
+def publish() -> None:
+    """Make the Data Docs of what was evaluated since the last time. Raises what Great Expectations or the disk raises."""
+    while _unpublished:
+        _unpublished.pop(0)()
+
+
+def _render(context: Any, site: Site, at: datetime, results: Sequence[SuiteResult]) -> None:
+    with TemporaryDirectory() as folder:
+        context.add_data_docs_site("data_docs", data_docs.config(Path(folder)))
+        context.build_data_docs(site_names=["data_docs"])
+        data_docs.publish(Path(folder), site, at, results)
 
 
 def _result(suite: str, validated: Any, version: str) -> SuiteResult:
@@ -224,15 +264,14 @@ class LookedUp:
 
 
 def expectation(gx: Any, rule: Rule, model: Model, tables: Collection[str]) -> Any:
-    """The expectation that says the same as the rule; its meta names the rule."""
-    entity, meta = model[rule.entity], {"rule": rule.id}
+    """The expectation that says the same as the rule; its meta names the rule, its description is what people read."""
+    entity, told = model[rule.entity], f"{rule.message} ({rule.id}, {rule.code}, {rule.severity})"
+    said = {"meta": {"rule": rule.id}, "description": told.replace("$", "$$")}
     native = _NATIVE.get(type(rule.check))
     if native and not rule.when and (settings := native(rule.check, entity)):
         kind, arguments = settings
-        return getattr(gx.expectations, kind)(**arguments, meta=meta)
-    return gx.expectations.UnexpectedRowsExpectation(
-        unexpected_rows_query=query(rule, entity, model, tables), meta=meta
-    )
+        return getattr(gx.expectations, kind)(**arguments, **said)
+    return gx.expectations.UnexpectedRowsExpectation(unexpected_rows_query=query(rule, entity, model, tables), **said)
 
 
 def query(rule: Rule, entity: Entity, model: Model, tables: Collection[str]) -> str:

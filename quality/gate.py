@@ -301,7 +301,10 @@ def _settle(con: duckdb.DuckDBPyConnection, verdicts: Sequence[Verdict], results
         _write_verdicts(con, verdicts)
         _write_states(con, states)
         for result in results:
-            con.execute("INSERT INTO gate.results VALUES (?, ?, ?)", [result.suite, result.success, result.json])
+            con.execute(
+                "INSERT INTO gate.results VALUES (?, ?, ?, ?)",
+                [result.suite, result.success, result.json, result.page or None],
+            )
         con.execute("COMMIT")
     except BaseException:
         con.execute("ROLLBACK")

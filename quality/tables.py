@@ -12,7 +12,7 @@ GATE: tuple[str, ...] = (
     """CREATE TABLE IF NOT EXISTS gate.verdicts (
     entity VARCHAR, rule VARCHAR, code VARCHAR, severity VARCHAR, checked BIGINT, failed BIGINT,
     threshold DOUBLE, closed BOOLEAN, why VARCHAR)""",
-    "CREATE TABLE IF NOT EXISTS gate.results (suite VARCHAR, success BOOLEAN, json VARCHAR)",
+    "CREATE TABLE IF NOT EXISTS gate.results (suite VARCHAR, success BOOLEAN, json VARCHAR, page VARCHAR)",
     "CREATE TABLE IF NOT EXISTS gate.state (entity VARCHAR, closed BOOLEAN, why VARCHAR)",
     "CREATE TABLE IF NOT EXISTS gate.batch (digest VARCHAR)",
     """CREATE TABLE IF NOT EXISTS gate.batch_findings (

@@ -44,7 +44,7 @@ _TABLES: dict[str, str] = {
     " field VARCHAR, message VARCHAR, raw VARCHAR",
     "gate.verdicts": "entity VARCHAR, rule VARCHAR, code VARCHAR, severity VARCHAR, checked BIGINT, failed BIGINT,"
     " threshold DOUBLE, closed BOOLEAN, why VARCHAR",
-    "gate.results": "suite VARCHAR, success BOOLEAN, json VARCHAR",
+    "gate.results": "suite VARCHAR, success BOOLEAN, json VARCHAR, page VARCHAR",
     "gate.state": "entity VARCHAR, closed BOOLEAN, why VARCHAR",
     "gate.batch": "digest VARCHAR",
     "gate.batch_findings": "entity VARCHAR, rule VARCHAR, code VARCHAR, severity VARCHAR, field VARCHAR, message VARCHAR,"

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import json
 import os
+import re
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
 from random import Random
@@ -16,13 +20,14 @@ import duckdb
 import pytest
 
 from hub.entity import Model
-from quality import expectations, gate
+from quality import data_docs, expectations, gate
 from quality.kinds import KINDS
 from quality.results import SuiteResult
 from quality.rules import Rules
 
 pytestmark = pytest.mark.slow
 Make = Callable[..., dict[str, Any]]
+NOW = datetime(2026, 11, 20, 12, tzinfo=UTC)
 
 EVERY_KIND = {
     "customer": """entity: customer
@@ -216,6 +221,65 @@ def test_the_whole_gate(run_file: Callable[..., Path], shipped: Rules, model: Mo
     evidence = json.loads(kept[2][2])
     assert {result["rule"]: result["failed"] for result in evidence["results"]}["sales_order.currency_known"] == 1
     assert "EURO" not in json.dumps([result["result"] for result in evidence["results"]]), "no values of rows are kept"
+
+
+def test_the_pages_need_nothing_else_and_show_no_values(
+    run_file: Callable[..., Path], shipped: Rules, model: Model, order: Make, line: Make, tmp_path: Path
+) -> None:
+    rows = {"sales_order": [order(), order("1002", currency="EURO", ship_to_name="Ann Lee")], "order_line": [line(), line("1002", quantity=-77125)]}  # fmt: skip
+    path = run_file(rows | {"customer": [{"source_id": "8", "name": "Ann Lee", "email": "ann.lee at x", "country_code": "xx"}]})  # fmt: skip
+    marked(path, shipped, model)
+    into = data_docs.site(tmp_path / "warehouse.duckdb", "cart", "run-1")
+    results = expectations.evaluate(path, shipped, into)
+    assert not into.folder.exists(), "a verdict does not wait for its pages"
+    expectations.publish()
+    pages = {one.suite: into.folder / one.page for one in results if one.page}
+    assert set(pages) == {"sales_order", "order_line", "customer"}
+    said = {path: path.read_text(encoding="utf-8") for path in into.folder.rglob("*.html")}
+    assert set(pages.values()) < set(said)
+    for path, text in said.items():
+        assert fetched(text) == [], path
+        assert not any(value in text for value in ("Ann Lee", "ann.lee", "EURO", "-77125", str(tmp_path))), path
+    assert (
+        "The currency is no ISO 4217 code (sales_order.currency_known, Q207, quarantine)" in said[pages["sales_order"]]
+    )
+    index = said[into.folder / "index.html"]
+    assert all(f'href="{one.page}"' in index for one in results if one.page)
+    assert "predicates alone" not in index
+    data_docs.judged_alone(replace(into, run="run-2"), NOW, 26)
+    later = (into.folder / "index.html").read_text(encoding="utf-8")
+    assert "run-2, 2026-11-20 12:00:00 UTC, 26 rows" in later
+    assert "last verdict is of run run-1" in later
+
+
+def test_a_page_as_it_was_made_would_be_fetched_from_elsewhere(
+    run_file: Callable[..., Path], shipped: Rules, order: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The broken twin of the last test: the pages of Great Expectations as they are."""
+    monkeypatch.setattr(data_docs, "still", lambda html: html)
+    into = data_docs.site(tmp_path / "warehouse.duckdb", "cart", "run-1")
+    (made,) = (one for one in expectations.evaluate(run_file({"sales_order": [order()]}), shipped, into) if one.page)
+    expectations.publish()
+    assert len(fetched((into.folder / made.page).read_text(encoding="utf-8"))) > 5
+
+
+def fetched(html: str) -> list[str]:
+    """What a browser would load from elsewhere, or from a file that is not published. A link that a person follows is not."""
+    return re.findall(r"<(?:script|link|img|iframe)[^>]*\b(?:src|href)=[^>]*>|url\([^)]*\)|@import[^;]*", html)
+
+
+def test_old_pages_go_with_their_runs_and_a_broken_list_is_made_anew(tmp_path: Path) -> None:
+    built = tmp_path / "built"
+    for number in range(data_docs.KEPT_RUNS + 2):
+        into = data_docs.site(tmp_path / "warehouse.duckdb", "cart", f"run-{number}")
+        page = data_docs.page("customer", into.run, NOW)
+        (built / page).parent.mkdir(parents=True, exist_ok=True)
+        (built / page).write_text("<head></head>")
+        data_docs.publish(built, into, NOW, [SuiteResult("customer", True, page=page)])
+        shutil.rmtree(built)
+    assert len(list(into.folder.glob("validations/customer/*"))) == data_docs.KEPT_RUNS
+    (into.folder / "runs.json").write_text("{")
+    assert not data_docs.judged_alone(into, NOW, 3), "nothing is known of a verdict"
 
 
 def test_an_expectation_that_raises_closes_the_gate_and_the_others_answer(
