@@ -140,7 +140,7 @@ def decide(con: duckdb.DuckDBPyConnection, results: Sequence[SuiteResult] | None
         for outcome in suite.outcomes:
             given.setdefault(outcome.rule, []).append((suite, outcome))
     broken = {suite.suite: suite.error for suite in results or () if suite.error}
-    judged = _judged_batch(con)
+    judged = batch.recorded(con)
     verdicts = []
     for verdict in _read_verdicts(con):
         table = verdict.rule.split(".")[0]
@@ -171,13 +171,8 @@ def _against(verdict: Verdict, suite: SuiteResult, outcome: RuleOutcome, judged:
 
 def is_of_this_batch(con: duckdb.DuckDBPyConnection) -> bool:
     """Are the mapped rows those that the verdict in the run file was made of? If not, or there is none, no merge (Q310)."""
-    judged = _judged_batch(con)
+    judged = batch.recorded(con)
     return bool(judged) and judged == batch.digest(con)
-
-
-def _judged_batch(con: duckdb.DuckDBPyConnection) -> str:
-    rows = con.execute("SELECT digest FROM gate.batch").fetchall()
-    return str(rows[0][0]) if len(rows) == 1 else ""
 
 
 def decide_by_marks(con: duckdb.DuckDBPyConnection) -> GateReport:
