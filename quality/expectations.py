@@ -23,7 +23,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from hub.entity import Entity, Model
-from quality import batch, checks, data_docs
+from quality import batch, checks, data_docs, sql
 from quality.checks import Amount
 from quality.data_docs import Site
 from quality.results import RuleOutcome, SuiteResult
@@ -58,21 +58,21 @@ def evaluate(run_file: Path, rules: Rules, site: Site | None = None) -> list[Sui
     """
     suites = sorted({rule.entity for rule in rules})
     try:
-        tables, usual, digest = _tables(run_file)
+        tables, usual, others, digest = _tables(run_file)
     except Exception as error:
         return [SuiteResult(suite, False, error=_said(error)) for suite in suites]
     wanted = [suite for suite in suites if suite in tables]
     full = [suite for suite in wanted if tables[suite] or suite in usual]
     try:
-        asked = _evaluate(run_file, rules, full, tables, site) if full else []
+        asked = _evaluate(run_file, rules, full, tables, others, site) if full else []
     except Exception as error:
         asked = [SuiteResult(suite, False, error=_said(error)) for suite in full]
     made = asked + [_empty(suite, rules) for suite in wanted if suite not in full]
     return [replace(suite, batch=digest) for suite in made]
 
 
-def _tables(run_file: Path) -> tuple[dict[str, int], set[str], str]:
-    """The mapped tables and how many rows they have; those of which something is usual; and the digest of those rows."""
+def _tables(run_file: Path) -> tuple[dict[str, int], set[str], set[str], str]:
+    """The mapped tables and how many rows they have; of which something is usual; what is known of earlier rows; and the digest."""
     import duckdb
 
     con = duckdb.connect(str(run_file), read_only=True)
@@ -80,12 +80,17 @@ def _tables(run_file: Path) -> tuple[dict[str, int], set[str], str]:
         found = con.execute("SELECT table_name FROM information_schema.tables WHERE table_schema = 'mapped'").fetchall()
         counts = {table: con.execute(f"SELECT count(*) FROM mapped.{name(table)}").fetchone() for (table,) in found}
         digest = batch.recorded(con) or batch.digest(con)
-        known = con.execute("SELECT 1 FROM duckdb_tables() WHERE schema_name = 'gate' AND table_name = 'baseline'")
-        usual = con.execute("SELECT DISTINCT entity FROM gate.baseline").fetchall() if known.fetchone() else []
+        usual, others = _kept(con, "baseline", "entity"), _kept(con, "others", "what")
     finally:
         con.close()
     rows = {table: int(row[0]) if row else 0 for table, row in counts.items()}
-    return rows, {entity for (entity,) in usual}, digest
+    return rows, usual, others, digest
+
+
+def _kept(con: Any, table: str, column: str) -> set[str]:
+    there = con.execute("SELECT 1 FROM duckdb_tables() WHERE schema_name = 'gate' AND table_name = $1", [table])
+    rows = con.execute(f"SELECT DISTINCT {column} FROM gate.{table}").fetchall() if there.fetchone() else []
+    return {value for (value,) in rows}
 
 
 def _empty(suite: str, rules: Rules) -> SuiteResult:
@@ -95,7 +100,12 @@ def _empty(suite: str, rules: Rules) -> SuiteResult:
 
 
 def _evaluate(
-    run_file: Path, rules: Rules, suites: Sequence[str], tables: Collection[str], site: Site | None = None
+    run_file: Path,
+    rules: Rules,
+    suites: Sequence[str],
+    tables: Collection[str],
+    others: Collection[str],
+    site: Site | None = None,
 ) -> list[SuiteResult]:
     warm()
     import great_expectations as gx
@@ -108,7 +118,7 @@ def _evaluate(
     source = context.data_sources.add_sql("run", connection_string=address, kwargs=dict(_ENGINE))
     at = datetime.now(UTC)
     try:
-        found = [_suite(gx, context, source, rules, suite, tables, _run_id(site, at)) for suite in suites]
+        found = [_suite(gx, context, source, rules, suite, tables, others, _run_id(site, at)) for suite in suites]
     finally:
         source.get_execution_engine().close()
         source.get_engine().dispose()
@@ -126,7 +136,14 @@ def _run_id(site: Site | None, at: datetime) -> Any:
 
 
 def _suite(
-    gx: Any, context: Any, source: Any, rules: Rules, suite: str, tables: Collection[str], run: Any
+    gx: Any,
+    context: Any,
+    source: Any,
+    rules: Rules,
+    suite: str,
+    tables: Collection[str],
+    others: Collection[str],
+    run: Any,
 ) -> SuiteResult:
     """A checkpoint a suite, so that one that cannot be run says nothing about the others."""
     try:
@@ -136,7 +153,7 @@ def _suite(
         whole = asset.add_batch_definition_whole_table("whole")
         made = gx.ExpectationSuite(name=suite)
         for rule in rules.of(suite):
-            made.add_expectation(expectation(gx, rule, rules.model, tables))
+            made.add_expectation(expectation(gx, rule, rules.model, tables, others))
         definition = gx.ValidationDefinition(name=suite, data=whole, suite=context.suites.add(made))
         definition = context.validation_definitions.add(definition)
         checkpoint = gx.Checkpoint(name=suite, validation_definitions=[definition], result_format=dict(_FORMAT))
@@ -233,8 +250,8 @@ def _without_values(text: str) -> str:
 class LookedUp:
     """One row of a mapped table, with what it needs of others looked up row by row."""
 
-    def __init__(self, entity: Entity, model: Model, tables: Collection[str]) -> None:
-        self.entity, self.model, self.tables = entity, model, tables
+    def __init__(self, entity: Entity, model: Model, tables: Collection[str], others: Collection[str] = ()) -> None:
+        self.entity, self.model, self.tables, self.others = entity, model, tables, others
 
     def column(self, column: str) -> str:
         return f"m.{name(stored(self.entity, column))}"
@@ -254,16 +271,25 @@ class LookedUp:
 
     def repeated(self, columns: tuple[str, ...]) -> str:
         same = " AND ".join(f"o.{name(stored(self.entity, c))} = {self.column(c)}" for c in ("system", *columns))
-        return f"EXISTS (SELECT 1 FROM mapped.{self.entity.name} AS o WHERE {same} AND o.source_id <> m.source_id)"
+        here = f"EXISTS (SELECT 1 FROM mapped.{self.entity.name} AS o WHERE {same} AND o.source_id <> m.source_id)"
+        what = sql.others(self.entity, columns)
+        return f"({here} OR {self._earlier(what, columns)})" if what in self.others else here
+
+    def _earlier(self, what: str, columns: Sequence[str]) -> str:
+        same = "".join(f" AND o.key[{n}] = CAST({self.column(c)} AS VARCHAR)" for n, c in enumerate(columns, 1))
+        return (
+            f"EXISTS (SELECT 1 FROM gate.others AS o WHERE o.what = {sql.literal(what)} AND o.system = m.system{same})"
+        )
 
     def absent(self, column: str, entity: str) -> str:
         if entity not in self.tables:
             return "false"
         there = f"SELECT 1 FROM mapped.{entity} AS o WHERE o.system = m.system AND o.source_id = {self.column(column)}"
-        return f"{self.column(column)} IS NOT NULL AND NOT EXISTS ({there})"
+        earlier = f" AND NOT {self._earlier(entity, [column])}" if entity in self.others else ""
+        return f"{self.column(column)} IS NOT NULL AND NOT EXISTS ({there}){earlier}"
 
 
-def expectation(gx: Any, rule: Rule, model: Model, tables: Collection[str]) -> Any:
+def expectation(gx: Any, rule: Rule, model: Model, tables: Collection[str], others: Collection[str] = ()) -> Any:
     """The expectation that says the same as the rule; its meta names the rule, its description is what people read."""
     entity, told = model[rule.entity], f"{rule.message} ({rule.id}, {rule.code}, {rule.severity})"
     said = {"meta": {"rule": rule.id}, "description": told.replace("$", "$$")}
@@ -271,7 +297,7 @@ def expectation(gx: Any, rule: Rule, model: Model, tables: Collection[str]) -> A
     if native and not rule.when and (settings := native(rule.check, entity)):
         kind, arguments = settings
         return getattr(gx.expectations, kind)(**arguments, **said)
-    return _counting(gx)(unexpected_rows_query=query(rule, entity, model, tables), **said)
+    return _counting(gx)(unexpected_rows_query=query(rule, entity, model, tables, others), **said)
 
 
 @cache
@@ -287,9 +313,9 @@ def _counting(gx: Any) -> Any:
     return UnexpectedRowsCounted
 
 
-def query(rule: Rule, entity: Entity, model: Model, tables: Collection[str]) -> str:
+def query(rule: Rule, entity: Entity, model: Model, tables: Collection[str], others: Collection[str] = ()) -> str:
     """The rows that fail, as a query over `{batch}`."""
-    row = LookedUp(entity, model, tables)
+    row = LookedUp(entity, model, tables, others)
     if isinstance(rule.check, checks.OfBatch):
         again = rule.check.deviations_again(entity)
         return f"WITH m AS (SELECT * FROM {{batch}}) SELECT * FROM ({_escaped(again)})"
@@ -302,9 +328,9 @@ def query(rule: Rule, entity: Entity, model: Model, tables: Collection[str]) -> 
     return f"WITH m AS (SELECT * FROM {{batch}}) SELECT m._row FROM m WHERE {_escaped(where)}"
 
 
-def _escaped(sql: str) -> str:
+def _escaped(text: str) -> str:
     """Great Expectations formats braces, and SQLAlchemy takes `:word` for a parameter."""
-    return re.sub(r"(?<![\\:]):(?=\w)", r"\\:", sql).replace("{", "{{").replace("}", "}}")
+    return re.sub(r"(?<![\\:]):(?=\w)", r"\\:", text).replace("{", "{{").replace("}", "}}")
 
 
 Native = Callable[[Any, Entity], "tuple[str, dict[str, Any]] | None"]

@@ -100,7 +100,8 @@ def mark(con: duckdb.DuckDBPyConnection, rules: Rules, model: Model) -> GateRepo
     for table in ("batch_findings", "profile"):
         con.execute(f"DELETE FROM gate.{table}")
     tables = mapped_tables(con, model)
-    filled = {table for table, rows in _rows(con, tables).items() if rows}
+    filled = with_rows(con, tables)
+    others = [what for (what,) in con.execute("SELECT DISTINCT what FROM gate.others").fetchall()]
     verdicts: list[Verdict] = []
     inserts: list[str] = []
     for entity in (model[table] for table in tables):
@@ -109,7 +110,7 @@ def mark(con: duckdb.DuckDBPyConnection, rules: Rules, model: Model) -> GateRepo
         if entity.name not in filled:
             verdicts += [_verdict(entity, rule, 0, 0, "") for rule in of_rows]
             continue
-        found, statements = _look(con, entity, of_rows, model, tables)
+        found, statements = _look(con, entity, of_rows, model, tables, others)
         verdicts += found
         inserts += statements
     con.execute("BEGIN")
@@ -214,6 +215,11 @@ def mapped_tables(con: duckdb.DuckDBPyConnection, model: Model) -> list[str]:
     return [entity for entity in model if entity in there]
 
 
+def with_rows(con: duckdb.DuckDBPyConnection, tables: Sequence[str]) -> set[str]:
+    """Of these entities, those of which the run mapped something."""
+    return {table for table, rows in _rows(con, tables).items() if rows}
+
+
 def _rows(con: duckdb.DuckDBPyConnection, entities: Sequence[str]) -> dict[str, int]:
     """How many mapped rows of each there are, in one question."""
     counts = [f"SELECT {literal(entity)}, count(*) FROM mapped.{name(entity)}" for entity in entities]
@@ -221,13 +227,18 @@ def _rows(con: duckdb.DuckDBPyConnection, entities: Sequence[str]) -> dict[str, 
 
 
 def _look(
-    con: duckdb.DuckDBPyConnection, entity: Entity, rules: Sequence[Rule], model: Model, tables: Sequence[str]
+    con: duckdb.DuckDBPyConnection,
+    entity: Entity,
+    rules: Sequence[Rule],
+    model: Model,
+    tables: Sequence[str],
+    others: Sequence[str],
 ) -> tuple[list[Verdict], list[str]]:
     """The verdicts on one table, and the statements that write its findings."""
     if not rules:
         return [], []
     try:
-        counts = con.execute(marks.counts_sql(entity, rules, model, tables)).fetchone() or ()
+        counts = con.execute(marks.counts_sql(entity, rules, model, tables, others)).fetchone() or ()
     except duckdb.Error as error:
         said = f"Q308 the rules of {entity.name} could not be evaluated: {type(error).__name__}"
         return [_verdict(entity, rule, 0, 0, said) for rule in rules], []
@@ -235,7 +246,7 @@ def _look(
         _verdict(entity, rule, counts[2 * number], counts[2 * number + 1], "") for number, rule in enumerate(rules)
     ]
     inserts = [
-        marks.findings_sql(entity, rule, model, tables)
+        marks.findings_sql(entity, rule, model, tables, others)
         for rule, verdict in zip(rules, verdicts, strict=True)
         if verdict.failed
     ]

@@ -19,6 +19,7 @@ GATE: tuple[str, ...] = (
     entity VARCHAR, rule VARCHAR, code VARCHAR, severity VARCHAR, field VARCHAR, message VARCHAR, raw VARCHAR)""",
     """CREATE TABLE IF NOT EXISTS gate.baseline (
     entity VARCHAR, measure VARCHAR, field VARCHAR, item VARCHAR, days BIGINT, value DOUBLE, moment TIMESTAMPTZ)""",
+    "CREATE TABLE IF NOT EXISTS gate.others (what VARCHAR, system VARCHAR, key VARCHAR[])",
     "CREATE TABLE IF NOT EXISTS gate.profile (entity VARCHAR, field VARCHAR, item VARCHAR, n BIGINT)",
 )
 

@@ -8,6 +8,7 @@
     run.shapes        the fields of a sample of raw records (`hub/shape.py`)
     run.contents      a digest of each raw record that was refused (`contents.py`)
     gate.findings, gate.verdicts, gate.results, gate.state, gate.batch
+    gate.others       what earlier runs merged of the keys of this one (`others.py`)
     gate.baseline     what is usual (`baseline.py`), gate.batch_findings what is not, gate.profile what was counted for it
 
 A step can be repeated: `reset` empties what it and the later ones wrote.
@@ -50,6 +51,7 @@ _TABLES: dict[str, str] = {
     "gate.batch_findings": "entity VARCHAR, rule VARCHAR, code VARCHAR, severity VARCHAR, field VARCHAR, message VARCHAR,"
     " raw VARCHAR",
     "gate.baseline": "entity VARCHAR, measure VARCHAR, field VARCHAR, item VARCHAR, days BIGINT, value DOUBLE, moment TIMESTAMPTZ",
+    "gate.others": "what VARCHAR, system VARCHAR, key VARCHAR[]",
     "gate.profile": "entity VARCHAR, field VARCHAR, item VARCHAR, n BIGINT",
 }
 

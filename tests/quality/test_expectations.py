@@ -131,12 +131,33 @@ def usual(dice: Random) -> list[tuple[Any, ...]]:
     ]
 
 
-def marked(path: Path, rules: Rules, model: Model, baseline: Sequence[tuple[Any, ...]] = ()) -> dict[str, int]:
+def earlier(dice: Random) -> list[tuple[str, str, list[str]]]:
+    """Rows of gate.others: what earlier runs merged, of this system and of another, and sometimes nothing."""
+    made = [
+        ("customer(email, tax_id)", "cart", [dice.choice(("a", "it's")), dice.choice(("b", "DE"))]),
+        ("customer(email, tax_id)", "erp", ["b", "b"]),
+        ("order_line(sku, quantity)", "cart", ["a", dice.choice(("1.0000", "2.0000"))]),
+        ("account_credit(customer)", "cart", [dice.choice(("1", "77"))]),
+        ("sales_order", "cart", ["77"]),
+        ("customer", "erp", ["77"]),
+    ]
+    return dice.choice(([], made, made))
+
+
+def marked(
+    path: Path,
+    rules: Rules,
+    model: Model,
+    baseline: Sequence[tuple[Any, ...]] = (),
+    others: Sequence[tuple[str, str, list[str]]] = (),
+) -> dict[str, int]:
     with duckdb.connect(str(path)) as con:
         con.execute("SET TimeZone = 'UTC'")
         gate.ensure_gate_tables(con)
         for row in baseline:
             con.execute("INSERT INTO gate.baseline VALUES (?, ?, ?, ?, ?, ?, ?)", row)
+        for one in others:
+            con.execute("INSERT INTO gate.others VALUES (?, ?, ?)", one)
         return {verdict.rule: verdict.failed for verdict in gate.mark(con, rules, model).verdicts}
 
 
@@ -154,7 +175,7 @@ def test_both_find_the_same_number_of_rows_for_each_kind(
     ever_failed: set[str] = set()
     for seed in range(3):
         path = run_file(world(Random(seed)))
-        ours = marked(path, every_kind, model, usual(Random(seed)))
+        ours = marked(path, every_kind, model, usual(Random(seed)), earlier(Random(seed)))
         results = expectations.evaluate(path, every_kind)
         assert [suite.error for suite in results if suite.error] == []
         assert [o for suite in results for o in suite.outcomes if o.error] == []
@@ -195,6 +216,25 @@ def test_a_predicate_that_joins_wrongly_is_seen(
     assert counted(results) != ours
     with duckdb.connect(str(path)) as con:
         assert "Q306" in gate.decide(con, results).closed[0].why
+
+
+def test_what_an_earlier_run_merged_counts(run_file: Callable[..., Path], every_kind: Rules, model: Model) -> None:
+    rows = {
+        "customer": [{"email": "a", "tax_id": "b"}, {"email": "c", "tax_id": "b"}],
+        "sales_order": [],
+        "payment": [{"sales_order_ref": "77"}, {"sales_order_ref": "78"}],
+    }
+    rules = ("customer.once", "payment.order_there")
+    for others, expected in (
+        ([], (0, 2)),
+        ([("customer(email, tax_id)", "cart", ["a", "b"]), ("sales_order", "cart", ["77"])], (1, 1)),
+        ([("customer(email, tax_id)", "erp", ["a", "b"]), ("sales_order", "erp", ["77"])], (0, 2)),
+    ):
+        path = run_file(rows)
+        ours = marked(path, every_kind, model, (), others)
+        assert tuple(ours[rule] for rule in rules) == expected
+        theirs = counted(expectations.evaluate(path, every_kind))
+        assert tuple(theirs[rule] for rule in rules) == expected
 
 
 def test_the_whole_gate(run_file: Callable[..., Path], shipped: Rules, model: Model, order: Make, line: Make) -> None:

@@ -153,15 +153,19 @@ def bench(run_file: Callable[..., Path], write_rules: Callable[..., Rules], mode
         con.execute("SET TimeZone = 'UTC'")
         truth = {verdict.rule: verdict.failed for verdict in gate.mark(con, rules, model).verdicts}
         digest = gate.batch.digest(con)
-        monkeypatch.setattr(expectations, "_tables", lambda _: ({"sales_order": 2, "order_line": 2}, set(), digest))
+        monkeypatch.setattr(
+            expectations, "_tables", lambda _: ({"sales_order": 2, "order_line": 2}, set(), set(), digest)
+        )
         monkeypatch.setattr(expectations, "expectation", lambda gx, rule, *_: rule.id)
 
         def evaluated(suites: str = "sales_order order_line", **fault: Any) -> list[SuiteResult]:
-            def asked(_: Path, rules: Rules, full: Any, tables: Any, __: Any) -> list[SuiteResult]:
+            def asked(_: Path, rules: Rules, full: Any, tables: Any, *__: Any) -> list[SuiteResult]:
                 fine = StandIn(truth)
                 bad = StandIn(truth, **fault)
                 picked = {suite: bad if suite in suites.split() else fine for suite in full}
-                return [expectations._suite(one, one, one, rules, suite, tables, None) for suite, one in picked.items()]
+                return [
+                    expectations._suite(one, one, one, rules, suite, tables, (), None) for suite, one in picked.items()
+                ]
 
             monkeypatch.setattr(expectations, "_evaluate", asked)
             return expectations.evaluate(path, rules)
