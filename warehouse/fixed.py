@@ -193,6 +193,7 @@ FIXED: dict[str, tuple[str, str]] = {
         suite VARCHAR
         success BOOLEAN
         json VARCHAR
+        page VARCHAR -- its page, in data_docs/<system> beside the published snapshot; NULL for a table without rows
         decided_at TIMESTAMP WITH TIME ZONE
         """,
     ),
