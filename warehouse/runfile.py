@@ -33,7 +33,7 @@ _SETTINGS = ("SET force_compression = 'uncompressed'",)
 
 _TABLES: dict[str, str] = {
     "run.segments": "system VARCHAR, stream VARCHAR, segment VARCHAR, seq BIGINT, records BIGINT, pulled_at TIMESTAMPTZ,"
-    " file VARCHAR, first_row BIGINT, base BIGINT",
+    " file INTEGER, first_row BIGINT, base BIGINT",
     "run.rejects": "stream VARCHAR, mapping VARCHAR, entity VARCHAR, source_id VARCHAR, segment VARCHAR, line BIGINT,"
     " code VARCHAR, field VARCHAR, rule VARCHAR, message VARCHAR, raw VARCHAR",
     "run.counts": "stream VARCHAR, mapping VARCHAR, entity VARCHAR, state VARCHAR, n BIGINT",
