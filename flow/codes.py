@@ -69,6 +69,13 @@ was refused, for the other may have done the same in the meantime.
 Do: nothing; what it left open is looked up by the next push.""",
     "P401": """There is no such entity.
 Do: crossdock trace ENTITY KEY takes a canonical entity: customer, sales_order, product.""",
+    "P402": """You may not see personal values.
+crossdock.yaml names in `unmask:` who may (login names); `unmask: []` is nobody. Who asks is kept in data/unmasked.ndjson, whatever the answer.
+Do: leave out --unmask, or ask those who keep crossdock.yaml.""",
+    "P403": """That somebody asks to see personal values cannot be kept, so they are not shown.
+Do: leave out --unmask, or let the user write into the data folder.""",
+    "P404": """The entity has no such field.
+Do: crossdock trace ENTITY KEY --field NAME takes a column of the canonical entity; the message lists them.""",
     "P501": """This is no run id.
 A run's id begins with the instant at which it started, as in 20261120T120000000000-cart-1f2e3d.
 Do: take it from the list of runs: crossdock query "select run_id from ops.runs".""",
