@@ -151,3 +151,24 @@ def read_lines(lake: str, path: str) -> Iterator[bytes]:
             yield from lines
         if rest:
             yield rest
+
+
+def read_line(lake: str, path: str, line: int) -> tuple[dict[str, Any], bytes] | None:
+    """The segment's header and its record on `line` (from 1); None where there is no such line.
+
+    Nothing is decompressed behind the line, and what lies before it is only counted. Raises OSError for a segment that is gone.
+    """
+    import fsspec
+
+    with fsspec.open(f"{lake}/{path}", "rb") as file:
+        header = read_header(file.read(4096)) or {}
+        file.seek(0)
+        with zstandard.ZstdDecompressor().stream_reader(file, read_across_frames=True) as plain:
+            passed, rest = 0, b""
+            while chunk := plain.read(1 << 20):
+                breaks = chunk.count(b"\n")
+                if passed + breaks >= line:
+                    return header, (rest + chunk).split(b"\n", line - passed)[line - passed - 1]
+                passed += breaks
+                rest = chunk[chunk.rfind(b"\n") + 1 :] if breaks else rest + chunk
+    return (header, rest) if rest and passed + 1 == line else None
