@@ -111,8 +111,9 @@ def apply(
         return _held(report, refused)
     settings = settings or Settings()
     with Ledger(project.ledger) as ledger, ledger.lock(lock_name(plan.target), settings.lock_seconds) as lock:
-        if plan.calls and not approved_by and (plan.guards or not ledger.is_approved(plan.target)):
-            return _held(report, _unapproved(project, plan))
+        waits = plan.approval == "required" or plan.guards or not ledger.is_approved(plan.target)
+        if plan.calls and not approved_by and waits:
+            return _held(report, _unapproved(project, plan, first=not ledger.is_approved(plan.target)))
         if approved_by and plan.calls:
             ledger.approve(plan.id, plan.target, approved_by)
         applying = _Applying(
@@ -329,14 +330,14 @@ def _refusal(project: Project, plan: Plan) -> Finding | None:
     return None
 
 
-def _unapproved(project: Project, plan: Plan) -> Finding:
+def _unapproved(project: Project, plan: Plan, *, first: bool) -> Finding:
     if plan.guards:
         what = f"the plan {plan.id} for '{plan.target}' waits for a person: {'; '.join(plan.guards)}"
         fix = f"look at it, then crossdock apply {plan.id}"
         return Finding("P209", what, project.system(plan.target).place, fix, "warning")
     return Finding(
         "P202",
-        f"the first plan for '{plan.target}' waits for a person: {len(plan.calls)} calls",
+        f"{'the first plan' if first else f'the plan {plan.id}'} for '{plan.target}' waits for a person: {len(plan.calls)} calls",
         project.system(plan.target).place,
         f"look at it, then crossdock apply {plan.id}",
         "warning",
