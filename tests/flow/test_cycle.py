@@ -139,7 +139,7 @@ def test_the_page_shows_breaks_money_and_evidence_and_loads_nothing(cycled: Any,
     page = write_page(cycled.project, tmp_path / "page.html").read_text()
     assert page.count("<svg") == 4  # two plots, each for a wide page and for a phone
     for expected in (
-        "9 records do not agree",
+        "9 open breaks",
         "at risk",
         "missing_right",
         "evidence",

@@ -20,6 +20,7 @@ from quality.codes import CODES
 from quality.reconcile import ReconcileReport, reconcile
 from quality.reconcile_read import load
 from quality.reconcile_spec import REASONS, Field, Part, Spec, Tolerance
+from quality.reconcile_tables import ensure_tables
 
 Con = duckdb.DuckDBPyConnection
 NOW = datetime(2026, 11, 20, 12, tzinfo=UTC)
@@ -99,6 +100,33 @@ def parts(con: Con, key: str) -> dict[str, Decimal]:
 
 SHIPPED_FREE = {"charge_total": D(0), "total": D("30.68")}
 A_CENT = {"tax_total": D("5.67"), "total": D("35.57")}
+
+
+def test_what_analysts_look_at_is_described_and_an_older_store_is_brought_up_to_date(warehouse: Con) -> None:
+    ensure_tables(warehouse)
+    columns = "SELECT table_name || '.' || column_name, comment FROM duckdb_columns() WHERE schema_name = 'recon' ORDER BY ALL"
+    said = dict(warehouse.execute(columns).fetchall())
+    plain = {
+        "break_id",
+        "name",
+        "pairing",
+        "key",
+        "line",
+        "system",
+        "left_line",
+        "right_line",
+        "happened_at",
+        "checked_at",
+        "reason",
+    }
+    plain |= {
+        f"{side}_{what}" for side in ("left", "right") for what in ("system", "entity", "source_id", "segment")
+    } | {"entity"}
+    assert {name.partition(".")[2] for name, comment in said.items() if not comment} <= plain
+    assert said["breaks.due_at"] == "Until when it has to be settled, by its severity"
+    warehouse.execute("ALTER TABLE recon.breaks DROP COLUMN due_at")
+    ensure_tables(warehouse)
+    assert dict(warehouse.execute(columns).fetchall()) == said
 
 
 def test_every_reason_is_told_from_every_other(warehouse: Con, spec: Spec) -> None:
