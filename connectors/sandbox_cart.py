@@ -92,7 +92,7 @@ class SandboxCart(Rest):
             response = self.write("PUT", f"{stream}/{segment(id)}", payload)
             if refused := self.said(response):  # also with status 200
                 return Outcome("rejected", message=refused, request_id=request_id(response))
-            record = self.decoded(response)
+            record = self.answered(response, "id", "updated_at")
             return Outcome("applied", str(record["id"]), request_id=request_id(response), version=record["updated_at"])
         except CrossdockError as error:
             return outcome_of(error)
@@ -100,9 +100,8 @@ class SandboxCart(Rest):
             return Outcome("rejected", message="stock is not a whole number")
 
     def find(self, stream: str, key: str) -> list[Outcome]:
-        options = self.stream(stream).options
-        page = self.get(options["path"], {**options["params"], options["key"]: key}) or {}
-        return [Outcome("applied", str(found["id"]), version=found["updated_at"]) for found in page.get(stream, ())]
+        found = self.search(stream, **{self.stream(stream).options["key"]: key})
+        return [Outcome("applied", str(one["id"]), version=one["updated_at"]) for one in found]
 
     def said(self, response: requests.Response) -> str:
         """`{"errors": "text"}` or `{"errors": {"field": ["text"]}}`."""

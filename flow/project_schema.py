@@ -78,6 +78,11 @@ def project_schema(model: Model, connectors: Sequence[str]) -> Schema:
             "propertyNames": {"pattern": "^[a-z][a-z0-9_]{0,40}$"},
             "additionalProperties": system,
         },
+        "unmask": {
+            "type": "array",
+            "items": {"type": "string"},
+            "description": "The users (login names) who may see personal values; without it, whoever can read the stores.",
+        },
         "survivorship": {
             "type": "object",
             "description": "Which system's word counts, field by field: the first that has a value wins.",

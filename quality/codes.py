@@ -67,10 +67,10 @@ Fix: complete the record in its system; the next pull replaces the quarantined r
 Example: a customer with neither e-mail nor name cannot be recognised again.
 Fix: complete the record in its system.""",
     "Q203": """Two records of one system have the same value where it has to be unique.
-Neither can be trusted, so all of them are found.
+None of those that came in one run can be trusted, so all of them are found; what an earlier run merged stays.
 Example: two materials with one SKU.
 Fix: correct one of the records in its system.""",
-    "Q204": """A row refers to a record that did not come in the same run.
+    "Q204": """A row refers to a record that came neither in this run nor in an earlier one.
 This is a warning: the merge lets the row wait until the other record arrives.
 Fix: none, unless it stays so; then look for the other record in its system.""",
     "Q205": """A number or a day lies outside its bounds.

@@ -63,6 +63,18 @@ def test_planted_bad_rows_are_kept_back_with_their_reason_and_no_others(cycled: 
     assert {number[-3:] for number in numbers} == expected
 
 
+def test_what_was_sent_is_data(cycled: Any) -> None:
+    """One run for all targets; of each call which fields, by which name the target knows it, and how long it took."""
+    sent = cycled.rows("SELECT target, run_id, fields, request_id, duration, operation, key, plan_id FROM push.log")
+    assert {row[0] for row in sent} == {"erp", "cart", "crm"}
+    assert len({row[1] for row in sent}) == 1
+    for target, _, fields, request_id, duration, operation, key, plan_id in sent:
+        assert request_id.startswith(f"{target}-")
+        assert duration > 0
+        assert all((fields, operation, key, plan_id))
+    assert cycled.rows("SELECT count(*) FROM push.state WHERE run_id IS NULL OR message IS NULL") == [(0,)]
+
+
 def test_the_count_law_holds_in_every_run(cycled: Any) -> None:
     laws = cycled.rows("SELECT * FROM ops.count_law")
     assert laws
