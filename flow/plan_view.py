@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from flow import earlier
 from flow.plan_file import Call, Conflict, Contested, Edit, Plan
 from hub.config import Project
+from hub.connector import ENDS
 from hub.entity import Model
 from hub.secrets import MASK
 
@@ -51,8 +52,8 @@ def _of(items: Collection[Any], key: str) -> tuple[Any, ...]:
 
 
 def verb(call: Call) -> str:
-    """What a call does to the target: it makes a record, or updates, cancels, fulfils one."""
-    if call.operation in ("cancel", "fulfil"):
+    """What a call does to the target: it makes a record, or updates, cancels, archives, fulfils one."""
+    if call.operation in (*ENDS, "fulfil"):
         return call.operation
     return "update" if call.external_id else "create"
 
