@@ -21,6 +21,7 @@ from hub.errors import UsageError
 if TYPE_CHECKING:
     from mappings.inbound import Inbound
     from warehouse.duck import Connection
+    from warehouse.lasting import Lasting
 
 _STAMP = "%Y%m%dT%H%M%S%f"
 
@@ -40,13 +41,17 @@ class _Held:
 
 @dataclass(frozen=True)
 class Run:
-    """Identified by its run_id, which holds the instant it started: any task can open the same run again."""
+    """Identified by its run_id, which holds the instant it started: any task can open the same run again.
+
+    With `lasting` its tables are in memory, and only the process that holds them knows it (`flow/session.py`).
+    """
 
     project: Project
     system: str
     run_id: str
     max_pages: int | None = None
     checkpoint_records: int | None = None
+    lasting: Lasting | None = field(default=None, repr=False, compare=False)
     _held: _Held = field(default_factory=_Held, repr=False, compare=False)
 
     @classmethod
@@ -70,6 +75,10 @@ class Run:
         """The run file, open for this block, or for all the blocks within `together`. `make` makes it where there is none."""
         from warehouse import runfile
 
+        if self.lasting is not None:
+            with self.lasting.run() as con:
+                yield con
+            return
         held = self._held
         con = held.con or (
             runfile.create(self.file, self.project.lake, self.model) if make else runfile.open(self.file)
@@ -98,6 +107,14 @@ class Run:
         if self._held.con:
             self._held.con.close()
             self._held.con = None
+
+    def merged_segments(self) -> set[str]:
+        """The paths of the system's segments that are merged."""
+        from warehouse.merge import merged_segments
+
+        if self.lasting is not None:
+            return self.lasting.merged_segments(self.system)
+        return merged_segments(self.project.warehouse, self.system)
 
     @cached_property
     def connector(self) -> Connector:

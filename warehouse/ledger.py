@@ -43,6 +43,7 @@ __all__ = [
     "Result",
     "Sending",
     "idempotency_key",
+    "taken_over",
 ]
 
 MESSAGE_CHARACTERS = 500
@@ -198,11 +199,7 @@ class Ledger:
         until = datetime.now(UTC) + timedelta(seconds=lock.seconds)
         held = and_(t.locks.c.name == lock.name, t.locks.c.token == lock.token)
         if connection.execute(update(t.locks).where(held).values(expires_at=until)).rowcount != 1:
-            raise StreamError(
-                "P302",
-                f"the lock '{lock.name}' was taken over by another process",
-                fix="this process stops; what it left open is looked up by the next push",
-            )
+            raise taken_over(lock)
 
     # Intents and outcomes ---------------------------------------------------------------------------------------------
 
@@ -487,6 +484,15 @@ def _entry(row: Row[Any]) -> JournalEntry:
 
 def _intent(row: Row[Any]) -> Intent:
     return Intent(**row._mapping)
+
+
+def taken_over(lock: Lock) -> StreamError:
+    """The error for a writer whose lock is no longer its own."""
+    return StreamError(
+        "P302",
+        f"the lock '{lock.name}' was taken over by another process",
+        fix="this process stops; what it left open is looked up by the next push",
+    )
 
 
 def _held(name: str, holder: str, since: datetime) -> TransientError:
