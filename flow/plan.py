@@ -222,6 +222,7 @@ def _candidate(outbound: Any, row: Mapping[str, Any]) -> Candidate:
         same=row["same"],
         payload=canonical.loads(row["payload"]),
         seen_at=_aware(row.get("seen_at")),
+        match=getattr(outbound, "match", "bound"),
     )
 
 
@@ -361,6 +362,7 @@ def _call(
         before=before,
         edits=edits.get((one.operation, one.stream, one.entity, one.hub_id), ()),
         mapping=prints.get((one.operation, one.stream, one.entity), ""),
+        match="bound" if one.external_id else one.match,
     )
 
 
