@@ -7,12 +7,13 @@ sees every field of every record, of which ordinary runs look at a sample.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from flow.cycle import cycle
 from flow.map import map
@@ -25,6 +26,9 @@ from hub.connector import Stream
 from hub.segments import SegmentWriter, list_segments
 from quality.completeness import MOST_GONE, Completeness, Missing, compare, prepare
 from warehouse import layers
+
+if TYPE_CHECKING:
+    from warehouse.duck import Connection
 
 
 def complete(project: Project, system: str, most_gone: Decimal = MOST_GONE) -> StepReport:
@@ -65,19 +69,15 @@ def _keep(project: Project, system: str, found: Completeness) -> None:
 def _compared(project: Project, system: str, most_gone: Decimal) -> tuple[Completeness, list[str]]:
     """What is missing, and what is new about the fields. All keys and hashes stand in a file that is thrown away."""
     from warehouse.duck import connect
-    from warehouse.runfile import local_folder
 
     run = Run.start(project, system)
     read = {mapping.stream for mapping in run.inbound}
     streams = [stream for stream in run.connector.streams if stream.name in read]
-    with TemporaryDirectory(prefix="crossdock-complete-", dir=_made(project.runs)) as folder:
-        beside = Path(folder)
+    with _beside(project) as beside:
         full = {stream.name: _full(run, stream, beside) for stream in streams}
         _map_all(run)
-        local = local_folder(project.lake)
-        con = connect(beside / "keys.duckdb", allowed=[beside, *([local] if local else [])])
+        con = _keys(project, beside)
         try:
-            prepare(con)
             for stream in streams:
                 files = [(full[stream.name].name, full[stream.name])] if full[stream.name].exists() else []
                 layers.fill(con, "full", stream, files, beside / "read")
@@ -95,9 +95,35 @@ def _compared(project: Project, system: str, most_gone: Decimal) -> tuple[Comple
             run.file.unlink(missing_ok=True)
 
 
-def _made(folder: Path) -> Path:
-    folder.mkdir(parents=True, exist_ok=True)
-    return folder
+def newest_in_lake(project: Project, system: str, stream: Stream) -> set[str]:
+    """The segments that hold the newest version of a record of the stream."""
+    with _beside(project) as beside:
+        con = _keys(project, beside)
+        try:
+            layers.fill(con, "lake", stream, _segments(project, system, stream, beside), beside / "read")
+            rows = con.execute("SELECT DISTINCT segment FROM complete_lake").fetchall()
+        finally:
+            con.close()
+    return {segment for (segment,) in rows}
+
+
+@contextmanager
+def _beside(project: Project) -> Iterator[Path]:
+    """A folder that is thrown away, on the disk of the runs: a full pass may be large."""
+    project.runs.mkdir(parents=True, exist_ok=True)
+    with TemporaryDirectory(prefix="complete-", dir=project.runs) as folder:
+        yield Path(folder)
+
+
+def _keys(project: Project, beside: Path) -> Connection:
+    """The file of keys and hashes, which may read the lake and the folder."""
+    from warehouse.duck import connect
+    from warehouse.runfile import local_folder
+
+    local = local_folder(project.lake)
+    con = connect(beside / "keys.duckdb", allowed=[beside, *([local] if local else [])])
+    prepare(con)
+    return con
 
 
 def _full(run: Run, stream: Stream, beside: Path) -> Path:

@@ -177,6 +177,9 @@ Example: a payout that the bank shows nine days after the shop.
 Fix: none while it is only late; else correct the date where it is wrong.""",
     "R216": """reference: a text that both sides should hold alike differs, such as a number, an address or a note.
 Fix: correct it in the system that is wrong; where the hub owns the field, the next push brings it.""",
+    "R217": """fee: a provider kept another fee than was agreed for the payment.
+Example: a payout charges 2.9 % of a capture for which 1.5 % was agreed.
+Fix: compare with the provider's price list, and claim the difference there.""",
     "R301": """lost: the system has it and the lake has not; no pull ever brought it.
 Example: a record that was committed late, behind the cursor, by more than the stream's overlap.
 Fix: give the stream a longer overlap, and pull it from the beginning.""",

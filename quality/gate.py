@@ -334,9 +334,7 @@ def _write_states(con: duckdb.DuckDBPyConnection, states: dict[str, str]) -> Non
 
 
 def _insert(con: duckdb.DuckDBPyConnection, table: str, rows: Sequence[Sequence[object]]) -> None:
-    """In one statement: one for each row costs a millisecond a row."""
+    """In one statement with a list a column: a row each costs a millisecond, and so do ten values that are parameters."""
     if rows:
-        row = f"({', '.join('?' * len(rows[0]))})"
-        con.execute(
-            f"INSERT INTO {table} VALUES {', '.join([row] * len(rows))}", [cell for row in rows for cell in row]
-        )
+        lists = ", ".join(f"unnest(${number})" for number in range(1, len(rows[0]) + 1))
+        con.execute(f"INSERT INTO {table} SELECT {lists}", [list(cells) for cells in zip(*rows, strict=True)])

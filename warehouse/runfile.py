@@ -34,7 +34,7 @@ _SETTINGS = ("SET force_compression = 'uncompressed'",)
 SHAPES = "stream VARCHAR, path VARCHAR, kind VARCHAR, n BIGINT, records BIGINT"
 _TABLES: dict[str, str] = {
     "run.segments": "system VARCHAR, stream VARCHAR, segment VARCHAR, seq BIGINT, records BIGINT, pulled_at TIMESTAMPTZ,"
-    " file VARCHAR, first_row BIGINT, base BIGINT",
+    " file INTEGER, first_row BIGINT, base BIGINT",
     "run.rejects": "stream VARCHAR, mapping VARCHAR, entity VARCHAR, source_id VARCHAR, segment VARCHAR, line BIGINT,"
     " code VARCHAR, field VARCHAR, rule VARCHAR, message VARCHAR, raw VARCHAR",
     "run.counts": "stream VARCHAR, mapping VARCHAR, entity VARCHAR, state VARCHAR, n BIGINT",
@@ -75,19 +75,24 @@ def create(path: Path, lake: str, model: Model, settings: Sequence[str] = (), be
     allowed = [folder for one_lake in (lake, *beside) for folder in _folders(path, one_lake)]
     con = connect(path, allowed=allowed, settings=(*_SETTINGS, *settings))
     try:
-        c.check_model(model)
-        run(con, "BEGIN")  # one write to the disk, not one a table
-        for schema in ("stage", "raw", "known", "mapped", "run", "gate"):
-            run(con, f"CREATE SCHEMA IF NOT EXISTS {schema}")
-        for name, columns in _TABLES.items():
-            run(con, f"CREATE TABLE IF NOT EXISTS {name} ({columns})")
-        for entity in model.values():
-            run(con, mapped_table_sql(entity), name=f"mapped.{entity.name}")
-        run(con, "COMMIT")
+        create_tables(con, model)
     except BaseException:
         con.close()
         raise
     return con
+
+
+def create_tables(con: Connection, model: Model) -> None:
+    """Make the tables, in the database that is current."""
+    c.check_model(model)
+    run(con, "BEGIN")  # one write to the disk, not one a table
+    for schema in ("stage", "raw", "known", "mapped", "run", "gate"):
+        run(con, f"CREATE SCHEMA IF NOT EXISTS {schema}")
+    for name, columns in _TABLES.items():
+        run(con, f"CREATE TABLE IF NOT EXISTS {name} ({columns})")
+    for entity in model.values():
+        run(con, mapped_table_sql(entity), name=f"mapped.{entity.name}")
+    run(con, "COMMIT")
 
 
 def open(path: Path, read_only: bool = False, lake: str = "") -> Connection:
@@ -106,10 +111,9 @@ def local_folder(lake: str) -> Path | None:
 
 
 def file_of(con: Connection) -> Path:
-    """The file of an open run file."""
-    return Path(
-        one(con, "SELECT path FROM duckdb_databases() WHERE database_name = current_database()") or "run.duckdb"
-    )
+    """The file of an open run file, or what would be it where the run is in memory (`lasting.py`)."""
+    own = "(SELECT path FROM duckdb_databases() WHERE database_name = current_database())"
+    return Path(one(con, f"SELECT coalesce({own}, getvariable('run_file'))") or "run.duckdb")
 
 
 def cache_folder(path: Path) -> Path:
