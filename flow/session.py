@@ -67,9 +67,7 @@ class Session:
             settle_journal(self.project, ledger)
             lasting.hold()
         try:
-            new = list_segments(
-                str(self.project.lake), self.system, known=lasting.merged_segments(self.system)
-            )
+            new = list_segments(str(self.project.lake), self.system, known=lasting.merged_segments(self.system))
             if not new:
                 return []
             if sum(one.records for one in new) > MICRO_BATCH or looked_into(self._first.inbound):
@@ -119,9 +117,7 @@ class Session:
             self._ledger = Ledger(self.project.ledger)
         if self._lasting is None:
             cache = self.project.runs.resolve() / f"session-{os.getpid()}.segments"
-            self._lasting = Lasting(
-                self.project.warehouse, self.project.lake, cache, self._first.model, (NO_TIDYING,)
-            )
+            self._lasting = Lasting(self.project.warehouse, self.project.lake, cache, self._first.model, (NO_TIDYING,))
         return self._lasting, self._ledger
 
 

@@ -17,7 +17,6 @@ from hub.errors import StreamError
 from warehouse.duck import literal
 from warehouse.work import RUN, Work, mapped, source
 
-
 READ = "read = duplicates + staged"
 STAGED = "staged = rejected + excluded + mapped"
 BECAME = ("passed", "waiting", "quarantined", "held", "superseded")

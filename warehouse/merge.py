@@ -34,8 +34,8 @@ from warehouse.lock import writer
 from warehouse.work import RUN, Survivorship, Work, mapped
 
 if TYPE_CHECKING:
-    from warehouse.ledger import AppliedOutcome
     from warehouse.lasting import Lasting
+    from warehouse.ledger import AppliedOutcome
     from warehouse.ledger_rows import Dismissal
 
     Outcomes = Sequence[AppliedOutcome] | Callable[[int], Sequence[AppliedOutcome]]

@@ -103,7 +103,9 @@ def one_by_one(monkeypatch: pytest.MonkeyPatch, operations: list[str], go_live: 
 def test_counting_is_deciding(monkeypatch: pytest.MonkeyPatch, operations: list[str], go_live: datetime | None) -> None:
     found, aside = counts(operations, go_live)
     assert found == one_by_one(monkeypatch, operations, go_live)
-    assert (found, aside) == counts(operations, go_live, folded=False), "the ledger says what the snapshot does not know"
+    assert (found, aside) == counts(operations, go_live, folded=False), (
+        "the ledger says what the snapshot does not know"
+    )
     assert (aside > 0) == (operations in (["upsert"], ["change"], ["fulfil"]))
 
 
