@@ -13,15 +13,18 @@ import duckdb
 import pytest
 from changes_harness import CUSTOMER, Shop, order
 
+from flow import follow as following
 from flow.gate import gate
 from flow.map import map
 from flow.merge import merge
+from flow.report import StepReport
 from flow.run import Run
 from flow.session import Session
 from flow.stage import stage
 from hub.config import load_project
-from hub.errors import TransientError
-from warehouse import lasting, merge as merging
+from hub.errors import TransientError, UsageError
+from warehouse import lasting
+from warehouse import merge as merging
 from warehouse.duck import StatementError
 from warehouse.lock import writer
 
@@ -122,6 +125,30 @@ def test_others_have_the_warehouse_when_it_lets_go(shop: Shop, monkeypatch: pyte
             pass
 
 
+def test_a_system_is_followed_and_what_is_not_there_is_asked_again(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    told: list[tuple[str, str]] = []
+    rounds = iter([[ANN], None, BATCHES[1]])
+
+    def pull(run: Run) -> StepReport:
+        if (batch := next(rounds)) is None:
+            raise TransientError("W103", "another process has been writing for 120 s")
+        pulled(shop, batch)
+        return StepReport("pull", "shop", counts={"pulled": len(batch)})
+
+    monkeypatch.setattr(following, "pull", pull)
+    following.follow(shop.project, "shop", 0.01, lambda report: told.append((report.step, report.status)), rounds=3)
+    one = [(step, "ok") for step in ("pull", "stage", "map", "gate", "merge")]
+    assert told == [*one, ("run", "failed"), *one]
+    with writer(shop.project.warehouse, timeout=0):
+        pass
+
+
+@pytest.mark.parametrize("given", [([], None, None), (["a", "b"], None, None), (["a"], "map", None), (["a"], None, 3)])
+def test_only_one_system_is_followed_and_the_whole_of_it(given: tuple[list[str], str | None, int | None]) -> None:
+    with pytest.raises(UsageError, match="P508"):
+        following.only(*given)
+
+
 @pytest.mark.parametrize("durable", [True, False])
 def test_a_commit_that_failed_is_asked_for(shop: Shop, monkeypatch: pytest.MonkeyPatch, durable: bool) -> None:
     right = merging.Work.do
@@ -166,4 +193,5 @@ def test_what_dies_in_the_middle_is_merged_once(shop: Shop, point: str) -> None:
     with Session(shop.project, "shop") as session:
         assert len(session.batch()) == (4 if point == "merge.before_commit" else 0)
     held = held_by(shop)
-    assert len(held["canonical.sales_order"]) == 2 and not held["history.sales_order"]
+    assert len(held["canonical.sales_order"]) == 2
+    assert not held["history.sales_order"]
