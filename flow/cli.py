@@ -13,6 +13,7 @@ from typing import Annotated, Any, Literal
 
 import typer
 
+from flow.cli_base import AsJson, Unmask, may_see, print_json, the_project
 from flow.cli_quarantine import app as quarantine_app
 from hub.errors import CrossdockError
 
@@ -29,7 +30,6 @@ new_app = typer.Typer(help="Drafts of files that you then edit.", no_args_is_hel
 app.add_typer(new_app, name="new")
 
 Format = Literal["text", "json", "github", "sarif"]
-AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for a program.")]
 
 
 def main() -> None:
@@ -60,16 +60,6 @@ def main() -> None:
         sys.exit(130)
 
 
-def _project() -> Any:
-    from hub.config import load_project
-
-    return load_project()
-
-
-def _print_json(value: Any) -> None:
-    print(json.dumps(value, default=str, ensure_ascii=False, indent=1))
-
-
 @app.command()
 def demo(
     fresh: Annotated[bool, typer.Option("--fresh", help="Begin anew: forget the data of earlier demos.")] = False,
@@ -77,7 +67,7 @@ def demo(
     """Start the sandbox systems, run one full cycle and show what happened."""
     from flow.demo import demo as run_demo
 
-    raise typer.Exit(run_demo(_project(), fresh=fresh))
+    raise typer.Exit(run_demo(the_project(), fresh=fresh))
 
 
 @app.command()
@@ -85,7 +75,7 @@ def up() -> None:
     """Start the sandbox and Airflow on 127.0.0.1; ctrl-C stops both."""
     from flow.up import up as run_up
 
-    raise typer.Exit(run_up(_project()))
+    raise typer.Exit(run_up(the_project()))
 
 
 @app.command()
@@ -104,8 +94,8 @@ def systems(as_json: AsJson = False) -> None:
     from flow import show
     from flow.systems import describe
 
-    rows = describe(_project())
-    _print_json(rows) if as_json else show.systems(rows)
+    rows = describe(the_project())
+    print_json(rows) if as_json else show.systems(rows)
 
 
 @app.command()
@@ -114,10 +104,8 @@ def check(system: str, as_json: AsJson = False) -> None:
     from flow import show
     from flow.run import make_connector
 
-    findings = make_connector(_project(), system).check()
-    _print_json([f.as_dict() for f in findings]) if as_json else show.findings(
-        findings, f"{system} answers as expected"
-    )
+    findings = make_connector(the_project(), system).check()
+    print_json([f.as_dict() for f in findings]) if as_json else show.findings(findings, f"{system} answers as expected")
     raise typer.Exit(3 if any(f.code.startswith("C") for f in findings) else int(bool(findings)))
 
 
@@ -147,10 +135,10 @@ def run(
     from flow.report import exit_code
 
     reports = cycle(
-        _project(), system or None, step=step, max_pages=max_pages, on_report=None if as_json else show.step
+        the_project(), system or None, step=step, max_pages=max_pages, on_report=None if as_json else show.step
     )
     if as_json:
-        _print_json([report.as_dict() for report in reports])
+        print_json([report.as_dict() for report in reports])
     else:
         show.total(reports)
     raise typer.Exit(exit_code(reports))
@@ -172,7 +160,7 @@ def lint(
     from hub.errors import ConfigurationError
 
     try:
-        findings, checked = run_lint(_project(), path or [])
+        findings, checked = run_lint(the_project(), path or [])
     except ConfigurationError as error:
         if format == "text":
             raise
@@ -193,7 +181,7 @@ def new_mapping(
     """Write a draft: which field is which column, with a score each, and what was left open."""
     from flow.new import mapping as draft
 
-    made = draft(_project(), name, sample, entity)
+    made = draft(the_project(), name, sample, entity)
     print(f"  made {made.path}: {made.found} columns found")
     for column in made.missing:
         print(f"  open {column}: required, and no field fits")
@@ -210,7 +198,7 @@ def schema(
     """JSON Schemas of what is written as YAML: editors then complete and check it."""
     from flow import schema as schemas
 
-    project = _project()
+    project = the_project()
     if kind is None or out is not None:
         for path in schemas.write(out or project.root / schemas.FOLDER, project, kind):
             print(f"  made {path}")
@@ -223,7 +211,7 @@ def docs(out: Annotated[Path, typer.Option("--out", help="A folder.")] = Path("d
     """Write the mapping sheet, field by field (HTML and CSV), and the reference of the functions."""
     from flow.docs import write
 
-    for path in write(_project(), out):
+    for path in write(the_project(), out):
         print(f"  made {path}")
 
 
@@ -232,7 +220,7 @@ def compile_(mapping: Annotated[str, typer.Argument(help="system/stream, e.g. ca
     """Print the SQL that a mapping compiles to, in both directions."""
     from flow.lint import compiled
 
-    print(compiled(_project(), mapping))
+    print(compiled(the_project(), mapping))
 
 
 @app.command("test")
@@ -264,25 +252,25 @@ def examples(
     if capture is not None:
         from flow.capture import capture as make
 
-        made = make(_project(), capture, of, keep or ())
-        _print_json(made.as_dict()) if as_json else show_examples.captured(made)
+        made = make(the_project(), capture, of, keep or ())
+        print_json(made.as_dict()) if as_json else show_examples.captured(made)
         return
     if coverage:
-        covered = examples.run_coverage(_project(), mapping or [])
-        _print_json([one.as_dict() for one in covered]) if as_json else show_examples.coverage(covered)
+        covered = examples.run_coverage(the_project(), mapping or [])
+        print_json([one.as_dict() for one in covered]) if as_json else show_examples.coverage(covered)
         return
     if laws:
-        told = list(examples.run_laws(_project(), mapping or []))
-        _print_json([one.as_dict() for one in told]) if as_json else show_examples.laws(told)
+        told = list(examples.run_laws(the_project(), mapping or []))
+        print_json([one.as_dict() for one in told]) if as_json else show_examples.laws(told)
         raise typer.Exit(int(any(one.findings for one in told)))
     if mutate:
-        reports = examples.run_mutants(_project(), mapping or [])
-        _print_json([one.as_dict() for one in reports]) if as_json else show_examples.mutants(reports)
+        reports = examples.run_mutants(the_project(), mapping or [])
+        print_json([one.as_dict() for one in reports]) if as_json else show_examples.mutants(reports)
         return
-    outcomes = examples.run_examples(_project(), mapping or [])
+    outcomes = examples.run_examples(the_project(), mapping or [])
     if junit:
         examples.write_junit(outcomes, junit)
-    _print_json([one.as_dict() for one in outcomes]) if as_json else show_examples.outcomes(outcomes)
+    print_json([one.as_dict() for one in outcomes]) if as_json else show_examples.outcomes(outcomes)
     raise typer.Exit(int(any(not one.holds for one in outcomes)))
 
 
@@ -306,7 +294,7 @@ def preview(
 
     def shown(made: command.Made) -> None:
         if as_json:
-            _print_json(command.as_dict(made))
+            print_json(command.as_dict(made))
         elif isinstance(made, Preview):
             show_preview.preview(made)
         else:
@@ -314,8 +302,8 @@ def preview(
 
     wanted = Wanted(limit, key, rejected)
     if watch:
-        command.watch(_project(), mapping, source, shown, show.error, wanted=wanted, field=field)
-    made = command.make(_project(), mapping, command.given(source), wanted, field)
+        command.watch(the_project(), mapping, source, shown, show.error, wanted=wanted, field=field)
+    made = command.make(the_project(), mapping, command.given(source), wanted, field)
     shown(made)
     raise typer.Exit(command.exit_code(made))
 
@@ -325,7 +313,7 @@ def diff(
     mapping: Annotated[str, typer.Argument(help="system/stream, a system for all of its streams, or quality/entity")],
     against: Annotated[str, typer.Option(metavar="REV", help="A git revision, or a folder as it was.")] = "HEAD",
     examples: Annotated[int, typer.Option(min=0, help="How many of each kind are shown.")] = 3,
-    unmask: Annotated[bool, typer.Option("--unmask", help="Show personal values.")] = False,
+    unmask: Unmask = False,
     as_json: AsJson = False,
 ) -> None:
     """Which rows, waiting records and calls a change of mappings or rules would change. Exit code 1 where there are any. No store is touched."""
@@ -336,10 +324,12 @@ def diff(
     from flow.diff import masked
     from warehouse.model import entities
 
-    made = compare(_project(), mapping, against, examples)
+    project = the_project()
+    may_see(project, unmask, f"diff {mapping}")
+    made = compare(project, mapping, against, examples)
     if not unmask:
         made = masked(made, entities())
-    _print_json(asdict(made)) if as_json else show_diff.diff(made)
+    print_json(asdict(made)) if as_json else show_diff.diff(made)
     raise typer.Exit(int(made.any))
 
 
@@ -357,9 +347,9 @@ def replay(
     from flow.replay import replay as run_replay
     from flow.report import exit_code
 
-    reports = run_replay(_project(), mapping, moment(since), on_report=None if as_json else show.step)
+    reports = run_replay(the_project(), mapping, moment(since), on_report=None if as_json else show.step)
     if as_json:
-        _print_json([report.as_dict() for report in reports])
+        print_json([report.as_dict() for report in reports])
     else:
         show.total(reports)
     raise typer.Exit(exit_code(reports))
@@ -378,7 +368,7 @@ def plan(
     retry: Annotated[
         list[str] | None, typer.Option("--retry", help="Plan this key again although it was refused.")
     ] = None,
-    unmask: Annotated[bool, typer.Option("--unmask", help="Show personal values.")] = False,
+    unmask: Unmask = False,
 ) -> None:
     """Show exactly which calls a push to TARGET would make. Nothing is sent, no store is touched."""
     from flow import show_plan
@@ -386,17 +376,19 @@ def plan(
     from flow.plan_view import view
     from warehouse.model import entities
 
+    project = the_project()
+    may_see(project, unmask, f"plan {target}")
     if against is not None:
         _plan_against(target, against, as_json, unmask)
         return
-    made = make_plan(_project(), target, retry=retry or ())
+    made = make_plan(project, target, retry=retry or ())
     if html is not None:
         from flow.plan_page import as_html
 
         html.write_text(as_html(view(made, entities(), key=key, limit=limit, unmask=unmask)), encoding="utf-8")
         print(f"  made {html}")
     elif as_json:
-        _print_json(view(made, entities(), key=key, limit=limit, unmask=unmask).as_dict())
+        print_json(view(made, entities(), key=key, limit=limit, unmask=unmask).as_dict())
     else:
         most = show_plan.CALLS if limit is None else limit
         show_plan.plan(view(made, entities(), key=key, limit=most, unmask=unmask))
@@ -410,10 +402,10 @@ def _plan_against(target: str, revision: str, as_json: bool, unmask: bool) -> No
     from flow.plan_view import against
     from warehouse.model import entities
 
-    made = against(_project(), target, revision)
+    made = against(the_project(), target, revision)
     if not unmask:
         made = masked(made, entities())
-    _print_json(asdict(made)) if as_json else show_diff.calls(made)
+    print_json(asdict(made)) if as_json else show_diff.calls(made)
     raise typer.Exit(int(made.any))
 
 
@@ -427,30 +419,36 @@ def apply(plan_id: Annotated[str, typer.Argument(metavar="PLAN")], as_json: AsJs
     from flow.publish import fold_and_publish
     from flow.report import exit_code
 
-    project = _project()
+    project = the_project()
     report = run_apply(project, plan_id, approved_by=getpass.getuser())
     fold_and_publish(project)
     step_report = report.as_step()
-    _print_json(report.as_dict()) if as_json else show.step(step_report)
+    print_json(report.as_dict()) if as_json else show.step(step_report)
     raise typer.Exit(exit_code([step_report]))
 
 
 @app.command()
 def revert(
-    plan_or_run: Annotated[str, typer.Argument(metavar="PLAN", help="The id of a plan, or of a run.")],
+    plan_or_run: Annotated[
+        str, typer.Argument(metavar="PLAN|RUN", help="The id of a plan, or of a run: push.log has both.")
+    ],
     as_json: AsJson = False,
-    unmask: Annotated[bool, typer.Option("--unmask", help="Show personal values.")] = False,
+    unmask: Unmask = False,
 ) -> None:
-    """Plan the opposite of what was applied; crossdock apply then makes it. Nothing is sent."""
+    """Plan the opposite of what was applied, one plan a target; crossdock apply then makes it. Nothing is sent."""
     from flow import show_plan
     from flow.plan_view import view
     from flow.revert import revert as take_back
     from warehouse.model import entities
 
-    made = take_back(_project(), plan_or_run)
+    project = the_project()
+    may_see(project, unmask, f"revert {plan_or_run}")
+    plans = take_back(project, plan_or_run)
     if as_json:
-        _print_json(view(made, entities(), unmask=unmask).as_dict())
-    else:
+        said = [view(made, entities(), unmask=unmask).as_dict() for made in plans]
+        print_json(said if len(said) > 1 else said[0])
+        return
+    for made in plans:
         show_plan.plan(view(made, entities(), limit=show_plan.CALLS, unmask=unmask))
 
 
@@ -468,7 +466,7 @@ def settle(
 
     if never == bool(happened):
         raise UsageError("P208", "say one of the two", fix="--happened ID, or --never")
-    say(_project(), call, happened=not never, external_id=happened, by=getpass.getuser())
+    say(the_project(), call, happened=not never, external_id=happened, by=getpass.getuser())
 
 
 @app.command()
@@ -482,7 +480,7 @@ def reconcile(
     from flow import show_reconcile
     from flow.reconcile import reconcile as run_reconcile
 
-    project = _project()
+    project = the_project()
     reports = run_reconcile(project, name)
     said: dict[str, Any] = {"reconciliations": [r.as_dict() for r in reports]}
     if not as_json:
@@ -506,7 +504,7 @@ def reconcile(
     elif not as_json:
         show_reconcile.closing(reports)
     if as_json:
-        _print_json(said if html or fix else said["reconciliations"])
+        print_json(said if html or fix else said["reconciliations"])
     raise typer.Exit(int(any(r.counts.get("breaks_open") for r in reports)))
 
 
@@ -524,21 +522,35 @@ def complete(
     from flow import show
     from flow.completeness import complete as run_complete
 
-    report = run_complete(_project(), system, Decimal(str(most_gone)))
-    _print_json(report.as_dict()) if as_json else show.step(report)
+    report = run_complete(the_project(), system, Decimal(str(most_gone)))
+    print_json(report.as_dict()) if as_json else show.step(report)
     raise typer.Exit(max(report.detail.get("exit_codes", [int(report.status != "ok")])))
 
 
 @app.command()
 def trace(
-    entity: str, key: str, as_json: AsJson = False, unmask: Annotated[bool, typer.Option("--unmask")] = False
+    entity: Annotated[str, typer.Argument(help="A canonical entity: sales_order, customer.")],
+    key: Annotated[str, typer.Argument(help="Its number, any system's id of it, or '#12': its id in the hub.")],
+    field: Annotated[str | None, typer.Option(help="Explain one value: total.")] = None,
+    html: Annotated[Path | None, typer.Option("--html", metavar="FILE", help="Write it as a page.")] = None,
+    as_json: AsJson = False,
+    unmask: Unmask = False,
 ) -> None:
-    """The whole way of one record: pulled, mapped, gated, merged, compared, sent."""
-    from flow import show
+    """The whole way of one record: pulled, mapped, gated, merged, compared, sent. Exit code 1 where nothing is known of it."""
+    from flow import show_trace
     from flow.trace import trace as run_trace
 
-    found = run_trace(_project(), entity, key, unmask=unmask)
-    _print_json(found) if as_json else show.trace(found)
+    project = the_project()
+    found = run_trace(project, entity, key, field=field, unmask=unmask)
+    if html is not None and found:
+        from flow.trace_page import as_html
+
+        html.write_text(as_html(project.name, found), encoding="utf-8")
+        print(f"  made {html}")
+    elif as_json:
+        print_json(found)
+    else:
+        show_trace.trace(found)
     raise typer.Exit(int(not found))
 
 
@@ -548,9 +560,9 @@ def query(sql: str, as_json: AsJson = False, limit: Annotated[int, typer.Option(
     from flow import show
     from flow.publish import query_snapshot
 
-    answer = query_snapshot(_project(), sql)
+    answer = query_snapshot(the_project(), sql)
     if as_json:
-        _print_json([dict(zip(answer.columns, row, strict=True)) for row in answer.rows])
+        print_json([dict(zip(answer.columns, row, strict=True)) for row in answer.rows])
     else:
         show.rows(answer.columns, answer.rows, limit)
 
@@ -560,7 +572,20 @@ def publish() -> None:
     """Copy the warehouse to the snapshot that analysts read."""
     from flow.publish import fold_and_publish
 
-    print(f"published {fold_and_publish(_project())}")
+    print(f"published {fold_and_publish(the_project())}")
+
+
+@app.command()
+def retain(
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be removed; remove nothing.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Remove old versions of records from the lake, as `retention:` says; never what something still needs."""
+    from flow import show
+    from flow.retention import retain as run_retain
+
+    report = run_retain(the_project(), dry_run=dry_run)
+    print_json(report.as_dict()) if as_json else show.step(report)
 
 
 @app.command()
@@ -568,7 +593,7 @@ def rebuild() -> None:
     """Make the warehouse anew from the lake and the ledger, with the same hub ids."""
     from flow.rebuild import rebuild as run_rebuild
 
-    print(run_rebuild(_project()))
+    print(run_rebuild(the_project()))
 
 
 @app.command()
@@ -582,12 +607,12 @@ def explain(
     if "/" in what:
         from flow.show_inherited import inheritance
 
-        made = explains.inheritance(_project(), what)
-        _print_json(made.as_dict()) if as_json else inheritance(made)
+        made = explains.inheritance(the_project(), what)
+        print_json(made.as_dict()) if as_json else inheritance(made)
         return
     try:
-        project = _project()
+        project = the_project()
     except CrossdockError:  # the codes mean the same anywhere
         project = None
     told = explains.explain(what, project)
-    _print_json({"code": what.upper(), "text": told}) if as_json else print(told)
+    print_json({"code": what.upper(), "text": told}) if as_json else print(told)

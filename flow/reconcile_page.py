@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from flow import reconcile_plots as plots
+from flow.page import HERE, document
 from flow.reconcile import specs
 from hub.config import Project
 
@@ -50,17 +51,13 @@ def _rows(con: Any, sql: str, parameters: Mapping[str, Any]) -> list[dict[str, A
 
 
 def page(project: str, chosen: Mapping[str, Any], found: Mapping[str, list[dict[str, Any]]], at: datetime) -> str:
-    css = (Path(__file__).parent / "reconcile_page.css").read_text(encoding="utf-8")
+    css = (HERE / "reconcile_page.css").read_text(encoding="utf-8")
     sections = "".join(_section(chosen[run["name"]], run, found) for run in sorted(found["runs"], key=_weight))
-    return f"""<!doctype html>
-<html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
-<meta name="color-scheme" content="light dark"><title>Do the systems agree? {escape(project)}</title><style>{css}</style></head>
-<body><header><p class="soft">{escape(project)} · {at:%Y-%m-%d %H:%M} UTC</p><h1>{_headline(found)}</h1></header>
+    body = f"""<header><p class="soft">{escape(project)} · {at:%Y-%m-%d %H:%M} UTC</p><h1>{_headline(found)}</h1></header>
 {_tiles(found)}
 <div class="plots">{_by_reason(found)}{_over_time(found)}</div>
-{sections}
-</body></html>
-"""
+{sections}"""
+    return document(f"Do the systems agree? {project}", body, css)
 
 
 def _headline(found: Mapping[str, list[dict[str, Any]]]) -> str:

@@ -26,6 +26,11 @@ if TYPE_CHECKING:
 _STAMP = "%Y%m%dT%H%M%S%f"
 
 
+def run_id(what: str, now: datetime | None = None) -> str:
+    """A new one: the instant it started, the system or step that it is about, and a few letters that nobody else has."""
+    return f"{(now or datetime.now(UTC)).strftime(_STAMP)}-{what}-{secrets.token_hex(3)}"
+
+
 @dataclass
 class _Held:
     """The run file while several steps share it: how many blocks of `together` are open, and the connection if one was made."""
@@ -52,8 +57,7 @@ class Run:
     @classmethod
     def start(cls, project: Project, system: str, now: datetime | None = None, **options: Any) -> Run:
         project.system(system)
-        stamp = (now or datetime.now(UTC)).strftime(_STAMP)
-        return cls(project, system, f"{stamp}-{system}-{secrets.token_hex(3)}", **options)
+        return cls(project, system, run_id(system, now), **options)
 
     @property
     def started(self) -> datetime:

@@ -8,6 +8,7 @@
     run.shapes        the fields of a sample of raw records (`hub/shape.py`)
     run.contents      a digest of each raw record that was refused (`contents.py`)
     gate.findings, gate.verdicts, gate.results, gate.state, gate.batch
+    gate.others       what earlier runs merged of the keys of this one (`others.py`)
     gate.baseline     what is usual (`baseline.py`), gate.batch_findings what is not, gate.profile what was counted for it
 
 A step can be repeated: `reset` empties what it and the later ones wrote.
@@ -32,7 +33,7 @@ _SETTINGS = ("SET force_compression = 'uncompressed'",)
 
 _TABLES: dict[str, str] = {
     "run.segments": "system VARCHAR, stream VARCHAR, segment VARCHAR, seq BIGINT, records BIGINT, pulled_at TIMESTAMPTZ,"
-    " file VARCHAR, first_row BIGINT, base BIGINT",
+    " file INTEGER, first_row BIGINT, base BIGINT",
     "run.rejects": "stream VARCHAR, mapping VARCHAR, entity VARCHAR, source_id VARCHAR, segment VARCHAR, line BIGINT,"
     " code VARCHAR, field VARCHAR, rule VARCHAR, message VARCHAR, raw VARCHAR",
     "run.counts": "stream VARCHAR, mapping VARCHAR, entity VARCHAR, state VARCHAR, n BIGINT",
@@ -44,12 +45,13 @@ _TABLES: dict[str, str] = {
     " field VARCHAR, message VARCHAR, raw VARCHAR",
     "gate.verdicts": "entity VARCHAR, rule VARCHAR, code VARCHAR, severity VARCHAR, checked BIGINT, failed BIGINT,"
     " threshold DOUBLE, closed BOOLEAN, why VARCHAR",
-    "gate.results": "suite VARCHAR, success BOOLEAN, json VARCHAR",
+    "gate.results": "suite VARCHAR, success BOOLEAN, json VARCHAR, page VARCHAR",
     "gate.state": "entity VARCHAR, closed BOOLEAN, why VARCHAR",
     "gate.batch": "digest VARCHAR",
     "gate.batch_findings": "entity VARCHAR, rule VARCHAR, code VARCHAR, severity VARCHAR, field VARCHAR, message VARCHAR,"
     " raw VARCHAR",
     "gate.baseline": "entity VARCHAR, measure VARCHAR, field VARCHAR, item VARCHAR, days BIGINT, value DOUBLE, moment TIMESTAMPTZ",
+    "gate.others": "what VARCHAR, system VARCHAR, key VARCHAR[]",
     "gate.profile": "entity VARCHAR, field VARCHAR, item VARCHAR, n BIGINT",
 }
 

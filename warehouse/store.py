@@ -32,6 +32,7 @@ def write(work: Work, entity: Entity, rows: dict[str, str], there: Mapping[str, 
     for child in (one for one in work.children(entity) if one.name in there):
         _write_children(work, child, rows[child.name], replaced=bool(replaced), known=known == replaced)
     if replaced:
+        work.do(f"earlier pulls of {entity.name}", earlier_sql(entity))
         gone = "SELECT old_row FROM _final WHERE old_row IS NOT NULL"
         work.do(f"replace {entity.name}", f"DELETE FROM {source(entity)} WHERE rowid IN ({gone})")
     work.do(f"source.{entity.name}", insert_sql(work, entity, rows[entity.name]))
@@ -48,6 +49,14 @@ def touched_sql(entity: Entity) -> str:
     return f"""
         INSERT INTO _touched SELECT {literal(entity.name)}, hub_id, bool_and(fresh), true FROM _final
         WHERE hub_id IS NOT NULL AND waiting IS NULL GROUP BY hub_id"""
+
+
+def earlier_sql(entity: Entity) -> str:
+    """Where the version that is replaced came from: narrow columns, by which `crossdock trace` finds its raw record."""
+    return f"""
+        INSERT INTO ops.earlier_pulls BY NAME
+        SELECT {literal(entity.name)} AS entity, f.system, f.source_id, s.mapping, s.segment, s.line, s.run_id, s.seen_at
+        FROM {source(entity)} s JOIN _final f ON f.old_row = s.rowid WHERE f.state = 'changed'"""
 
 
 def insert_sql(work: Work, entity: Entity, rows: str) -> str:
