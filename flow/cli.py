@@ -130,7 +130,7 @@ def run(
     if every is not None:
         from flow.follow import follow, only
 
-        return follow(_project(), only(system or [], step, max_pages), every, show.step)
+        return follow(the_project(), only(system or [], step, max_pages), every, show.step)
     from flow.cycle import cycle
     from flow.report import exit_code
 
