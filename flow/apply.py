@@ -213,7 +213,8 @@ class _Applying:
         if self.plan.reverts:
             seen = take_back(self.project, self.plan.reverts, self.plan.target, self.ledger)
         else:
-            seen = view(self.project, self.plan.target, self.ledger, self._not_refused_here, needs)
+            about = [(call.entity, call.hub_id) for call in self.plan.calls]
+            seen = view(self.project, self.plan.target, self.ledger, self._not_refused_here, needs, about=about)
         fresh = {call.spot: call for call in seen.plan.calls}
         self.ids |= seen.ids
         due = []

@@ -100,6 +100,9 @@ They are the files `quality/reconcile/<name>.yaml` of the project and of crossdo
 Example: crossdock reconcile orders""",
     "P507": """`crossdock lint` was given a file or folder that is not there.
 Give a mapping file, a folder, or nothing for the whole project.""",
+    "P508": """`crossdock run --every` was given no system, or several, or `--step` or `--max-pages` with it.
+It pulls and merges one system again and again in one process; a process for each follows several.
+Example: crossdock run cart --every 10""",
     "P509": """`crossdock rebuild` found no merge in the ledger's journal, so there is nothing to replay.
 Either nothing was ever merged, or crossdock.yaml names another ledger than the one that was used.
 Run `crossdock run` for a first merge, or correct `ledger:`.""",

@@ -34,11 +34,14 @@ class Wanted:
 
 
 def set_aside(
-    con: Connection, outbounds: Sequence[Any], target: str, intents: Sequence[Intent], go_live: datetime | None
+    con: Connection, outbounds: Sequence[Any], target: str, unfolded: Iterable[Intent], go_live: datetime | None
 ) -> Wanted:
-    """Execute the outbound mappings' SQL, each once, and tell apart what has to be decided."""
+    """Execute the outbound mappings' SQL, each once, and tell apart what has to be decided.
+
+    `unfolded` are the calls of which push.state does not know: the open ones, and those that were answered since.
+    """
     alone = Counter((outbound.stream, outbound.entity) for outbound in outbounds)
-    _tell(con, intents)
+    _tell(con, target, list(unfolded))
     rows, unchanged = [], 0
     for number, outbound in enumerate(outbounds):
         table = f"_wanted_{number}"
@@ -65,16 +68,29 @@ def _execute(con: Connection, outbound: Any, target: str, sql: str) -> None:
         ) from None
 
 
-def _tell(con: Connection, intents: Iterable[Intent]) -> None:
-    """_told: what the ledger knows of each record that it knows; _open_keys: the keys of calls without an end."""
+def _tell(con: Connection, target: str, intents: Sequence[Intent]) -> None:
+    """_told: what is known of each record that was ever called about; _open_keys: the keys of calls without an end.
+
+    The calls that are folded are read where they are, a million as a thousand. Of them the instant of the answer is known, which
+    comes after that of the call: at worst a record is decided one by one that need not have been.
+    """
     told = [
         (i.stream, i.entity, i.hub_id, i.attempted_at, i.state == "done" and i.operation not in ENDS) for i in intents
     ]
     _table(
         con,
-        "_told",
+        "_unfolded",
         ("stream VARCHAR", "entity VARCHAR", "hub_id BIGINT", "touched TIMESTAMPTZ", "quiet BOOLEAN"),
         told,
+    )
+    quiet = "operation <> 'cancel' AND status IN ('applied', 'rejected', 'unsupported')"
+    run(
+        con,
+        f"""CREATE OR REPLACE TEMP TABLE _told AS
+            SELECT stream, entity, hub_id, answered_at AS touched, {quiet} AS quiet FROM push.state WHERE target = $target
+            UNION ALL FROM _unfolded""",
+        {"target": target},
+        name="what was told",
     )
     keys = [(i.stream, i.business_key) for i in intents if i.state != "done"]
     _table(con, "_open_keys", ("stream VARCHAR", "key VARCHAR"), keys)
