@@ -69,16 +69,19 @@ class Sent:
 
     def push(self, intent: Intent) -> Any:
         """The compiled push behind a call (`mappings.outbound.Outbound`), as the mappings are now; None where there is none."""
-        from flow.plan import outbound_mappings
-
         if intent.target not in self._pushes:
             try:
-                self._pushes[intent.target] = outbound_mappings(self.stores.project, intent.target, self.stores.model)
+                self._pushes[intent.target] = self._compiled(intent.target)
             except CrossdockError:  # a mapping that is not right now says nothing of what was sent then
                 self._pushes[intent.target] = []
         wanted = (intent.operation, intent.stream, intent.entity)
         mine = (one for one in self._pushes[intent.target] if (one.operation, one.stream, one.entity) == wanted)
         return next((one for one in mine if one.held is not None), None)
+
+    def _compiled(self, target: str) -> list[Any]:
+        from flow.plan import compiled_pushes
+
+        return compiled_pushes(self.stores.mappings(target).of(target), self.stores.model)
 
     def of_column(self, column: str) -> Iterator[dict[str, Any]]:
         """Each call that carried the column: where in the payload, as which value, and the target's answer."""

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from flow import docs
 from flow.docs import as_html, write
 from flow.page import STYLE
 from hub.config import BUILT_IN, load_project
