@@ -65,6 +65,9 @@ bench-pull: setup ## what a pull costs the hub, beside bare loops and zeep; keep
 bench: setup ## the bulk path beside hand-written SQL and other tools (SIZE=20k|100k|1m, ONLY=names, REPEAT=3)
 	@$(BIN)/python benchmarks/bench.py --size $(or $(SIZE),100k) $(if $(ONLY),--only $(ONLY)) $(if $(REPEAT),--repeat $(REPEAT))
 
+bench-customers: setup ## an ERP's customers as CSV and by SOAP beside code by hand; keeps benchmarks/results/customers.json (SIZE, REPEAT)
+	@$(BIN)/python benchmarks/customers.py --size $(or $(SIZE),100k) $(if $(REPEAT),--repeat $(REPEAT))
+
 recon-bench: setup ## reconcile 1M × 1M orders over 28 columns beside pandas and datacompy; keeps benchmarks/results/recon.json
 	@$(BIN)/python benchmarks/reconcile.py --heal --out benchmarks/results/recon.json
 
@@ -78,4 +81,4 @@ lock: ## write requirements.lock anew
 clean: ## remove data and caches, keep .venv
 	@rm -rf data airflow_home .mypy_cache .ruff_cache .pytest_cache
 
-.PHONY: help setup demo test check format up chaos bench-changes bench-trace hostile bench-pull bench recon-bench gate-bench lock clean
+.PHONY: help setup demo test check format up chaos bench-changes bench-trace hostile bench-pull bench-customers bench recon-bench gate-bench lock clean

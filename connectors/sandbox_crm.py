@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -116,7 +117,7 @@ class SandboxCrm(Rest):
             yield batch
 
     def _upsert(self, stream: str, batch: list[Change]) -> list[Outcome]:
-        from hub.http import NO_ANSWER, outcome_of
+        from hub.http import NO_ANSWER, outcome_of, request_id
 
         field = self.stream(stream).options["external_id"]
         # An account that was there before us has no external id yet: its own Id says which one gets it.
@@ -129,18 +130,15 @@ class SandboxCrm(Rest):
             response = self.write("PATCH", f"composite/{stream}/{field}", {"allOrNone": False, "records": wanted})
             results = self.decoded(response)
         except CrossdockError as error:
-            # An unreadable answer to a write is no answer.
-            lost = error.code in ("D101", "D102")
-            return [Outcome("unknown", message=str(error)) if lost else outcome_of(error)] * len(batch)
+            return [outcome_of(error)] * len(batch)
         if not isinstance(results, list) or len(results) != len(batch):
             said = f"{NO_ANSWER} the answer holds results for other records than were sent"
             return [Outcome("unknown", message=said)] * len(batch)
-        return [_outcome(result) for result in results]
+        return [replace(_outcome(result), request_id=request_id(response)) for result in results]
 
     def find(self, stream: str, key: str) -> list[Outcome]:
-        options = self.stream(stream).options
-        page = self.get(options["path"], {options["external_id"]: key}) or {}
-        return [Outcome("applied", found["Id"], version=found["LastModified"]) for found in page.get("records", ())]
+        found = self.search(stream, **{self.stream(stream).options["external_id"]: key})
+        return [Outcome("applied", one["Id"], version=one["LastModified"]) for one in found]
 
 
 def _outcome(result: dict[str, Any]) -> Outcome:

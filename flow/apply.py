@@ -20,6 +20,7 @@ from flow.plan import view
 from flow.plan_file import Call, Plan, Spot, load
 from flow.report import Status, StepReport
 from flow.revert import take_back
+from flow.run import run_id as new_run
 from flow.send import Ready, Sender, Sent, Settings
 from flow.settle import Settled, lock_name, settle
 from flow.weigh import REVERT
@@ -44,6 +45,7 @@ class ApplyReport:
 
     plan_id: str
     target: str
+    run_id: str
     status: Status = "ok"
     results: list[Sent] = field(default_factory=list)
     findings: list[Finding] = field(default_factory=list)
@@ -58,6 +60,7 @@ class ApplyReport:
     def as_dict(self) -> dict[str, Any]:
         return self.as_step().as_dict() | {
             "plan_id": self.plan_id,
+            "run_id": self.run_id,
             "results": [
                 {
                     "operation": sent.call.operation,
@@ -73,7 +76,8 @@ class ApplyReport:
 
     def as_step(self) -> StepReport:
         lines = _told(self.results)
-        detail = {"plan_id": self.plan_id, "settled": self.settled, "exit_codes": self.exit_codes, "lines": lines}
+        detail: dict[str, Any] = {"plan_id": self.plan_id, "run_id": self.run_id, "settled": self.settled}
+        detail |= {"exit_codes": self.exit_codes, "lines": lines}
         return StepReport("push", self.target, self.status, self.counts, self.findings, detail, self.seconds)
 
 
@@ -99,14 +103,15 @@ def apply(
     settings: Settings | None = None,
     connector: Connector | None = None,
 ) -> ApplyReport:
-    """Apply a plan. `approved_by` is the person who asked for it; None is an automatic run.
+    """Apply a plan. `approved_by` is the person who asked for it; None is an automatic run. `run_id` is the run that the calls
+    are part of; without one they are a run of their own.
 
     Raises UsageError for an unknown plan, TransientError P301 while another process pushes to the target.
     """
     started = time.monotonic()
     plan = load(project, plan_id)
-    run_id = f"{REVERT}{plan.reverts}" if plan.reverts else run_id
-    report = ApplyReport(plan.id, plan.target)
+    run_id = f"{REVERT}{plan.reverts}" if plan.reverts else run_id or new_run("push")
+    report = ApplyReport(plan.id, plan.target, run_id)
     if refused := _refusal(project, plan):
         return _held(report, refused)
     settings = settings or Settings()
@@ -118,7 +123,7 @@ def apply(
         applying = _Applying(
             project, plan, report, ledger, lock, settings, connector or _connector(project, plan.target)
         )
-        applying.run(run_id)
+        applying.run()
     report.seconds = time.monotonic() - started
     return report
 
@@ -174,7 +179,8 @@ class _Applying:
         self.ids: dict[str, str] = {}
         self.failed: set[str] = set()
 
-    def run(self, run_id: str | None) -> None:
+    def run(self) -> None:
+        run_id = self.report.run_id
         queue: list[Call] = list(self.plan.calls)
         try:
             settled = _settle(

@@ -421,11 +421,13 @@ def apply(plan_id: Annotated[str, typer.Argument(metavar="PLAN")], as_json: AsJs
 
 @app.command()
 def revert(
-    plan_or_run: Annotated[str, typer.Argument(metavar="PLAN", help="The id of a plan, or of a run.")],
+    plan_or_run: Annotated[
+        str, typer.Argument(metavar="PLAN|RUN", help="The id of a plan, or of a run: push.log has both.")
+    ],
     as_json: AsJson = False,
     unmask: Unmask = False,
 ) -> None:
-    """Plan the opposite of what was applied; crossdock apply then makes it. Nothing is sent."""
+    """Plan the opposite of what was applied, one plan a target; crossdock apply then makes it. Nothing is sent."""
     from flow import show_plan
     from flow.plan_view import view
     from flow.revert import revert as take_back
@@ -433,10 +435,12 @@ def revert(
 
     project = the_project()
     may_see(project, unmask, f"revert {plan_or_run}")
-    made = take_back(project, plan_or_run)
+    plans = take_back(project, plan_or_run)
     if as_json:
-        print_json(view(made, entities(), unmask=unmask).as_dict())
-    else:
+        said = [view(made, entities(), unmask=unmask).as_dict() for made in plans]
+        print_json(said if len(said) > 1 else said[0])
+        return
+    for made in plans:
         show_plan.plan(view(made, entities(), limit=show_plan.CALLS, unmask=unmask))
 
 
@@ -561,6 +565,19 @@ def publish() -> None:
     from flow.publish import fold_and_publish
 
     print(f"published {fold_and_publish(the_project())}")
+
+
+@app.command()
+def retain(
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be removed; remove nothing.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Remove old versions of records from the lake, as `retention:` says; never what something still needs."""
+    from flow import show
+    from flow.retention import retain as run_retain
+
+    report = run_retain(the_project(), dry_run=dry_run)
+    print_json(report.as_dict()) if as_json else show.step(report)
 
 
 @app.command()

@@ -60,8 +60,6 @@ guards: {records: 5000, share: 0.2, cancels: 50, keys: 0, backwards: 0}, with fa
     "P210": """There is nothing to take back.
 A plan is taken back by its id, or a run by its own: whole, as the ledger knows them. Only calls that the target took can be.
 Do: crossdock query "select distinct plan_id, target from push.log" lists what was sent.""",
-    "P211": """A run wrote to several targets, and a plan is about one.
-Do: take back the plan of each: crossdock query "select distinct plan_id, target from push.log where run_id = …".""",
     "P301": """Another process pushes to this target.
 Two at once could send a record twice or in the wrong order, so one holds a lock while it works.
 Do: wait until it has finished. If it died on this machine the lock is taken over at once, else after ten minutes.""",
@@ -99,6 +97,10 @@ Give a mapping file, a folder, or nothing for the whole project.""",
     "P509": """`crossdock rebuild` found no merge in the ledger's journal, so there is nothing to replay.
 Either nothing was ever merged, or crossdock.yaml names another ledger than the one that was used.
 Run `crossdock run` for a first merge, or correct `ledger:`.""",
+    "P545": """`crossdock rebuild` would have to merge segments that the lake no longer has; the warehouse stays as it is.
+`crossdock retain` removes old versions of records. Without them the history would be shorter, and records that were first seen
+there would get other hub ids than the targets were told.
+Do: restore the warehouse from a backup; a rebuild is possible as long as nothing was removed.""",
     "P535": """Rules were to be compared of an entity that there is not.
 `crossdock diff quality/ENTITY` compares the rules in quality/ENTITY.yaml with those of a revision, over all that becomes such
 an entity.

@@ -73,7 +73,7 @@ def _compared(project: Project, system: str, most_gone: Decimal) -> Completeness
         prepare(con)
         for stream in streams:
             _fill(con, "full", _full(run, stream))
-            _fill(con, "lake", _lake(project, system, stream))
+            _fill(con, "lake", newest_in_lake(project, system, stream))
         _fill_mapped(con, run)
         return compare(con, [stream.name for stream in streams], most_gone)
     finally:
@@ -91,7 +91,7 @@ def _full(run: Run, stream: Stream) -> Iterator[Layer]:
     yield from newest.values()
 
 
-def _lake(project: Project, system: str, stream: Stream) -> Iterator[Layer]:
+def newest_in_lake(project: Project, system: str, stream: Stream) -> Iterator[Layer]:
     newest: dict[str, Layer] = {}
     for segment in list_segments(project.lake, system, stream.name):
         for number, raw in enumerate(read_lines(project.lake, segment.path), 1):

@@ -45,22 +45,21 @@ class _Done:
     kept: dict[str, Any] = field(default_factory=dict)
 
 
-def revert(project: Project, plan_or_run: str) -> Plan:
-    """Plan the opposite of a plan (by its id) or of a run, and write the plan's file.
+def revert(project: Project, plan_or_run: str) -> list[Plan]:
+    """Plan the opposite of a plan (by its id) or of a run, and write the plans' files: one a target, the one written last first.
 
-    Raises UsageError P210 where nothing was applied by it, P211 where it wrote to several targets.
+    Raises UsageError P210 where nothing was applied by it.
     """
     with Ledger(project.ledger, read_only=True) as ledger:
-        targets = sorted({intent.target for intent, _ in ledger.applied_by(plan_or_run)})
-        if not targets:
+        applied = ledger.applied_by(plan_or_run)
+        if not applied:
             raise UsageError(
                 "P210", f"nothing was applied by '{plan_or_run}'", fix="name the whole id of a plan or run"
             )
-        if len(targets) > 1:
-            what = f"'{plan_or_run}' wrote to {', '.join(targets)}"
-            raise UsageError("P211", what, fix="take back the plan of each of them")
-        made = take_back(project, plan_or_run, targets[0], ledger).plan
-    save(project, made)
+        targets = dict.fromkeys(intent.target for intent, _ in reversed(applied))
+        made = [take_back(project, plan_or_run, target, ledger).plan for target in targets]
+    for one in made:
+        save(project, one)
     return made
 
 

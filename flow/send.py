@@ -16,13 +16,14 @@ from typing import Any
 
 from flow.plan_file import Call
 from flow.settle import NEVER_ARRIVED, NO_ANSWER, Known, look_up, sleep_until
+from flow.three_way import units
 from hub import canonical
 from hub.boundary import where
 from hub.connector import Change, Connector, Outcome, Stream
 from hub.errors import ConfigurationError, CrossdockError, StreamError, TransientError
 from hub.failpoints import failpoint
 from hub.secrets import redact
-from warehouse.ledger import Intent, Ledger, Lock, Result, Sending
+from warehouse.ledger import Intent, Ledger, Lock, Result, Sending, taken_over
 
 # What may be repeated in a message: numbers, and codes in capitals that are no tax numbers (DE123456789).
 _CODE = re.compile(r"(?![A-Z]{2}[0-9A-Z]*\d{6})[0-9A-Z._/-]+")
@@ -90,10 +91,12 @@ class Sender:
         self.connector, self.ledger, self.lock, self.target = connector, ledger, lock, target
         self.plan_id, self.run_id, self.settings = plan_id, run_id, settings
         self.silent = 0
+        self.until = 0.0  # by the wall clock, as the lock itself: when it may be somebody else's
 
     def send(self, stream: Stream, batch: Sequence[Ready]) -> list[Sent]:
         """Make the calls of a batch; all of one operation. Raises what stops the target: its intents then stay open."""
         sendings = [sending(ready) for ready in batch]
+        self._renewed()
         intents = self.ledger.intend(self.lock, self.target, sendings, self.plan_id, self.run_id)
         failpoint("push.intent_written")
         waiting = {
@@ -111,6 +114,7 @@ class Sender:
             outcome = Outcome("unknown", message="no answer came, and what was sent has been erased")
             self.ledger.conclude(self.lock, [Result(intent.id, outcome, hold=True)])
             return outcome
+        self._renewed()
         self.ledger.again(self.lock, [intent.id])
         failpoint("push.intent_written")
         final = self._until_known(stream, {intent.id: _Open(intent, _change(intent, canonical.loads(body)))})
@@ -132,11 +136,21 @@ class Sender:
             if not waiting:
                 break
             self._pause(attempt, retry_after)
+            self._renewed()
             self.ledger.again(self.lock, list(waiting))
         return done
 
+    def _renewed(self) -> None:
+        """The ledger is about to renew the lock, or to refuse: reckoned from before, so that ours ends no later than its."""
+        self.until = time.time() + self.lock.seconds
+
     def _call(self, stream: Stream, calls: Sequence[_Open]) -> float | None:
-        """Make one call for all of them; silence is an unknown outcome. Seconds the target asked to be left alone, or None."""
+        """Make one call for all of them; silence is an unknown outcome. Seconds the target asked to be left alone, or None.
+
+        Raises StreamError P302 where the process slept so long over its intents that another may have settled them.
+        """
+        if time.time() >= self.until:
+            raise taken_over(self.lock)
         started = time.monotonic()
         retry_after = None
         try:
@@ -223,6 +237,7 @@ def sending(ready: Ready) -> Sending:
         fingerprint=ready.fingerprint,
         external_id=call.external_id,
         image=_image(call),
+        fields=tuple(edit.place for edit in call.edits) or tuple(place for place, _ in units(ready.payload)),
     )
 
 

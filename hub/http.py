@@ -49,6 +49,8 @@ logging.getLogger("urllib3").setLevel(logging.INFO)
 TRANSIENT_STATUS = frozenset({408, 425, 429, 500, 502, 503, 504})
 REPEATABLE = frozenset({"GET", "HEAD", "OPTIONS", "PUT", "DELETE"})
 NO_ANSWER = "C101"
+# Something came that cannot be read: too large, a web page, cut off. It does not say whether a write was done.
+_UNREADABLE = ("C108", "D101", "D102")
 _CREDENTIAL_HEADERS = frozenset({"authorization", "cookie", "proxy-authorization", "x-api-key"})
 _SECRET_NAMES = ("password", "secret", "token", "key")
 _MAX_HOPS = 5
@@ -104,6 +106,18 @@ class HttpSession(requests.Session):
         transport = adapter or PinnedAdapter(self._addresses)
         self.mount("http://", transport)
         self.mount("https://", transport)
+
+    def beside(self, connection: Connection) -> HttpSession:
+        """A session as patient as this one, for another address of the same system (where tokens are given out)."""
+        return HttpSession(
+            connection,
+            timeouts=self.timeouts,
+            deadline=self.deadline,
+            max_body=self.max_body,
+            attempts=self.attempts,
+            max_wait=self.max_wait,
+            sleep=self._sleep,
+        )
 
     def __reduce__(self) -> Any:
         raise TypeError("a session holds credentials and is not pickled")
@@ -403,11 +417,11 @@ def request_id(response: requests.Response) -> str:
 
 
 def outcome_of(error: CrossdockError) -> Outcome:
-    """What a write came to that raised `error`: unknown where no answer came, else a rejection.
+    """What a write came to that raised `error`: unknown where no answer came, or none that can be read; else a rejection.
 
     Refused credentials are no fault of the record: the same call may succeed later, so that is transient, too.
     """
-    if error.code == NO_ANSWER:
+    if error.code in (NO_ANSWER, *_UNREADABLE):
         return Outcome("unknown", message=str(error), request_id=error.request_id)
     transient = isinstance(error, (TransientError, UnavailableError, AuthenticationError))
     return Outcome("rejected", message=str(error), request_id=error.request_id, transient=transient)

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 from urllib.parse import parse_qsl, quote, urlsplit
 
@@ -278,6 +278,28 @@ class Rest(Connector):
             return None
         return self.decoded(self._checked(response))
 
+    def search(self, stream: str, **params: Any) -> list[dict[str, Any]]:
+        """The records of a stream that `params` find, decoded. An answer without a list is an error and not "none": on the
+        strength of this a call is made again. Raises CrossdockError.
+        """
+        spec = self.stream(stream)
+        options = spec.options
+        asked = {**options.get("params", {}), **params}
+        response = self._checked(self.session.get(self.url(options.get("path", "")), params=asked))
+        found, _ = records.split(response.content, options.get("records", ""), self._place(spec))
+        return [records.decode(record) for record in found]
+
+    def answered(self, response: requests.Response, *fields: str) -> dict[str, Any]:
+        """The body of an answer to a write, with these fields in it. Raises TransientError C101 where it says something else,
+        D101, D102: it is then not known what became of the call.
+        """
+        from hub.http import no_answer
+
+        value = self.decoded(response)
+        if not isinstance(value, dict) or any(value.get(name) is None for name in fields):
+            raise no_answer(self.session, response, f"the answer does not say {' and '.join(fields)}")
+        return value
+
     def decoded(self, response: requests.Response) -> Any:
         """The body of an answer. Raises TransientError D101, D102."""
         import msgspec
@@ -292,24 +314,52 @@ def _client_credentials(connection: Connection, session: HttpSession) -> Any:
     """dlt's OAuth 2 client credentials. The token's host has a session of its own, so it never sees the system's."""
     from dlt.sources.helpers.rest_client.auth import OAuth2ClientCredentials
 
-    from hub.http import HttpSession, refusal
-
     url = str(connection.extra["token_url"])
-    asking = HttpSession(replace(connection, url=url))
+    asking = session.beside(replace(connection, url=url))
 
     class Credentials(OAuth2ClientCredentials):
         def obtain_token(self) -> None:
-            import requests
-
-            try:
-                super().obtain_token()
-            except requests.HTTPError as error:
-                raise refusal(asking, error.response, "logging in") from None
+            """dlt's own would take an answer without a token for the token "None"."""
+            self.access_token, seconds = _token(asking, url, self.build_access_token_request())
+            self.token_expiry = datetime.now(UTC) + timedelta(seconds=seconds)
             session.keep_secret(str(self.access_token))
+
+        def is_token_expired(self) -> bool:
+            return datetime.now(UTC) >= self.token_expiry
 
     return Credentials(
         access_token_url=url, client_id=connection.login, client_secret=connection.password.reveal(), session=asking
     )
+
+
+def _token(session: HttpSession, url: str, request: Mapping[str, Any]) -> tuple[str, float]:
+    """A new token and the seconds it lives. Asking twice is harmless. Raises what `hub.http.refusal` makes of a refusal,
+    TransientError D101, D102, AuthenticationError C105.
+    """
+    import msgspec
+
+    from hub.http import refusal, request_id
+
+    response = session.request("POST", url, repeatable=True, **request)
+    if not response.ok:
+        raise refusal(session, response, "logging in")
+    try:
+        said = records.decode(response.content)
+    except (msgspec.DecodeError, RecursionError) as error:
+        raise records.unreadable(response.content, session.system, str(error)) from None
+    token = said.get("access_token") if isinstance(said, dict) else None
+    if not isinstance(token, str) or not token:
+        raise AuthenticationError(
+            "C105",
+            "the answer to logging in holds no access_token",
+            place=session.system,
+            fix="is extra.token_url of the connection right?",
+            request_id=request_id(response),
+        )
+    try:
+        return token, max(0.0, float(said.get("expires_in", 3600)))
+    except (TypeError, ValueError):
+        return token, 3600.0
 
 
 class _Expired(Exception):

@@ -19,7 +19,7 @@ import zstandard
 from hub.records import Lines
 
 _SKIPPABLE = 0x184D2A5D
-TARGET_BYTES = 128_000_000  # of plain NDJSON, 10 to 20 MB compressed: each segment is a dlt run of 0.1 s
+TARGET_BYTES = 128_000_000  # of plain NDJSON, 10 to 20 MB compressed
 _DIGESTED = 4_000_000  # a digest of everything would be a quarter of what a first pull costs
 
 
@@ -57,14 +57,15 @@ class SegmentWriter:
             page = b"\n".join(records)
             count = page.count(b"\n") + 1
         if page:
+            end = b"" if page.endswith(b"\n") else b"\n"
             self._zstd.write(page)
-            self._zstd.write(b"\n")
+            self._zstd.write(end)
             self.records += count
-            self.plain_bytes += len(page) + 1
+            self.plain_bytes += len(page) + len(end)
             if self.plain_bytes > _DIGESTED:
                 self._hash = None
             elif self._hash:
-                self._hash.update(page + b"\n")
+                self._hash.update(page + end)
 
     @property
     def digest(self) -> str | None:

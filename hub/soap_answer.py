@@ -84,7 +84,10 @@ def parts(
     except etree.XMLSyntaxError as error:
         raise _no_xml(start, size, place, str(error)) from None
     _guard_root(events.root, place)
-    for found in (child for part in events.root if _is_body(part) for child in part):
+    answers = [child for part in events.root if _is_body(part) for child in part if _local(child)]
+    if shape and not answers:  # what the schema promises would be read as "none", and a call be made again for it
+        raise TransientError("D106", "the SOAP envelope is empty", place=place, fix="try again later")
+    for found in answers:
         for element in found:  # what the schema does not know
             if name := _local(element):  # else a comment
                 yield name, _value(element, None)

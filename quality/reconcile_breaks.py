@@ -93,7 +93,7 @@ def _converted(pairing: Pairing) -> str:
     tests = ["NOT other_quantity", "left_amount > 0", "right_amount > 0", "left_part_amount > 0"]
     tests.append(f"abs(right_part_shipping - left_part_shipping) > {rounding}")
     for part in pairing.parts:  # multiplied out, so that no money is divided
-        left, right = f"left_part_{part.reason}", f"right_part_{part.reason}"
+        left, right = (f"coalesce({side}_part_{part.reason}, 0)" for side in ("left", "right"))
         tests.append(f"abs({right} * left_amount - {left} * right_amount) <= 2 * {rounding} * left_amount")
     return f"coalesce({' AND '.join(tests)}, false)"
 

@@ -15,7 +15,11 @@ _ENOUGH = 20  # records in which a field that always came has to be missing
 
 def note(work: Work, system: str) -> list[str]:
     """Write the findings of this run and remember the shapes; what is new of the findings, in words."""
-    if not work.rows("shapes", f"SELECT 1 FROM {RUN}.run.shapes LIMIT 1"):
+    anything, differing, told_before = work.rows("shapes", differs_sql(system))[0]
+    if not anything:
+        return []
+    if not differing and not told_before:
+        work.do("shapes", remember_sql(work, system))
         return []
     work.do("drift", f"CREATE OR REPLACE TEMP TABLE _drift AS {drift_sql(system)}")
     work.do("drift that is over", over_sql(work, system))
@@ -30,6 +34,19 @@ def note(work: Work, system: str) -> list[str]:
     )
     work.do("shapes", remember_sql(work, system))
     return [f"{code} {stream}.{path}: {message}" for stream, code, path, message in told]
+
+
+def differs_sql(system: str) -> str:
+    """How many kinds the samples hold; how many of these were never seen, or of those that were seen are not among them;
+    and how many findings there are that may be over. With none of the last two there is nothing to say.
+    """
+    known = f"(SELECT * FROM ops.shapes WHERE system = {literal(system)})"
+    here = f"{RUN}.run.shapes"
+    return f"""
+        SELECT (SELECT count(*) FROM {here}),
+               (SELECT count(*) FROM {here} h FULL JOIN (SELECT * FROM {known} SEMI JOIN {here} USING (stream)) k
+                ON k.stream = h.stream AND k.path = h.path AND k.kind = h.kind WHERE h.path IS NULL OR k.path IS NULL),
+               (SELECT count(*) FROM quality.findings q WHERE {_ours(system)})"""
 
 
 def _ours(system: str) -> str:

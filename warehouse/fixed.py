@@ -206,6 +206,7 @@ FIXED: dict[str, tuple[str, str]] = {
         suite VARCHAR
         success BOOLEAN
         json VARCHAR
+        page VARCHAR -- its page, in data_docs/<system> beside the published snapshot; NULL for a table without rows
         decided_at TIMESTAMP WITH TIME ZONE
         """,
     ),
@@ -229,6 +230,7 @@ FIXED: dict[str, tuple[str, str]] = {
         run_id VARCHAR -- the run that applied the plan; NULL where a person did
         answered_at TIMESTAMP WITH TIME ZONE -- when the outcome was known
         duration DOUBLE -- seconds until the answer
+        fields VARCHAR[] -- the places of the payload that the call was about, by name
         """,
     ),
     "push.state": (
@@ -242,7 +244,9 @@ FIXED: dict[str, tuple[str, str]] = {
         key VARCHAR -- the record's business key
         status VARCHAR -- what became of the newest call: applied, rejected, unsupported, pending, unknown
         external_id VARCHAR -- the target's id of the record
+        message VARCHAR -- what the target said
         fingerprint VARCHAR -- SHA-256 of the payload that was sent last
+        run_id VARCHAR -- the run that applied the plan; NULL where a person did
         seq BIGINT -- the outcome in push.log
         answered_at TIMESTAMP WITH TIME ZONE -- when it was known
         """,

@@ -26,6 +26,7 @@ from warehouse.ledger_rows import (
     JournalEntry,
     JournalState,
     Lock,
+    Pause,
     Result,
     Sending,
     idempotency_key,
@@ -38,9 +39,11 @@ __all__ = [
     "JournalState",
     "Ledger",
     "Lock",
+    "Pause",
     "Result",
     "Sending",
     "idempotency_key",
+    "taken_over",
 ]
 
 MESSAGE_CHARACTERS = 500
@@ -148,6 +151,9 @@ class Ledger:
             o.external_id, o.message, o.request_id, i.payload_hash, o.plan_id, o.run_id, o.at, o.duration,
         )  # fmt: skip
         query = select(*columns).join(t.intents, i.id == o.intent_id).where(condition).order_by(o.seq)
+        if t.version(self._engine) >= 4:
+            query = query.add_columns(t.touched.c.places)
+            query = query.join(t.touched, t.touched.c.intent_id == o.intent_id, isouter=True)
         with self._reading() as connection:
             return [AppliedOutcome(*tuple(row)) for row in connection.execute(query)]
 
@@ -193,11 +199,7 @@ class Ledger:
         until = datetime.now(UTC) + timedelta(seconds=lock.seconds)
         held = and_(t.locks.c.name == lock.name, t.locks.c.token == lock.token)
         if connection.execute(update(t.locks).where(held).values(expires_at=until)).rowcount != 1:
-            raise StreamError(
-                "P302",
-                f"the lock '{lock.name}' was taken over by another process",
-                fix="this process stops; what it left open is looked up by the next push",
-            )
+            raise taken_over(lock)
 
     # Intents and outcomes ---------------------------------------------------------------------------------------------
 
@@ -347,6 +349,32 @@ class Ledger:
             connection.execute(update(t.intents).where(mine).values(message=""))
         return count
 
+    # Pauses -----------------------------------------------------------------------------------------------------------
+
+    def pause(self, pause: Pause) -> bool:
+        """Keep that a connection's credentials were refused. False where that was known: only `tried_at` is new then."""
+        p = t.pauses.c
+        with self._engine.begin() as connection:
+            known = update(t.pauses).where(p.system == pause.system, p.credentials == pause.credentials)
+            if connection.execute(known.values(tried_at=pause.tried_at)).rowcount:
+                return False
+            connection.execute(delete(t.pauses).where(p.system == pause.system))
+            connection.execute(insert(t.pauses).values(asdict(pause)))
+        return True
+
+    def paused(self, system: str) -> Pause | None:
+        """The pause of a system's connection, if there is one."""
+        if t.version(self._engine) < 4:
+            return None
+        with self._reading() as connection:
+            row = connection.execute(select(t.pauses).where(t.pauses.c.system == system)).first()
+        return Pause(*tuple(row)) if row else None
+
+    def resume(self, system: str) -> bool:
+        """End the pause of a system's connection; whether there was one."""
+        with self._engine.begin() as connection:
+            return bool(connection.execute(delete(t.pauses).where(t.pauses.c.system == system)).rowcount)
+
     # Approvals --------------------------------------------------------------------------------------------------------
 
     def approve(self, plan_id: str, target: str, approved_by: str) -> None:
@@ -410,6 +438,10 @@ def _insert(
     images = [{"intent_id": id, "body": made.image} for id, (_, made) in zip(ids, fresh, strict=True) if made.image]
     if images:
         connection.execute(insert(t.images), images)
+    connection.execute(
+        insert(t.touched),
+        [{"intent_id": id, "places": json.dumps(made.fields)} for id, (_, made) in zip(ids, fresh, strict=True)],
+    )
     unknown = {"status": None, "outcome_seq": None}
     return {row["idempotency_key"]: Intent(id=id, **(row | unknown)) for id, row in zip(ids, rows, strict=True)}
 
@@ -452,6 +484,15 @@ def _entry(row: Row[Any]) -> JournalEntry:
 
 def _intent(row: Row[Any]) -> Intent:
     return Intent(**row._mapping)
+
+
+def taken_over(lock: Lock) -> StreamError:
+    """The error for a writer whose lock is no longer its own."""
+    return StreamError(
+        "P302",
+        f"the lock '{lock.name}' was taken over by another process",
+        fix="this process stops; what it left open is looked up by the next push",
+    )
 
 
 def _held(name: str, holder: str, since: datetime) -> TransientError:

@@ -19,7 +19,7 @@ from quality import reconcile_store
 from quality.codes import CODES
 from quality.reconcile import ReconcileReport, reconcile
 from quality.reconcile_read import load
-from quality.reconcile_spec import REASONS, Field, Spec, Tolerance
+from quality.reconcile_spec import REASONS, Field, Part, Spec, Tolerance
 
 Con = duckdb.DuckDBPyConnection
 NOW = datetime(2026, 11, 20, 12, tzinfo=UTC)
@@ -125,8 +125,12 @@ def test_every_reason_is_told_from_every_other(warehouse: Con, spec: Spec) -> No
     )  # times 0.92
     both(con, "1016", requested_date=date(2026, 11, 30))
     both(con, "1017", customer_po="PO-9")
+    put(con, "cart", "1018", refunded_total=D(0))
+    put(con, "erp", "1018", total=D("34.38"), refunded_total=D("1.20"))  # a column stands for the fee: orders have none
+    assert spec.amount
+    fee = replace(spec.amount, parts=(*spec.amount.parts, Part("fee", "refunded_total", -1)))
     more = (Field("requested_date", "timing", Tolerance(days=D(1))), Field("customer_po", "reference"))
-    report = reconcile(con, replace(spec, fields=more), NOW, go_live=GO_LIVE)
+    report = reconcile(con, replace(spec, fields=more, amount=fee), NOW, go_live=GO_LIVE)
     assert breaks(con) == {
         "1001": ("missing_right", D("35.58")),
         "1002": ("missing_left", D("35.58")),
@@ -145,6 +149,7 @@ def test_every_reason_is_told_from_every_other(warehouse: Con, spec: Spec) -> No
         "1015": ("fx", D("2.84")),
         "1016": ("timing", D("0")),
         "1017": ("reference", D("0")),
+        "1018": ("fee", D("1.20")),
     }
     assert report.outcome == "breaks"
     assert report.numbers["agreed"] == 1
@@ -156,7 +161,7 @@ def test_every_reason_is_told_from_every_other(warehouse: Con, spec: Spec) -> No
     ).fetchone()
     assert evidence == ("cart-1003", "cart/orders/1.jsonl", 1)
     text = "\n".join(report.lines())
-    assert "cart ↔ erp: 1 agree, 17 breaks open" in text
+    assert "cart ↔ erp: 1 agree, 18 breaks open" in text
     assert "R206 shipping 1003: cart 35.58, erp 30.68, 20 days old; shipping -4.90" in text
 
 

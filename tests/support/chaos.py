@@ -1,9 +1,10 @@
 """Kill the sync at random moments and at every named one, and look into everybody's books afterwards.
 
-    python tests/support/chaos.py --records 20000 --kills 100 --out benchmarks/chaos.json
+    python tests/support/chaos.py --records 20000 --kills 200 --rounds 4 --pushes 10000 --out benchmarks/chaos.json
 
-The sandbox systems run in a process of their own and stay alive. Each attempt is a fork of this process, which has the
-heavy libraries imported already, so that a kill hits the flow and not an import. Orders keep coming in between.
+The sandbox systems run in a process of their own and stay alive; half of the orders are new to the ERP, so that kills hit a long
+push, too. Each attempt is a fork of this process, which has the heavy libraries imported already, so that a kill hits the flow and
+not an import. Orders keep coming in between. `--mutants` plants mistakes in small worlds: the same books have to show them.
 """
 
 from __future__ import annotations
@@ -30,8 +31,11 @@ import requests
 from flow.demo import sandbox
 from hub.config import Project, load_project
 from hub.failpoints import FAILPOINTS
+from sandbox.world import World
 
 ROOT = Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT / "tests" / "flow" / "push"))
+RECENT_DAYS = 30.0  # of sixty: so much of the world is the push's work
 SYSTEMS = ("pricelist", "erp", "cart")
 TOKEN = {"Authorization": "Bearer sandbox-cart-token"}
 Mutant = Callable[[], None]
@@ -48,14 +52,26 @@ def preload() -> None:
 
 
 @contextmanager
-def arena(records: int, folder: Path, **world: Any) -> Iterator[tuple[Project, dict[str, Any]]]:
-    """A project in `folder` and the sandbox systems it works with."""
-    shutil.copy(ROOT / "crossdock.yaml", folder)
+def arena(records: int) -> Iterator[tuple[Project, dict[str, Any]]]:
+    """A project in a folder of its own and the sandbox systems it works with."""
+    folder = Path(tempfile.mkdtemp(prefix="crossdock-chaos-"))
+    begins = World(recent_days=RECENT_DAYS).go_live.date().isoformat()
+    text = (ROOT / "crossdock.yaml").read_text()
+    (folder / "crossdock.yaml").write_text(text.replace('from: "2026-11-18"', f'from: "{begins}"'))
     project = load_project(folder)
-    with sandbox(
-        project, cart_port=0, erp_port=0, crm_port=0, customers=max(50, records // 20), orders=records, **world
-    ) as running:
-        yield project, running
+    options = {"customers": max(50, records // 20), "orders": records, "recent_days": RECENT_DAYS}
+    try:
+        with sandbox(project, cart_port=0, erp_port=0, crm_port=0, **options) as running:
+            yield project, running
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def say(text: str) -> None:
+    print(f"{time.monotonic() - BEGAN:6.0f} s  {text}", flush=True)
+
+
+BEGAN = time.monotonic()
 
 
 def attempt(
@@ -218,32 +234,49 @@ def is_clean(found: dict[str, Any]) -> bool:
     )
 
 
-def storm(
-    project: Project, world: dict[str, Any], kills: int, seed: int, mutant: Mutant | None = None
-) -> dict[str, int]:
-    """`kills` SIGKILLs at seeded random moments (log-uniform from 50 ms to 12 s), with new orders in between."""
+def in_the_erp(world: dict[str, Any]) -> int:
+    books = requests.get(world["erp"].replace("/erp", "/_control/books"), timeout=60).json()
+    return len(books["orders"])
+
+
+def storm(project: Project, world: dict[str, Any], kills: int, seed: int, longest: float) -> dict[str, int]:
+    """`kills` SIGKILLs at seeded random moments (log-uniform from 50 ms to `longest` seconds), with new orders in between: of
+    whole cycles, and of pushes alone, which are killed among their calls.
+    """
     rng = random.Random(seed)
     ended: Counter[str] = Counter()
     while ended["killed"] < kills:
         place_order(world["cart"], rng)
-        ended[attempt(project, kill_after=0.05 * 240 ** rng.random(), mutant=mutant)] += 1
+        step = "push" if rng.random() < 0.5 and project.published.exists() else None
+        ended[attempt(project, kill_after=0.05 * (longest / 0.05) ** rng.random(), step=step)] += 1
         if sum(ended.values()) > kills * 4:
             raise AssertionError(f"too few kills hit anything: {dict(ended)}")
+        if ended["killed"] % max(1, kills // 10) == 0:
+            say(f"{ended['killed']} of {kills} kills, {in_the_erp(world):,} orders in the ERP")
     return dict(ended)
 
 
-def every_failpoint(project: Project, world: dict[str, Any], seed: int, visits: int = 1) -> dict[str, str]:
-    """Each named moment once (or at its first few visits): killed there, and then whole again."""
+def every_failpoint(
+    project: Project, world: dict[str, Any], seed: int, rounds: int, longest: float
+) -> dict[str, Counter[str]]:
+    """Each named moment `rounds` times, those of a push at random calls of it: killed there, and a push again for which only the
+    ledger knows of the call (it is killed, too, where it is long).
+    """
     rng = random.Random(seed)
-    ended = {}
-    for name in FAILPOINTS:
-        for visit in range(1, visits + 1):
+    ended: dict[str, Counter[str]] = {name: Counter() for name in FAILPOINTS}
+    for n in range(1, rounds + 1):
+        for name, counted in ended.items():
             place_order(world["cart"], rng)
-            ended[f"{name}:{visit}"] = attempt(project, failpoint=f"{name}:{visit}")
-            if name.startswith(
-                "push."
-            ):  # pushed again with nothing pulled in between: only the ledger knows of the call
-                attempt(project, step="push")
+            calls = name.startswith("push.") and name != "push.before_fold_commit"
+            visit = rng.randint(1, 9) if calls and n > 1 else 1
+            how = attempt(project, failpoint=f"{name}:{visit}")
+            if how != "killed" and visit > 1:  # there were not so many calls
+                place_order(world["cart"], rng)
+                how = attempt(project, failpoint=f"{name}:1")
+            counted[how] += 1
+            if calls:
+                attempt(project, step="push", kill_after=longest)
+        say(f"every failpoint, round {n} of {rounds}, {in_the_erp(world):,} orders in the ERP")
     return ended
 
 
@@ -262,62 +295,80 @@ def position_apart() -> None:
     merge._write = apart
 
 
-def intent_after_call() -> None:
-    """The call is made first and written down afterwards (tests/flow/push/push_mutants.py)."""
-    sys.path.insert(0, str(ROOT / "tests" / "flow" / "push"))
-    import push_mutants
+def _of_the_push(name: str) -> Mutant:
+    def plant() -> None:
+        import push_mutants
 
-    push_mutants.intent_after_call()
+        getattr(push_mutants, name)()
+
+    return plant
 
 
-# Planted mistakes, each with the moment at which it shows.
-MUTANTS: dict[str, tuple[Mutant, str]] = {
-    "position_apart": (position_apart, "merge.before_commit:3"),  # the third merge is the cart's
-    "intent_after_call": (intent_after_call, "push.after_call:1"),
+# Planted mistakes, each with the moment at which it shows and the book that shows it.
+MUTANTS: dict[str, tuple[Mutant, str, str]] = {
+    "position_apart": (position_apart, "merge.before_commit:3", "lost"),  # the third merge is the cart's
+    "intent_after_call": (_of_the_push("intent_after_call"), "push.after_call:1", "twice_in_erp"),
+    "blind_retry": (_of_the_push("blind_retry"), "push.after_call:1", "twice_in_erp"),
+    "mark_before_send": (_of_the_push("mark_before_send"), "push.intent_written:1", "not_in_erp"),
 }
+
+
+def planted(name: str) -> dict[str, Any]:
+    """A small world with a mistake in it: what the books say."""
+    mutant, moment, shows = MUTANTS[name]
+    with arena(100) as (project, world):
+        ended = attempt(project, failpoint=moment, mutant=mutant)
+        if moment.startswith("push."):
+            attempt(project, step="push", mutant=mutant)
+        until_quiet(project)
+        found = verdict(project, world)
+    say(f"the planted mistake {name}: {shows} {found[shows][:3]}")
+    return {"ended": ended, "shows": shows, "caught": bool(found[shows])}
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--records", type=int, default=20_000)
-    parser.add_argument("--kills", type=int, default=100)
+    parser.add_argument("--kills", type=int, default=200)
+    parser.add_argument("--rounds", type=int, default=4, help="how often each failpoint kills")
+    parser.add_argument("--pushes", type=int, default=10_000, help="through a target that loses answers")
+    parser.add_argument("--longest", type=float, default=8.0, help="seconds that an attempt lives at the most")
     parser.add_argument("--seed", type=int, default=7)
-    parser.add_argument("--mutant", choices=sorted(MUTANTS), help="plant a mistake: the books must show it")
     parser.add_argument("--out", type=Path, default=ROOT / "benchmarks" / "chaos.json")
     told = parser.parse_args()
+    say("importing")
     preload()
-    began = time.monotonic()
-    folder = Path(tempfile.mkdtemp(prefix="crossdock-chaos-"))
-    with arena(told.records, folder) as (project, world):
-        if told.mutant:
-            mutant, moment = MUTANTS[told.mutant]
-            failpoints = {moment: attempt(project, failpoint=moment, mutant=mutant)}
-            if moment.startswith("push."):
-                attempt(project, step="push", mutant=mutant)
-            kills = {}
-        else:
-            failpoints = every_failpoint(project, world, told.seed)
-            print(json.dumps(failpoints, indent=1), flush=True)
-            kills = storm(project, world, told.kills, told.seed)
+    with arena(told.records) as (project, world):
+        failpoints = every_failpoint(project, world, told.seed, told.rounds, told.longest / 3)
+        kills = storm(project, world, told.kills, told.seed, told.longest)
+        say("until it is quiet")
         cycles = until_quiet(project)
         found = verdict(project, world)
+    mutants = {name: planted(name) for name in MUTANTS}
+    pushes: dict[str, Any] = {}
+    if told.pushes:
+        import faulty_pushes
+
+        pushes = faulty_pushes.figures(told.pushes, told.seed, say)
+    commit = subprocess.run(["git", "rev-parse", "HEAD"], cwd=ROOT, capture_output=True, text=True).stdout.strip()
     result = {
-        "commit": subprocess.run(["git", "rev-parse", "HEAD"], cwd=ROOT, capture_output=True, text=True).stdout.strip(),
+        "commit": commit,
         "records": told.records,
         "seed": told.seed,
-        "mutant": told.mutant,
         "kills": kills,
         "failpoints": failpoints,
         "cycles_until_quiet": cycles,
-        "seconds": round(time.monotonic() - began, 1),
         "clean": is_clean(found),
         **found,
+        "mutants": mutants,
+        "faulty_pushes": pushes,
+        "seconds": round(time.monotonic() - BEGAN, 1),
     }
     told.out.parent.mkdir(parents=True, exist_ok=True)
     told.out.write_text(json.dumps(result, indent=1) + "\n")
     print(json.dumps(result, indent=1))
-    shutil.rmtree(folder, ignore_errors=True)
-    return 0 if result["clean"] else 1
+    caught = all(one["caught"] for one in mutants.values())
+    return 0 if result["clean"] and caught and pushes.get("clean", True) else 1
 
 
 if __name__ == "__main__":

@@ -67,7 +67,7 @@ class Desk(Connector):
     def _one(self, change: Change) -> Outcome:
         self.calls.append(copy.deepcopy(change))
         if self.refuses:
-            return Outcome("rejected", message=self.refuses)
+            return Outcome("rejected", message=self.refuses, request_id="R1")
         found = change.id or next((id for id, one in self.accounts.items() if one.get("HubId") == change.key), None)
         id = found or f"{self.connection.system}-{len(self.accounts) + 1}"
         said = dict(change.payload)

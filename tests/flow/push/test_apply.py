@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from datetime import timedelta
@@ -12,7 +13,7 @@ import pytest
 from push_harness import ORDER, PARTNER, PUSHES, QUICK, FakeErp, Keyed, World, fill, now, patched, streams
 
 from flow import apply as apply_module
-from flow import decide, settle
+from flow import decide, send, settle
 from flow.send import Sender, mask
 from hub.connector import Change, Outcome
 from hub.errors import TransientError
@@ -541,3 +542,42 @@ def test_waiting_between_attempts_grows_and_honours_what_the_target_asks(world: 
     assert slept[3] <= 5.0
     assert slept[4] == 4.0
     assert slept[5] == 5.0
+
+
+# A writer that wakes up too late --------------------------------------------------------------------------------------
+
+
+def _sleepy(world: World, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """Between an intent and its call the process sleeps longer than its lock lives, and meanwhile another push goes through."""
+    zombie: list[str] = []
+
+    def sleep(name: str) -> None:
+        if name == "push.intent_written" and not zombie:
+            zombie.append("asleep")
+            time.sleep(0.06)
+            assert world.push(by="Bo").counts == {"applied": 5}
+
+    plan = world.plan().id
+    monkeypatch.setattr(send, "failpoint", sleep)
+    return world.apply(plan, settings=replace(QUICK, lock_seconds=0.05))
+
+
+def test_a_zombie_makes_no_call_that_another_may_have_made(
+    tmp_path: Path, ledger_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world = World(tmp_path / "project", ledger_url)
+    fill(world, 3)
+    world.publish()
+    with patched():
+        report = _sleepy(world, monkeypatch)
+        assert (report.status, [f.code for f in report.findings]) == ("failed", ["P302"])
+    assert books(world) == ONCE
+    assert len(world.books.documents("partners")) == 2
+
+
+def test_the_broken_twin_that_does_not_look_at_the_clock_makes_it_twice(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Sender, "_renewed", lambda self: setattr(self, "until", float("inf")))
+    _sleepy(world, monkeypatch)
+    assert len(world.books.documents("partners")) == 3

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import inspect
+import itertools
 import os
 import subprocess
 import sys
@@ -75,6 +77,55 @@ def test_a_repeated_call_is_the_same_intent_with_the_same_key(ledger: Ledger, le
         (second,) = restarted.intend(lock, "erp", [sending()], "plan 2")
     assert (second.id, second.idempotency_key, second.attempts) == (first.id, first.idempotency_key, 2)
     assert second.plan_id == "plan 2"
+
+
+def test_an_intent_is_open_until_it_is_known_what_became_of_it(ledger: Ledger, ledger_url: str) -> None:
+    with ledger.lock("push:erp") as lock:
+        ledger.intend(lock, "erp", [sending()], "plan")
+    with Ledger(ledger_url) as restarted:
+        (left,) = restarted.open_intents("erp")
+        assert (left.business_key, left.payload_hash, left.status, left.state) == ("1001", "f1", None, "open")
+        assert restarted.outcomes_after(0) == []
+        with restarted.lock("push:erp") as lock:
+            restarted.conclude(lock, [Result(left.id, Outcome("unknown"))])
+        assert [one.id for one in restarted.open_intents("erp")] == [left.id], "unknown is not absent"
+
+
+def _key_per_attempt(monkeypatch: pytest.MonkeyPatch) -> None:
+    number = itertools.count()
+    monkeypatch.setattr(ledger_module, "idempotency_key", lambda *_: f"attempt {next(number)}")
+
+
+def _mark_before_send(monkeypatch: pytest.MonkeyPatch) -> None:
+    usual = Ledger.intend
+
+    def marked(self: Ledger, lock: Lock, *arguments: Any) -> Any:
+        intents = usual(self, lock, *arguments)
+        self.conclude(lock, [Result(intent.id, Outcome("applied", "early")) for intent in intents])
+        return intents
+
+    monkeypatch.setattr(Ledger, "intend", marked)
+
+
+def _blind_retry(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What got no answer is over and done with, and so is made again."""
+    monkeypatch.setattr(ledger_module, "_state", lambda result: "done")
+
+
+@pytest.mark.parametrize(
+    ("plant", "body"),
+    [
+        (_key_per_attempt, test_a_repeated_call_is_the_same_intent_with_the_same_key),
+        (_mark_before_send, test_an_intent_is_open_until_it_is_known_what_became_of_it),
+        (_blind_retry, test_an_intent_is_open_until_it_is_known_what_became_of_it),
+    ],
+)
+def test_planted_mistakes_are_caught(
+    ledger: Ledger, ledger_url: str, monkeypatch: pytest.MonkeyPatch, plant: Any, body: Any
+) -> None:
+    plant(monkeypatch)
+    with pytest.raises((AssertionError, ValueError)):
+        body(ledger, ledger_url)
 
 
 def test_a_value_that_comes_back_gets_a_key_of_its_own(ledger: Ledger) -> None:
@@ -330,3 +381,22 @@ def test_a_ledger_of_an_earlier_version_gains_what_is_new(ledger: Ledger, ledger
         connection.execute(t.counters.update().where(t.counters.c.name == "version").values(value=1))
     with Ledger(ledger_url) as again:
         assert again.dismissals() == []
+
+
+# On both databases ----------------------------------------------------------------------------------------------------
+
+ONE_DATABASE = {
+    "test_reading_creates_nothing": "a file",
+    "test_reading_an_empty_server_creates_nothing_there": "a server",
+    "test_sqlite_survives_a_power_cut": "a PRAGMA",
+    "test_the_broken_twin_draws_numbers_as_a_database_sequence_does": "SQLite has one writer at a time",
+}
+
+
+def test_every_test_of_the_ledger_runs_on_both_databases() -> None:
+    tests = {name: made for name, made in globals().items() if name.startswith("test_") and inspect.isfunction(made)}
+    on_both = {
+        name for name, made in tests.items() if {"ledger", "ledger_url"} & set(inspect.signature(made).parameters)
+    }
+    assert set(tests) - on_both - {"test_every_test_of_the_ledger_runs_on_both_databases"} <= set(ONE_DATABASE)
+    assert set(ONE_DATABASE) <= set(tests), "an exception that is no longer needed"

@@ -53,11 +53,16 @@ def expected(orders: int = ORDERS) -> Counter[str]:
 
 
 @pytest.mark.chaos
-@pytest.mark.parametrize("kind", ["read_back", "keyed"])
+@pytest.mark.parametrize(
+    ("kind", "ledger_url"),
+    [("read_back", "sqlite"), ("keyed", "sqlite"), ("read_back", "postgresql")],
+    indirect=["ledger_url"],
+)
 @pytest.mark.parametrize(("failpoint", "visit"), [(name, n) for n, name in enumerate(FAILPOINTS, 2)])
 def test_killed_at_a_failpoint_nothing_is_lost_and_nothing_made_twice(
-    tmp_path: Path, failpoint: str, visit: int, kind: str
+    tmp_path: Path, failpoint: str, visit: int, kind: str, ledger_url: str
 ) -> None:
+    World(tmp_path, ledger_url)
     assert finish(start(tmp_path, f"{failpoint}:{visit}", kind=kind)) == -9
     world = World(tmp_path)
     fill(world, ORDERS)

@@ -38,7 +38,7 @@ def _edits(made: Plan) -> list[tuple[str, object, object]]:
 
 def test_the_values_are_as_they_were(changed: tuple[Desks, str]) -> None:
     desks, plan_id = changed
-    back = revert(desks.project, plan_id)
+    (back,) = revert(desks.project, plan_id)
     assert _edits(back) == [("Name", "Ann Wrong", "Ann Lee"), ("Tier", "Gold", "Silver")]
     assert [one.reason for one in back.held] == [
         "the target cannot cancel what was made in accounts; it has to be removed there"
@@ -58,7 +58,7 @@ def test_what_others_changed_since_stays_as_they_want_it(changed: tuple[Desks, s
     desks, plan_id = changed
     desks.edit("desk", "d1", Tier="Standard", Country="AT")
     desks.pull("desk")
-    back = revert(desks.project, plan_id)
+    (back,) = revert(desks.project, plan_id)
     assert _edits(back) == [("Name", "Ann Wrong", "Ann Lee")]
     ((value,),) = [one.values for one in back.conflicts]
     assert (value.place, value.theirs, value.ours, value.winner) == ("Tier", "Standard", "Silver", "theirs")
@@ -74,14 +74,14 @@ def test_the_broken_twin_overwrites_what_others_did(
     desks.edit("desk", "d1", Tier="Standard")
     desks.pull("desk")
     monkeypatch.setattr(revert_module, "alike", lambda one, other: True)
-    assert ("Tier", "Standard", "Silver") in _edits(revert(desks.project, plan_id))
+    assert ("Tier", "Standard", "Silver") in _edits(revert(desks.project, plan_id)[0])
 
 
 def test_what_was_made_is_cancelled_where_the_target_can(world: World) -> None:
     made = world.plan()
     world.apply(made.id)
     world.publish()
-    back = revert(world.project, made.id)
+    (back,) = revert(world.project, made.id)
     assert [(call.operation, call.key) for call in back.calls if call.stream == "orders"] == [
         ("cancel", "1003"),
         ("cancel", "1002"),

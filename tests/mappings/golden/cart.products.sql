@@ -17,7 +17,7 @@ WITH read AS (
 ),
 raw AS (
   SELECT
-    _seq + 22517998136852480 AS _row,
+    _seq + 31525197391593472 AS _row,
     _segment,
     _line,
     _seq,
