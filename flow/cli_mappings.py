@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from flow.cli_base import AsJson, Unmask, may_see, print_json, the_project
+from flow.cli_base import AsJson, Unmask, may_see, print_json, shown, the_project
 
 app = typer.Typer()
 new_app = typer.Typer(help="Drafts of files that you then edit.", no_args_is_help=True)
@@ -53,10 +53,11 @@ def new_mapping(
     from flow.new import mapping as draft
 
     made = draft(the_project(), name, sample, entity)
-    print(f"  made {made.path}: {made.found} columns found")
+    path = shown(made.path)
+    print(f"  made {path}: {made.found} columns found")
     for column in made.missing:
         print(f"  open {column}: required, and no field fits")
-    print(f"\nnext:  crossdock lint {made.path}")
+    print(f"\nnext:  crossdock lint {path}, then crossdock preview {name} --from {sample}")
 
 
 @app.command()

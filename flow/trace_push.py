@@ -57,10 +57,12 @@ class Sent:
         return json.loads(body) if self.stores.unmask else masked(json.loads(body), self._personal(intent))
 
     def _held(self, intent: Intent) -> dict[str, Any]:
-        """Place → what the target held there before the call."""
+        """Place → what the target held there before the call; as it was sent last, where the target's own was not known."""
         image = json.loads(self.images.get(intent.id) or "{}")
         places = () if self.stores.unmask else self._personal(intent)
-        return {edit["place"]: masked(edit["old"], places, edit["place"]) for edit in image.get("edits", ())}
+        edits = image.get("edits", ())
+        values = {edit["place"]: edit["old"] if edit["known"] else edit["sent"] for edit in edits}
+        return {place: masked(value, places, place) for place, value in values.items() if value is not None}
 
     def _personal(self, intent: Intent) -> Collection[str] | None:
         """The personal places of the payload; None where no push of that kind is known any more."""
