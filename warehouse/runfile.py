@@ -31,6 +31,7 @@ Step = Literal["stage", "map", "gate"]
 # The file lives for a day: compressing it costs half as much again as reading the records.
 _SETTINGS = ("SET force_compression = 'uncompressed'",)
 
+SHAPES = "stream VARCHAR, path VARCHAR, kind VARCHAR, n BIGINT, records BIGINT"
 _TABLES: dict[str, str] = {
     "run.segments": "system VARCHAR, stream VARCHAR, segment VARCHAR, seq BIGINT, records BIGINT, pulled_at TIMESTAMPTZ,"
     " file INTEGER, first_row BIGINT, base BIGINT",
@@ -39,7 +40,7 @@ _TABLES: dict[str, str] = {
     "run.counts": "stream VARCHAR, mapping VARCHAR, entity VARCHAR, state VARCHAR, n BIGINT",
     "raw._gone": "stream VARCHAR, _seq BIGINT",
     "run.mappings": "mapping VARCHAR, hash VARCHAR",
-    "run.shapes": "stream VARCHAR, path VARCHAR, kind VARCHAR, n BIGINT, records BIGINT",
+    "run.shapes": SHAPES,
     "run.contents": "segment VARCHAR, line BIGINT, content VARCHAR",
     "gate.findings": "entity VARCHAR, _row BIGINT, source_id VARCHAR, rule VARCHAR, code VARCHAR, severity VARCHAR,"
     " field VARCHAR, message VARCHAR, raw VARCHAR",
