@@ -66,7 +66,7 @@ def _headline(found: Mapping[str, list[dict[str, Any]]]) -> str:
     broken = sum(run["breaks_open"] or 0 for run in found["runs"])
     if not found["runs"]:
         return "Nothing was compared yet"
-    return "The systems agree" if not broken else f"{broken:,} record{'s do' if broken > 1 else ' does'} not agree"
+    return "The systems agree" if not broken else f"{broken:,} open break{'s' if broken > 1 else ''}"
 
 
 def _money(runs: Iterable[Mapping[str, Any]]) -> dict[str, Any]:

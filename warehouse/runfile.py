@@ -130,7 +130,7 @@ def mapped_table_sql(entity: Entity) -> str:
     """The DDL of mapped.<entity>.
 
     `_row` is unique in the table and follows `_seq`; children carry their header's as `_parent_row`. `_hub` is the
-    hub's own id where the record quotes it. `row_hash` is for readers; merge computes its own.
+    hub's own id where the record quotes it. What tells rows apart is a hash that merge computes.
     """
     head = [("_row", "BIGINT")]
     text = ["system", "source_id", "mapping", "_segment"]
@@ -145,7 +145,6 @@ def mapped_table_sql(entity: Entity) -> str:
         ("version", "VARCHAR"),
         *([] if entity.parent else [("_hub", "VARCHAR")]),
         *c.mapped_columns(entity),
-        ("row_hash", "UBIGINT"),
     ]
     listed = ", ".join(f"{quote(name)} {kind}" for name, kind in columns)
     return f"CREATE TABLE IF NOT EXISTS mapped.{quote(entity.name)} ({listed})"
