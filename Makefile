@@ -52,7 +52,7 @@ chaos: setup ## 100 SIGKILLs and every failpoint over 20,000 records; keeps benc
 	@$(BIN)/python tests/support/chaos.py
 
 bench-changes: setup ## what a run of a few changed records costs, what a plan and what a start costs (benchmarks/results)
-	@$(BIN)/python benchmarks/changes.py --sizes 100k,300k,1m
+	@$(BIN)/python benchmarks/changes.py --sizes $(or $(SIZES),100k,300k,1m,3m,5m)
 	@$(BIN)/python benchmarks/plan.py
 	@$(BIN)/python benchmarks/startup.py
 

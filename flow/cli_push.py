@@ -110,6 +110,16 @@ def revert(
 
 
 @app.command()
+def resume(system: str) -> None:
+    """Use the connection of SYSTEM again, whose credentials were refused."""
+    from flow.pause import resume as run_resume
+
+    project = the_project()
+    project.system(system)
+    print(f"{system} is used again" if run_resume(project, system) else f"{system} was not left alone")
+
+
+@app.command()
 def settle(
     call: Annotated[int, typer.Argument(help="Its number, as crossdock plan shows it.")],
     happened: Annotated[str | None, typer.Option("--happened", metavar="ID", help="It did; the target's id.")] = None,

@@ -71,10 +71,18 @@ def run(
     max_pages: Annotated[
         int | None, typer.Option(min=1, help="Stop each stream after so many pages (partial).")
     ] = None,
+    every: Annotated[
+        float | None, typer.Option(min=0.1, help="Pull and merge one system every so many seconds, until ctrl-C.")
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Run the flow: pull, stage, map, gate, merge, reconcile, push."""
     from flow import show
+
+    if every is not None:
+        from flow.follow import follow, only
+
+        return follow(the_project(), only(system or [], step, max_pages), every, show.step)
     from flow.cycle import cycle
     from flow.report import exit_code
 

@@ -88,9 +88,9 @@ class Session:
         reports.append(gate(run))
         if not _plain(reports):
             return self._long_way()
-        reports.append(merge(run, ledger))
         with lasting.run() as con:
             taken = con.execute("SELECT segment FROM run.segments").fetchall()
+        reports.append(merge(run, ledger))
         lasting.merged_segments(self.system).update(path for (path,) in taken)
         return reports
 

@@ -8,7 +8,7 @@ by who holds the target's lock: a writer that lost it is refused (`fenced`), how
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, replace
 from datetime import UTC, datetime, timedelta
@@ -273,15 +273,44 @@ class Ledger:
         with self._reading() as connection:
             return [_intent(row) for row in connection.execute(query)]
 
-    def newest(self, target: str) -> list[Intent]:
-        """For each record and operation: the newest concluded call, the newest applied one, and all open ones."""
+    def newest(
+        self, target: str, records: Mapping[str, Collection[int]] | None = None, keys: Collection[str] = ()
+    ) -> list[Intent]:
+        """For each record and operation: the newest concluded call, the newest applied one, and all open ones.
+
+        `records` (entity → hub ids) bounds the concluded ones to those of these records, and to those with one of the `keys`.
+        """
+        i = t.intents.c
+        if records is None:
+            return self._newest(target, [None])
+        parts: list[ColumnElement[bool] | None] = [
+            and_(i.entity == entity, i.hub_id.in_(part)) for entity, ids in records.items() for part in _parts(ids)
+        ]
+        parts += [i.business_key.in_(part) for part in _parts(keys)]
+        return self._newest(target, parts)
+
+    def _newest(self, target: str, parts: Sequence[ColumnElement[bool] | None]) -> list[Intent]:
         i = t.intents.c
         record = (i.stream, i.entity, i.hub_id, i.operation)
-        concluded = select(func.max(i.outcome_seq)).where(i.target == target).group_by(*record)
-        applied = select(func.max(i.outcome_seq)).where(i.target == target, i.status == "applied").group_by(*record)
-        query = select(t.intents).where(
-            i.target == target, or_(i.outcome_seq.in_(concluded), i.outcome_seq.in_(applied), i.state != "done")
-        )
+        found: dict[int, Intent] = {}
+        with self._reading() as connection:
+            opened = select(t.intents).where(i.target == target, i.state != "done")
+            found |= {row.id: _intent(row) for row in connection.execute(opened)}
+            for part in parts:
+                ours = [i.target == target, *([] if part is None else [part])]
+                concluded = select(func.max(i.outcome_seq)).where(*ours).group_by(*record)
+                applied = select(func.max(i.outcome_seq)).where(*ours, i.status == "applied").group_by(*record)
+                query = select(t.intents).where(*ours, or_(i.outcome_seq.in_(concluded), i.outcome_seq.in_(applied)))
+                found |= {row.id: _intent(row) for row in connection.execute(query)}
+        return [found[id] for id in sorted(found)]
+
+    def unfolded(self, target: str, after: int) -> list[Intent]:
+        """The calls that are open, and those with an outcome after this sequence: what a warehouse that has folded up to it
+        does not know.
+        """
+        i, o = t.intents.c, t.outcomes.c
+        answered = select(o.intent_id).where(o.seq > after)
+        query = select(t.intents).where(i.target == target, or_(i.state != "done", i.id.in_(answered)))
         with self._reading() as connection:
             return [_intent(row) for row in connection.execute(query.order_by(i.id))]
 
@@ -480,6 +509,14 @@ def _count(connection: Connection, name: str, steps: int) -> int:
 def _entry(row: Row[Any]) -> JournalEntry:
     segments = tuple(json.loads(row.segments))
     return JournalEntry(row.seq, row.run_id, row.system, row.started_at, segments, row.outcome_seq, row.state)
+
+
+_AT_ONCE = 5_000  # values of one IN: SQLite takes 32,766 parameters a statement
+
+
+def _parts(values: Collection[Any]) -> Iterator[list[Any]]:
+    listed = sorted(values)
+    return (listed[at : at + _AT_ONCE] for at in range(0, len(listed), _AT_ONCE))
 
 
 def _intent(row: Row[Any]) -> Intent:
