@@ -52,15 +52,21 @@ chaos: setup ## 200 SIGKILLs, every failpoint × 4 over 20,000 orders, 10,000 fa
 	@$(BIN)/python tests/support/chaos.py
 
 bench-changes: setup ## what a run of a few changed records costs, what a plan and what a start costs (benchmarks/results)
-	@$(BIN)/python benchmarks/changes.py --sizes 100k,300k,1m
+	@$(BIN)/python benchmarks/changes.py --sizes $(or $(SIZES),100k,300k,1m,3m,5m)
 	@$(BIN)/python benchmarks/plan.py
 	@$(BIN)/python benchmarks/startup.py
+
+bench-trace: setup ## what it costs to trace one order among a million; keeps benchmarks/results/trace.json
+	@$(BIN)/python benchmarks/trace.py
 
 bench-pull: setup ## what a pull costs the hub, beside bare loops and zeep; keeps benchmarks/results/pull.json (PULL="--large 200")
 	@$(BIN)/python benchmarks/pull.py $(PULL)
 
 bench: setup ## the bulk path beside hand-written SQL and other tools (SIZE=20k|100k|1m, ONLY=names, REPEAT=3)
 	@$(BIN)/python benchmarks/bench.py --size $(or $(SIZE),100k) $(if $(ONLY),--only $(ONLY)) $(if $(REPEAT),--repeat $(REPEAT))
+
+bench-customers: setup ## an ERP's customers as CSV and by SOAP beside code by hand; keeps benchmarks/results/customers.json (SIZE, REPEAT)
+	@$(BIN)/python benchmarks/customers.py --size $(or $(SIZE),100k) $(if $(REPEAT),--repeat $(REPEAT))
 
 recon-bench: setup ## reconcile 1M × 1M orders over 28 columns beside pandas and datacompy; keeps benchmarks/results/recon.json
 	@$(BIN)/python benchmarks/reconcile.py --heal --out benchmarks/results/recon.json
@@ -75,4 +81,4 @@ lock: ## write requirements.lock anew
 clean: ## remove data and caches, keep .venv
 	@rm -rf data airflow_home .mypy_cache .ruff_cache .pytest_cache
 
-.PHONY: help setup demo test check format up chaos bench-changes hostile bench-pull bench recon-bench gate-bench lock clean
+.PHONY: help setup demo test check format up chaos bench-changes bench-trace hostile bench-pull bench-customers bench recon-bench gate-bench lock clean

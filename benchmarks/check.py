@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import duckdb
 from tables import TABLES, rows_of
 
 
-def differences(limit: Path, contestant: str, other: Path) -> list[str]:
+def differences(limit: Path, contestant: str, other: Path, tables: Mapping[str, dict[str, str]] = TABLES) -> list[str]:
     """What a contestant's tables hold differently from the limit's, in words; empty where they are equal."""
     con = duckdb.connect()
     con.execute("SET TimeZone = 'UTC'")
     con.execute(f"ATTACH '{limit}' AS a (READ_ONLY)")
     con.execute(f"ATTACH '{other}' AS b (READ_ONLY)")
     found = []
-    for table, columns in TABLES.items():
+    for table, columns in tables.items():
         con.execute(f"CREATE OR REPLACE TEMP VIEW ours AS {_select('limit', table, columns, 'a')}")
         con.execute(f"CREATE OR REPLACE TEMP TABLE theirs AS {_select(contestant, table, columns, 'b')}")
         found += _compared(con, table, columns)

@@ -4,6 +4,8 @@
 
     orders/00000.jsonl     pages of 1,000 orders as Shopify sends them, 1 to 5 lines, 4.9 kB each, one record a line
     customers/00000.jsonl  the shop's customers, one for four orders
+    erp/customers.csv      the same customers as an ERP drops them: semicolons, empty texts for what is missing
+    erp/customers.xml      and as its SOAP service answers (ListBusinessPartners of the sandbox's ERP)
 
 Of 1,000 orders 10 are newer versions of orders of the page before, and 5 came before just as they are: systems deliver at
 least once. Decimals are texts, and instants carry the offset of the shopper.
@@ -19,7 +21,7 @@ from pathlib import Path
 from random import Random
 
 PAGE = 1_000
-VERSION = 1  # of what is generated: another one is another folder
+VERSION = 2  # of what is generated: another one is another folder
 _CHANGED, _AGAIN = 10, 5
 _OFFSETS = ("+01:00", "-05:00", "+00:00", "+05:30", "-08:00")
 _CURRENCIES = ("EUR", "USD", "GBP", "CHF")
@@ -141,6 +143,51 @@ def shop_customer(number: int) -> str:
     )
 
 
+_CSV = ("id", "first_name", "last_name", "company", "email", "phone", "vat_number", "state", "group", "country")
+_SOAP = '<soap11env:Envelope xmlns:soap11env="http://schemas.xmlsoap.org/soap/envelope/" xmlns:e="urn:sandbox:erp"><soap11env:Body>'
+
+
+def erp_row(number: int) -> str:
+    """A customer as a line of CSV."""
+    one = customer(number)
+    return ";".join(one[name] for name in _CSV)
+
+
+def erp_partner(number: int) -> str:
+    """A customer as an element of the ERP's list answer; what is missing is left out."""
+    one = customer(number)
+    names = (one["company"], "") if one["company"] else (one["first_name"], one["last_name"])
+    said = {
+        "number": f"{number:010d}",
+        "name": names[0],
+        "name2": names[1],
+        "category": "2" if one["company"] else "1",
+        "email": one["email"],
+        "phone": one["phone"],
+        "tax_number": one["vat_number"],
+        "street": f"High Street {number % 200}",
+        "city": _CITIES[number % 8],
+        "postal_code": str(10_000 + number % 80_000),
+        "country": one["country"].upper(),
+        "blocked": "true" if one["state"] == "disabled" else "false",
+        "change_date": "2026-11-20",
+        "change_time": "09:00:00",
+    }
+    inner = "".join(f"<e:{name}>{value}</e:{name}>" for name, value in said.items() if value)
+    return f"<e:items>{inner}</e:items>"
+
+
+def _write_erp(folder: Path, customers: int) -> None:
+    (folder / "erp").mkdir(parents=True, exist_ok=True)
+    with (folder / "erp" / "customers.csv").open("w", encoding="utf-8") as out:
+        out.write(";".join(name.upper() for name in _CSV) + "\n")
+        out.writelines(f"{erp_row(number + 1)}\n" for number in range(customers))
+    with (folder / "erp" / "customers.xml").open("w", encoding="utf-8") as out:
+        out.write(f"<?xml version='1.0' encoding='UTF-8'?>\n{_SOAP}<e:ListBusinessPartnersResponse>")
+        out.writelines(erp_partner(number + 1) for number in range(customers))
+        out.write("<e:more>false</e:more></e:ListBusinessPartnersResponse></soap11env:Body></soap11env:Envelope>")
+
+
 def _pages(kind: str, size: int, customers: int, page: int) -> Iterator[str]:
     first, last = page * PAGE, min((page + 1) * PAGE, size)
     for number in range(first, last):
@@ -170,6 +217,7 @@ def generate(orders: int, folder: Path) -> Path:
     with get_context("spawn").Pool(2) as pool:
         for kind, size in (("orders", orders), ("customers", customers)):
             pool.map(partial(_write_page, folder, kind, size, customers), range(-(-size // PAGE)), 8)
+    _write_erp(folder, customers)
     (folder / "done").touch()
     return folder
 

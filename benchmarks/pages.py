@@ -5,7 +5,8 @@
     POST /erp (SOAP)         ListSalesOrders with as many orders as were asked for (`max_rows`), in one chunked answer
     GET /erp?wsdl            the sandbox ERP's own WSDL
 
-Run as `python benchmarks/pages.py RECORDS`: it prints its address and serves until it is killed.
+Run as `python benchmarks/pages.py RECORDS`: it prints its address and serves until it is killed. With a file as a second argument
+every call of the ERP is answered with what stands in it.
 """
 
 from __future__ import annotations
@@ -14,10 +15,12 @@ import json
 import random
 import re
 import socket
+import subprocess
 import sys
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
@@ -129,8 +132,9 @@ def soap_answer(count: int, orders: list[bytes], end: str = "") -> Iterator[byte
 class Pages:
     """Everything that is served, made ready; `records` is how many REST orders there are to page through."""
 
-    def __init__(self, records: int) -> None:
-        self.pages, self.orders, self.records = rest_pages(), soap_orders(), records
+    def __init__(self, records: int, answer: Path | None = None) -> None:
+        self.pages, self.records = ([] if answer else rest_pages()), records
+        self.orders, self.answer = ([] if answer else soap_orders()), answer
         self.wsdl = _wsdl()
         self.listener = socket.create_server(("127.0.0.1", 0), backlog=64)
         self.url = f"http://127.0.0.1:{self.listener.getsockname()[1]}"
@@ -158,6 +162,10 @@ class Pages:
     def _answer(self, client: socket.socket, path: str, body: bytes) -> None:
         if path.startswith("/erp?wsdl"):
             client.sendall(_head("text/xml", len(self.wsdl)) + self.wsdl)
+        elif path.startswith("/erp") and self.answer:
+            with self.answer.open("rb") as whole:
+                client.sendall(_head("text/xml", self.answer.stat().st_size))
+                client.sendfile(whole)
         elif path.startswith("/erp"):
             asked = re.search(rb"max_rows>(\d+)<", body)
             client.sendall(_head("text/xml"))
@@ -175,6 +183,19 @@ class Pages:
             page = self.pages[n % len(self.pages)]
             more = f'Link: <{self.url}/orders?cursor={n + 1}>; rel="next"\r\n' if (n + 1) * PAGE < self.records else ""
             client.sendall(_head("application/json", len(page), more) + page)
+
+
+@contextmanager
+def serving(records: int = 0, answer: Path | None = None) -> Iterator[str]:
+    """A server in a process of its own, while the block runs; its address."""
+    command = [sys.executable, __file__, str(records), *([str(answer)] if answer else [])]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    assert process.stdout
+    try:
+        yield process.stdout.readline().strip()
+    finally:
+        process.kill()
+        process.wait()
 
 
 def _head(kind: str, size: int | None = None, more: str = "") -> bytes:
@@ -198,6 +219,6 @@ def _wsdl() -> bytes:
 
 
 if __name__ == "__main__":
-    served = Pages(int(sys.argv[1]) if len(sys.argv) > 1 else 20_000)
+    served = Pages(int(sys.argv[1]) if len(sys.argv) > 1 else 20_000, Path(sys.argv[2]) if len(sys.argv) > 2 else None)
     print(served.url, flush=True)
     served.serve()

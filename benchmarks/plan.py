@@ -2,8 +2,9 @@
 
     python benchmarks/plan.py [--records 1m] [--repeat 3]
 
-The records are customers of a shop, known to a desk as accounts that were bound by matching and read back. Each plan is a process of
-its own, its start included. Figures go to results/plan.json.
+The records are customers of a shop, known to a desk as accounts that were bound by matching and read back. In a second world
+the ledger holds an earlier call for each of them, answered before it was read back. Each plan is a process of its own, its
+start included. Figures go to results/plan.json.
 """
 
 from __future__ import annotations
@@ -14,13 +15,19 @@ import shutil
 import statistics
 import subprocess
 import sys
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import duckdb
 from changes_world import CACHE, CUSTOMERS, ROOT, World, passed_through
+from sqlalchemy import insert
 
 from flow.publish import fold_and_publish
+from warehouse import ledger_tables as t
+from warehouse.ledger import Ledger
+from warehouse.merge import fold_outcomes
+from warehouse.model import entities
 
 RESULTS = ROOT / "benchmarks" / "results" / "plan.json"
 CHANGED = 1_000
@@ -92,7 +99,13 @@ def main() -> None:
     if not (folder / "data" / "published").is_dir():
         shutil.rmtree(folder, ignore_errors=True)
         _bound(folder, count)
+    called = CACHE / f"plan-{count}-pushed"
+    if not (called / "data" / "published").is_dir():
+        shutil.rmtree(called, ignore_errors=True)
+        shutil.copytree(folder, called)
+        _called(called)
     found = {"records": count, "changed": CHANGED, **_measured(folder, options.repeat)}
+    found["each_called_before"] = _measured(called, options.repeat)
     print(found, flush=True)
     commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], cwd=ROOT, capture_output=True, text=True).stdout
     RESULTS.parent.mkdir(exist_ok=True)
@@ -130,6 +143,44 @@ def _bound(folder: Path, count: int) -> None:
     world.write("shop", "customers", changed, f"SELECT range * {count // CHANGED} AS n, 1 AS v FROM range({CHANGED})")
     passed_through(world.start("shop"))
     fold_and_publish(world.project)
+
+
+def _called(folder: Path) -> None:
+    """An applied upsert in the ledger for each account, as old as can be, folded into the warehouse and published."""
+    project = _Desk(folder).project
+    with duckdb.connect(str(project.warehouse), read_only=True) as con:
+        hubs = con.execute(
+            "SELECT hub_id, source_id FROM source.customer WHERE system = 'desk' ORDER BY hub_id"
+        ).fetchall()
+    shutil.rmtree(folder / "data" / "published")
+    at = datetime(2020, 1, 1, tzinfo=UTC)
+    with Ledger(project.ledger) as ledger, ledger._engine.begin() as connection:
+        connection.execute(insert(t.payloads), [{"id": 1, "body": "{}"}])
+        for first in range(0, len(hubs), 50_000):
+            some = list(enumerate(hubs[first : first + 50_000], first + 1))
+            connection.execute(insert(t.intents), [_intent(number, hub, id, at) for number, (hub, id) in some])
+            connection.execute(insert(t.outcomes), [_outcome(number, id, at) for number, (_, id) in some])
+    for first in range(0, len(hubs), 100_000):
+        with Ledger(project.ledger) as ledger:
+            outcomes = ledger.outcomes_after(first, first + 100_000)
+        fold_outcomes(project.warehouse, entities(), outcomes, datetime.now(UTC), project.survivorship)
+    fold_and_publish(project)
+
+
+def _intent(number: int, hub_id: int, source_id: str, at: datetime) -> dict[str, Any]:
+    """A call that was concluded; what it sent is nothing that would be sent now."""
+    same = {"target": "desk", "stream": "accounts", "entity": "customer", "operation": "upsert", "payload_id": 1}
+    done = {"state": "done", "status": "applied", "attempts": 1, "message": "", "transient": False, "found": False}
+    own = {"id": number, "hub_id": hub_id, "business_key": str(hub_id), "idempotency_key": f"bench-{number}"}
+    hashed = {"payload_hash": "0" * 64, "plan_id": "bench", "outcome_seq": number, "external_id": source_id}
+    return {**same, **done, **own, **hashed, "created_at": at, "attempted_at": at}
+
+
+def _outcome(number: int, source_id: str, at: datetime) -> dict[str, Any]:
+    said = {"message": "", "request_id": "", "transient": False, "found": False, "duration": 0.0}
+    return {
+        "seq": number, "intent_id": number, "plan_id": "bench", "status": "applied", "external_id": source_id, "at": at, **said,
+    }  # fmt: skip
 
 
 class _Desk(World):

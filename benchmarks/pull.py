@@ -22,12 +22,14 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT), str(ROOT / "benchmarks")]
+
+import pages  # noqa: E402
+
 RESULTS = ROOT / "benchmarks" / "results" / "pull.json"
 Way = Callable[
     [str, Path, int], Callable[[], int]
@@ -195,8 +197,6 @@ def soap_zeep(url: str, folder: Path, size: int) -> Callable[[], int]:
 
 
 def parts(size: int) -> Iterator[bytes]:
-    import pages
-
     return pages.soap_answer(size, pages.soap_orders())
 
 
@@ -240,18 +240,6 @@ def child(way: str, url: str, size: int) -> dict[str, Any]:
         flush=True,
     )
     return found
-
-
-@contextmanager
-def server(records: int) -> Iterator[str]:
-    command = [sys.executable, str(ROOT / "benchmarks" / "pages.py"), str(records)]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
-    assert process.stdout
-    try:
-        yield process.stdout.readline().strip()
-    finally:
-        process.kill()
-        process.wait()
 
 
 def measure(said: argparse.Namespace, url: str) -> dict[str, Any]:
@@ -305,7 +293,7 @@ def main() -> None:
     parser.add_argument("--repeat", type=int, default=3)
     parser.add_argument("--large", type=int, default=1000, help="MB of the large SOAP answer")
     said = parser.parse_args()
-    with server(said.records) as url:
+    with pages.serving(said.records) as url:
         found = measure(said, url)
     git = ["git", "-C", str(ROOT), "rev-parse", "--short", "HEAD"]
     commit = subprocess.run(git, capture_output=True, text=True, check=False).stdout.strip()

@@ -62,12 +62,33 @@ def markdown(results: Mapping[str, Any]) -> str:
 
 
 def figures(folder: Path = HERE / "results") -> str:
-    """All sizes of which results are kept, and TPC-H."""
+    """All sizes of which results are kept, the ERP's customers, and TPC-H."""
     kept = [folder / f"{size}.json" for size in SIZES]
     made = [markdown(json.loads(path.read_text())) for path in kept if path.is_file()]
+    if (path := folder / "customers.json").is_file():
+        made.append(_customers(json.loads(path.read_text())))
     if (path := folder / "tpch.json").is_file():
         made.append(_tpch(json.loads(path.read_text())))
     return "\n\n".join(made)
+
+
+def _customers(results: Mapping[str, Any]) -> str:
+    """The ERP's customers: a pair of rows for each way that they come by."""
+    count = results["runs"][0]["rows"]
+    lines = [
+        f"### {count:,} customers of an ERP, at {results['commit']}",
+        "",
+        "`make bench-customers`: the same customers as a file of CSV and as one answer of a SOAP service, from the system to the canonical table.",
+        "",
+        "| | CPU s | wall s | peak MB | CPU ÷ by hand | imports s |",
+        "|---|---:|---:|---:|---:|---:|",
+    ]
+    lines += [
+        f"| `{run['name'].removeprefix('customers_')}` | {run['cpu_s']:.2f} | {run['wall_s']:.2f} | {run['peak_mb']:,} | {run['ratio_cpu']:.2f} |"
+        f" {results['imports_s'][run['name']]:.2f} |"
+        for run in results["runs"]
+    ]
+    return "\n".join([*lines, "", f"Rows: {'; '.join(_wrong(results)) or 'all hold the same canonical rows'}."])
 
 
 def _tpch(results: Mapping[str, Any]) -> str:

@@ -23,13 +23,21 @@ _ORDER = {
     **dict.fromkeys(["total_price", "total_refunded", "refunds.amount"], _GROSS),
     "tax_lines.taxable_amount": _NET,
     "payments.amount": "money gross in payments.currency",
+    "payments.fee": "money in payments.currency",
     "customer.id": "id customer",
     "created_at": "instant",
     "cancelled_at": "instant",
 }
+_PAYOUT = {
+    **dict.fromkeys(["amount", "fee_total"], "money in currency"),
+    "gross_total": "money gross in currency",
+    "transactions.amount": "money gross in transactions.currency",
+    **dict.fromkeys(["transactions.fee", "transactions.net"], "money in transactions.currency"),
+    **dict.fromkeys(["created_at", "arrives_at", "transactions.processed_at"], "instant"),
+}
 
 
-def _list(name: str, key: str, **more: Any) -> Stream:
+def _list(name: str, key: str = "", **more: Any) -> Stream:
     """`key` is the parameter by which our own key finds a record."""
     return Stream(
         name,
@@ -60,6 +68,7 @@ class SandboxCart(Rest):
         _list("customers", "email"),
         _list("products", "sku", writes=("change",), idempotency="key"),
         _list("orders", "number", deletes="flagged", writes=("fulfil", "change"), idempotency="key", types=_ORDER),
+        _list("payouts", types=_PAYOUT),
     )
 
     def push(self, stream: str, changes: Sequence[Change]) -> list[Outcome]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import Any
 
 from hub import cursor, records
@@ -193,13 +194,13 @@ class SandboxErp(Soap):
         payload = change.payload.get("reason", "") if change.operation == "cancel" else change.payload
         if change.operation == "create":
             refused, values = self.write(operation, **{argument: payload})
-            return refused or Outcome("applied", values.get("number"))
+            return refused or Outcome("applied", values.get("number"), request_id=self.service.request_id)
         if change.id is None:
             return Outcome("rejected", message=f"{operation} needs the ERP's number")
         refused, _ = self.write(operation, number=change.id, **{argument: payload})
         if refused and change.operation == "cancel" and refused.message.startswith("ERP-410"):
-            return Outcome("applied", change.id, message=refused.message)  # it was cancelled already: as wanted
-        return refused or Outcome("applied", change.id)
+            return replace(refused, status="applied", id=change.id)  # it was cancelled already: as wanted
+        return refused or Outcome("applied", change.id, request_id=self.service.request_id)
 
     def find(self, stream: str, key: str) -> list[Outcome]:
         if stream not in _FINDS:

@@ -32,9 +32,12 @@ def compare() -> dict[str, int]:
 
 @task(pool="warehouse_writer")
 def publish() -> str:
-    """The snapshot that analysts, pages and plans read."""
+    """The snapshot that analysts, pages and plans read; and what `retention:` lets go of the lake."""
     from flow.publish import fold_and_publish
+    from flow.retention import retain
 
+    if PROJECT.retention_days is not None:
+        print(retain(PROJECT).or_raise().detail["summary"])
     return str(fold_and_publish(PROJECT))
 
 

@@ -2,28 +2,17 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
+from flow.cli_base import AsJson, Unmask, may_see, print_json, the_project
+
 app = typer.Typer(help="Records that wait, each with its reason.", no_args_is_help=True)
 
-AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for a program.")]
-Unmask = Annotated[bool, typer.Option("--unmask", help="Show personal values.")]
 System = Annotated[str | None, typer.Argument(help="Of one system; all if none is named.")]
 Names = Annotated[list[str], typer.Argument(metavar="NAME…", help="Ids of records, segment:line, or causes.")]
-
-
-def _project() -> Any:
-    from hub.config import load_project
-
-    return load_project()
-
-
-def _print_json(value: Any) -> None:
-    print(json.dumps(value, default=str, ensure_ascii=False, indent=1))
 
 
 @app.command("list")
@@ -37,13 +26,14 @@ def list_(
     """What waits, grouped by cause."""
     from flow import quarantine, show_quarantine
 
-    project = _project()
+    project = the_project()
+    may_see(project, unmask, "quarantine list")
     if all:
         rows = quarantine.cases(project, system, dismissed=dismissed, unmask=unmask)
-        _print_json(rows) if as_json else show_quarantine.cases(rows)
+        print_json(rows) if as_json else show_quarantine.cases(rows)
     else:
         rows = quarantine.causes(project, system, dismissed=dismissed)
-        _print_json(rows) if as_json else show_quarantine.causes(rows)
+        print_json(rows) if as_json else show_quarantine.causes(rows)
 
 
 @app.command()
@@ -58,8 +48,10 @@ def show(
 
     from flow import quarantine, show_quarantine
 
-    found = quarantine.show(_project(), name, unmask=unmask, limit=limit)
-    _print_json([asdict(one) for one in found]) if as_json else show_quarantine.shown(found)
+    project = the_project()
+    may_see(project, unmask, "quarantine show")
+    found = quarantine.show(project, name, unmask=unmask, limit=limit)
+    print_json([asdict(one) for one in found]) if as_json else show_quarantine.shown(found)
 
 
 @app.command()
@@ -69,8 +61,8 @@ def replay(names: Names, as_json: AsJson = False) -> None:
     from flow.quarantine import replay as run_replay
     from flow.report import exit_code
 
-    reports = run_replay(_project(), names, on_report=None if as_json else terminal.step)
-    _print_json([report.as_dict() for report in reports]) if as_json else terminal.total(reports)
+    reports = run_replay(the_project(), names, on_report=None if as_json else terminal.step)
+    print_json([report.as_dict() for report in reports]) if as_json else terminal.total(reports)
     raise typer.Exit(exit_code(reports))
 
 
@@ -85,7 +77,7 @@ def dismiss(
 
     from flow.quarantine import dismiss as keep
 
-    print(f"{keep(_project(), names, reason, by or getpass.getuser()):,} dismissed")
+    print(f"{keep(the_project(), names, reason, by or getpass.getuser()):,} dismissed")
 
 
 @app.command()
@@ -97,4 +89,6 @@ def export(
     """Write every waiting case to a file, for people without a terminal."""
     from flow.quarantine import export as write
 
-    print(f"{write(_project(), file, system, unmask=unmask):,} cases in {file}")
+    project = the_project()
+    may_see(project, unmask, "quarantine export")
+    print(f"{write(project, file, system, unmask=unmask):,} cases in {file}")

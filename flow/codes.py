@@ -54,14 +54,18 @@ it never did.
 Do: crossdock plan TARGET lists what is held, with the call's number; crossdock settle CALL --happened ID, or --never.""",
     "P209": """A plan goes beyond a guard and waits for a person.
 A bad mapping shows itself in numbers: a plan of more calls than are usual, for too large a part of what the target knows,
-with many cancellations, with a key field that changes, or with a status that falls back from shipped to processing.
+with a record that is cancelled or archived, with a key field that changes, or with a status that falls back from shipped to processing.
 Do: read the plan (crossdock plan TARGET), then crossdock apply ID; or set the limit in crossdock.yaml:
 guards: {records: 5000, share: 0.2, cancels: 50, keys: 0, backwards: 0}, with false for none.""",
     "P210": """There is nothing to take back.
 A plan is taken back by its id, or a run by its own: whole, as the ledger knows them. Only calls that the target took can be.
 Do: crossdock query "select distinct plan_id, target from push.log" lists what was sent.""",
-    "P211": """A run wrote to several targets, and a plan is about one.
-Do: take back the plan of each: crossdock query "select distinct plan_id, target from push.log where run_id = …".""",
+    "P212": """A system refused our credentials, and its connection is left alone since.
+Trying again and again would lock the user out, and every attempt would be one more alert about the same thing. The other
+systems go on. One attempt is made an hour; it ends by itself when login, password or url of the connection are others.
+Do: correct them, or, where the system has changed its mind: crossdock resume SYSTEM.""",
+    "P213": """The target refused our credentials in the middle of a push. No other call was made; what was not sent is planned again.
+Do: correct login and password of the connection (AIRFLOW_CONN_<ID>, or the environment that crossdock.yaml names).""",
     "P301": """Another process pushes to this target.
 Two at once could send a record twice or in the wrong order, so one holds a lock while it works.
 Do: wait until it has finished. If it died on this machine the lock is taken over at once, else after ten minutes.""",
@@ -71,6 +75,13 @@ was refused, for the other may have done the same in the meantime.
 Do: nothing; what it left open is looked up by the next push.""",
     "P401": """There is no such entity.
 Do: crossdock trace ENTITY KEY takes a canonical entity: customer, sales_order, product.""",
+    "P402": """You may not see personal values.
+crossdock.yaml names in `unmask:` who may (login names); `unmask: []` is nobody. Who asks is kept in data/unmasked.ndjson, whatever the answer.
+Do: leave out --unmask, or ask those who keep crossdock.yaml.""",
+    "P403": """That somebody asks to see personal values cannot be kept, so they are not shown.
+Do: leave out --unmask, or let the user write into the data folder.""",
+    "P404": """The entity has no such field.
+Do: crossdock trace ENTITY KEY --field NAME takes a column of the canonical entity; the message lists them.""",
     "P501": """This is no run id.
 A run's id begins with the instant at which it started, as in 20261120T120000000000-cart-1f2e3d.
 Do: take it from the list of runs: crossdock query "select run_id from ops.runs".""",
@@ -89,9 +100,16 @@ They are the files `quality/reconcile/<name>.yaml` of the project and of crossdo
 Example: crossdock reconcile orders""",
     "P507": """`crossdock lint` was given a file or folder that is not there.
 Give a mapping file, a folder, or nothing for the whole project.""",
+    "P508": """`crossdock run --every` was given no system, or several, or `--step` or `--max-pages` with it.
+It pulls and merges one system again and again in one process; a process for each follows several.
+Example: crossdock run cart --every 10""",
     "P509": """`crossdock rebuild` found no merge in the ledger's journal, so there is nothing to replay.
 Either nothing was ever merged, or crossdock.yaml names another ledger than the one that was used.
 Run `crossdock run` for a first merge, or correct `ledger:`.""",
+    "P545": """`crossdock rebuild` would have to merge segments that the lake no longer has; the warehouse stays as it is.
+`crossdock retain` removes old versions of records. Without them the history would be shorter, and records that were first seen
+there would get other hub ids than the targets were told.
+Do: restore the warehouse from a backup; a rebuild is possible as long as nothing was removed.""",
     "P535": """Rules were to be compared of an entity that there is not.
 `crossdock diff quality/ENTITY` compares the rules in quality/ENTITY.yaml with those of a revision, over all that becomes such
 an entity.

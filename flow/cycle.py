@@ -20,7 +20,7 @@ from flow.pull import pull
 from flow.push import push
 from flow.reconcile import reconcile
 from flow.report import StepReport
-from flow.run import Run
+from flow.run import Run, run_id
 from flow.stage import stage
 from hub.config import Project
 from hub.errors import CrossdockError, UsageError
@@ -70,9 +70,10 @@ def cycle(
     fold_and_publish(project)
     if step in (None, "push"):
         targets = [name for name in names if project.systems[name].write]
+        pushed = run_id("push")  # one for all targets, so that what a run wrote can be taken back as a whole
         for target in targets:
             tell(f"planning what {target} should know")
-            report = say(_guarded("push", target, partial(push, project, target, approve_first)))
+            report = say(_guarded("push", target, partial(push, project, target, approve_first, pushed)))
             if report.counts.get("applied"):
                 tell(f"reading {target} back")
                 _sync(project, [target], say, tell, read_back=True)
@@ -101,7 +102,7 @@ def _sync(
             came = future.result()
             for report in came:
                 say(report)
-            if any(report.status == "failed" for report in came) or last < STEPS.index("gate"):
+            if any(report.status in ("failed", "held") for report in came) or last < STEPS.index("gate"):
                 continue
             if say(_guarded("gate", run.system, partial(gate, run, expectations=not read_back))).status == "failed":
                 continue
@@ -115,7 +116,7 @@ def _prepare(run: Run, last: int, judged: bool) -> list[StepReport]:
         from quality import judge
 
         judge.start()
-    if reports[0].status == "failed" and not any(reports[0].counts.values()):
+    if reports[0].status in ("failed", "held") and not any(reports[0].counts.values()):
         return reports
     with run.together():
         for name, work in (("stage", stage), ("map", map)):

@@ -12,16 +12,12 @@ from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from flow.page import NOTHING, document
 from hub.config import Project
 
 if TYPE_CHECKING:
     from mappings.functions import Function, OfPush
     from mappings.sheet import Line
-
-STYLE = Path(__file__).with_name("docs.css")
-NOTHING = '<span class="none">—</span>'
-# Nothing may be loaded or run, even if something were not escaped.
-POLICY = "default-src 'none'; style-src 'unsafe-inline'"
 
 
 def write(project: Project, folder: Path) -> list[Path]:
@@ -46,21 +42,9 @@ def as_html(name: str, lines: Sequence[Line], own: Sequence[Function] = ()) -> s
 
     names = list(dict.fromkeys(line.mapping for line in lines))
     systems = [(system, list(some)) for system, some in groupby(names, lambda one: one.partition("/")[0])]
-    title = f"{escape(name)}: the mapping sheet"
-    return f"""<!doctype html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<meta name="color-scheme" content="light dark">
-<meta http-equiv="Content-Security-Policy" content="{POLICY}">
-<title>{title}</title>
-<style>
-{STYLE.read_text()}</style>
-</head>
-<body>
-<header>
-<h1>{title}</h1>
+    title = f"{name}: the mapping sheet"
+    body = f"""<header>
+<h1>{escape(title)}</h1>
 <p>{_count(len(names), "mapping")} of {_count(len(systems), "system")}, {_count(len(lines), "field")}.
 Every line is one canonical column: where it is read from, and which call sends it where.</p>
 </header>
@@ -68,10 +52,8 @@ Every line is one canonical column: where it is read from, and which call sends 
 {"".join(_contents(system, some) for system, some in systems)}<p><a href="#functions">Functions</a></p>
 </nav>
 <main>
-{"".join(_mapping(one, [line for line in lines if line.mapping == one]) for one in names)}{_functions([*own, *FUNCTIONS.values()])}</main>
-</body>
-</html>
-"""
+{"".join(_mapping(one, [line for line in lines if line.mapping == one]) for one in names)}{_functions([*own, *FUNCTIONS.values()])}</main>"""
+    return document(title, body)
 
 
 def _count(number: int, what: str) -> str:

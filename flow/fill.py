@@ -17,7 +17,9 @@ from hub.failpoints import failpoint
 from hub.segments import TARGET_BYTES, SegmentWriter
 
 CHECKPOINT_SECONDS = 30.0
-LOAD_BYTES = 256_000_000  # in one dlt run, for each takes a tenth of a second; a slow system's time is up long before
+LOAD_BYTES = (
+    1_000_000_000  # in one dlt run, for each takes a quarter of a second; a slow system's time is up long before
+)
 
 
 @dataclass

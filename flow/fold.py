@@ -41,9 +41,7 @@ def folded(project: Project, ledger: Ledger) -> Iterator[Connection]:
     con = _opened(project.published)
     try:
         _mirror(con)
-        (seq,) = con.execute(
-            "SELECT coalesce(max(TRY_CAST(value AS BIGINT)), 0) FROM published.ops.positions WHERE name = 'ledger_seq'"
-        ).fetchall()[0]
+        seq = position(con)
         joined = joined_hubs(con)
         fresh = [
             (e, s, id, joined.get((e, hub), hub), at) for e, s, id, hub, at in bindings(ledger.outcomes_after(seq))
@@ -54,9 +52,15 @@ def folded(project: Project, ledger: Ledger) -> Iterator[Connection]:
         con.close()
 
 
+def position(con: Connection) -> int:
+    """The sequence of the last outcome that the snapshot has folded: push.state says what is known up to there."""
+    sql = "SELECT coalesce(max(TRY_CAST(value AS BIGINT)), 0) FROM published.ops.positions WHERE name = 'ledger_seq'"
+    return int(con.execute(sql).fetchall()[0][0])
+
+
 def _opened(path: Path) -> Connection:
     if not path.is_file():
-        fix = "crossdock run, then crossdock publish: a plan reads the snapshot"
+        fix = "crossdock run, then crossdock publish: plans and traces read the snapshot"
         raise ConfigurationError("P101", "nothing has been published yet", fix=fix)
     schemas = ["CREATE SCHEMA canonical", "CREATE SCHEMA marts"]  # before the search path can name them
     return connect(":memory:", attach={"published": path}, settings=schemas, search_path="canonical,marts")

@@ -13,8 +13,11 @@ from hub.failpoints import failpoint
 MICRO_BATCH = 100  # records: below, importing Great Expectations costs many times what there is to judge
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
     from quality.rules import Rules
     from warehouse.duck import Connection
+    from warehouse.others import Sought
 
 
 def gate(run: Run, *, expectations: bool = True, shares: bool = True, history: bool = True) -> StepReport:
@@ -25,12 +28,14 @@ def gate(run: Run, *, expectations: bool = True, shares: bool = True, history: b
     chosen because they were bad, the share of bad ones says nothing. `history` compares the batch with what is usual, which
     only news can be.
     """
+    from quality import data_docs, judge
     from quality import gate as keeper
     from quality import rules as rulebook
     from quality.modelled import with_model
-    from warehouse import contents, runfile
+    from warehouse import contents, others, runfile
 
     began = time.monotonic()
+    site = data_docs.site(run.project.published, run.system, run.run_id)
     rules = rulebook.load(run.project.folders("quality"), run.model)
     refuse(rules.findings)
     rules = with_model(rules)
@@ -40,21 +45,48 @@ def gate(run: Run, *, expectations: bool = True, shares: bool = True, history: b
             runfile.reset(con, run.model, "gate")
             if history and expectations and shares:
                 _know(con, run, rules)
+            sought = _sought(rules, keeper.with_rows(con, keeper.mapped_tables(con, run.model)))
+        if sought and run.project.warehouse.is_file():
+            run.release()
+            others.fill(run.file, run.project.warehouse, run.model, sought)
+        with run.database() as con:
             keeper.mark(con, rules, run.model)
             contents.fill(con, run.model)
             asked = expectations and runfile.staged(con) > MICRO_BATCH
         if asked:
-            from quality.judge import evaluate
-
             run.release()
-            results = evaluate(run.file, rules)
+            results = judge.evaluate(run.file, rules, site)
         with run.database() as con:
             decided = keeper.decide(con, results) if asked else keeper.decide_by_marks(con)
     failpoint("gate.after")
     report = StepReport("gate", run.system, "held" if decided.closed else "ok", decided.counts())
     report.detail["lines"] = decided.lines()
+    index = rulebook.shown(site.folder / data_docs.INDEX)
+    rows = sum(state.rows for state in decided.entities)
+    if asked:
+        wrong = judge.publish()
+        report.detail["lines"].append(wrong or f"pages of Great Expectations: {index}")
+    elif expectations and rows and data_docs.judged_alone(site, run.started, rows):
+        report.detail["lines"].append(f"by the predicates alone; Great Expectations' last verdict: {index}")
     report.seconds = time.monotonic() - began
     return report
+
+
+def _sought(rules: Rules, entities: Collection[str]) -> list[Sought]:
+    """What the rules on single records have to know of rows that earlier runs merged."""
+    from quality import checks, sql
+    from warehouse.others import Sought
+
+    found = []
+    for rule in (one for one in rules if one.entity in entities):
+        entity = rules.model[rule.entity]
+        match rule.check:
+            case checks.Unique(columns):
+                stored = tuple(sql.stored(entity, column) for column in columns)
+                found.append(Sought(sql.others(entity, columns), rule.entity, stored))
+            case checks.ReferenceExists(column, of):
+                found.append(Sought(of, rule.entity, (sql.stored(entity, column),), of))
+    return list(dict.fromkeys(found))
 
 
 def _know(con: Connection, run: Run, rules: Rules) -> None:

@@ -24,40 +24,52 @@ if TYPE_CHECKING:
 KEPT_RUNS = 20
 
 
-def merge(run: Run) -> StepReport:
-    """Merging a run twice is merging it once. Entities whose gate is closed are held: their segments come again."""
-    from warehouse.ledger import Ledger
+def merge(run: Run, ledger: Ledger | None = None) -> StepReport:
+    """Merging a run twice is merging it once. Entities whose gate is closed are held: their segments come again.
+
+    `ledger`: one that is open already, whose journal is settled.
+    """
+    began = time.monotonic()
+    _refuse_other_rows(run)
+    if ledger is not None:
+        merged = _merged(run, ledger)
+    else:
+        from warehouse.ledger import Ledger as Opened
+
+        with Opened(run.project.ledger) as opened:
+            settle_journal(run.project, opened)
+            merged = _merged(run, opened)
+    _forget_old_runs(run)
+    return _report(run, merged, time.monotonic() - began)
+
+
+def _merged(run: Run, ledger: Ledger) -> MergeReport:
     from warehouse.merge import MergeRequest
     from warehouse.merge import merge as merge_run
 
-    began = time.monotonic()
-    _refuse_other_rows(run)
-    with Ledger(run.project.ledger) as ledger:
-        settle_journal(run.project, ledger)
+    def journal(segments: tuple[str, ...], outcome_seq: int) -> None:
+        ledger.journal_begin(run.run_id, run.system, run.started, segments, outcome_seq)
+        failpoint("merge.journaled")
 
-        def journal(segments: tuple[str, ...], outcome_seq: int) -> None:
-            ledger.journal_begin(run.run_id, run.system, run.started, segments, outcome_seq)
-            failpoint("merge.journaled")
-
-        merged = merge_run(
-            MergeRequest(
-                warehouse=run.project.warehouse,
-                run_file=run.file,
-                model=run.model,
-                run_id=run.run_id,
-                system=run.system,
-                started=run.started,
-                survivorship=run.project.survivorship,
-                outcomes=ledger.outcomes_after,
-                mapping_hash=mapping_hash(run),
-                finished=datetime.now(UTC),
-                journal=journal,
-                dismissed=ledger.dismissals(run.system),
-            )
+    merged = merge_run(
+        MergeRequest(
+            warehouse=run.project.warehouse,
+            run_file=run.file,
+            model=run.model,
+            run_id=run.run_id,
+            system=run.system,
+            started=run.started,
+            survivorship=run.project.survivorship,
+            outcomes=ledger.outcomes_after,
+            mapping_hash=mapping_hash(run),
+            finished=datetime.now(UTC),
+            journal=journal,
+            dismissed=ledger.dismissals(run.system),
+            lasting=run.lasting,
         )
-        ledger.journal_end(run.run_id)
-    _forget_old_runs(run)
-    return _report(run, merged, time.monotonic() - began)
+    )
+    ledger.journal_end(run.run_id)
+    return merged
 
 
 def _refuse_other_rows(run: Run) -> None:
@@ -91,6 +103,8 @@ def mapping_hash(run: Run) -> str:
 
 def _forget_old_runs(run: Run) -> None:
     """Run files are for looking into a recent run; the lake has everything."""
+    if run.lasting is not None:
+        return
     files = sorted(run.project.runs.glob("*.duckdb"))
     for file in files[:-KEPT_RUNS]:
         file.unlink(missing_ok=True)

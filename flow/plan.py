@@ -14,7 +14,7 @@ from zoneinfo import ZoneInfo
 
 from flow import decide
 from flow.decide import Candidate, Decision, History
-from flow.fold import as_now_called, folded, joined_hubs
+from flow.fold import as_now_called, folded, joined_hubs, position
 from flow.guards import reasons
 from flow.plan_file import LIFETIME, Call, Edit, Kept, Plan, Spot, identity, save
 from flow.unchanged import Twins, set_aside
@@ -29,6 +29,7 @@ from warehouse.duck import Connection, run
 from warehouse.ledger import Intent, Ledger
 
 NOTHING: Mapping[Any, Any] = {}
+_MANY = 50_000  # records: the past of more is read in one go
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,9 +63,11 @@ def view(
     retry: Callable[[Mapping[Spot, Intent]], Collection[str]],
     needs: Collection[str],
     now: datetime | None = None,
+    about: Iterable[tuple[str, int]] = (),
 ) -> View:
     """Like `compute`, with what it was computed from. `retry` says from the past which keys' refusals are forgotten,
-    `needs` of which records ('customer/12') the target's ids are wanted.
+    `needs` of which records ('customer/12') the target's ids are wanted, and `about` which records' past is wanted although
+    they may have nothing to be decided.
     """
     system = project.system(target)
     created = now or datetime.now(UTC)
@@ -76,12 +79,14 @@ def view(
     with folded(project, ledger) as con:
         if not _was_read(con, target):
             return View(_plan(target, created, "given", [], (*findings, _not_read(system)), {}), {}, {})
-        intents = as_now_called(ledger.newest(target), joined_hubs(con))
-        past = {(i.operation, i.stream, i.entity, i.hub_id): i for i in intents}
-        wanted = set_aside(con, outbounds, target, intents, _go_live(system))
+        joined = joined_hubs(con)
+        unfolded = as_now_called(ledger.unfolded(target, position(con)), joined)
+        wanted = set_aside(con, outbounds, target, unfolded, _go_live(system))
         rows = [
             one for outbound, sql in zip(outbounds, wanted.rows, strict=True) for one in candidates(con, outbound, sql)
         ]
+        intents = as_now_called(_past(ledger, target, rows, about, joined), joined)
+        past = {(i.operation, i.stream, i.entity, i.hub_id): i for i in intents}
         history, again = History(intents), retry(past)
         due = decide_all(rows, history, _go_live(system), model, again, wanted.twins)
         weighed = weigh(project, target, con, outbounds, due, history, ledger, again)
@@ -107,6 +112,29 @@ def view(
         made = _with_kept(made, weighed.kept)
     made = replace(made, conflicts=tuple(weighed.contested), guards=guards, personal=personal(outbounds))
     return View(replace(made, windows=_windows(decisions, known)), past, ids)
+
+
+def _past(
+    ledger: Ledger,
+    target: str,
+    rows: Iterable[Candidate],
+    about: Iterable[tuple[str, int]],
+    joined: Mapping[tuple[str, int], int],
+) -> list[Intent]:
+    """What the ledger says of the records that are to be decided, under whatever hub id, and of the keys that would be made."""
+    records: dict[str, set[int]] = defaultdict(set)
+    keys = set()
+    for row in rows:
+        records[row.entity].add(row.hub_id)
+        if row.key and not row.external_id:
+            keys.add(row.key)
+    for entity, hub_id in about:
+        records[entity].add(hub_id)
+    for (entity, old), new in joined.items():
+        if new in records.get(entity, ()):
+            records[entity].add(old)
+    several = sum(len(ids) for ids in records.values()) + len(keys)
+    return ledger.newest(target) if several > _MANY else ledger.newest(target, records, keys)
 
 
 def _read_only(system: System) -> Finding:
@@ -148,15 +176,20 @@ def _model() -> Model:
 
 def outbound_mappings(project: Project, target: str, model: Model) -> list[Any]:
     """Every push of the target's mappings, compiled (`mappings.outbound.Outbound`)."""
-    from mappings.held import held
     from mappings.load import load
-    from mappings.outbound import compile as compile_push
 
     mappings = load(project.folders("mappings"), model, only=[target])
     if broken := errors_in(mappings.findings):
         what = "\n".join(str(finding) for finding in broken)
         raise ConfigurationError("P102", f"a mapping of '{target}' is not right:\n{what}", fix="crossdock lint")
-    siblings = mappings.of(target)
+    return compiled_pushes(mappings.of(target), model)
+
+
+def compiled_pushes(siblings: Sequence[Any], model: Model) -> list[Any]:
+    """Every push of the mappings of one system, compiled (`mappings.outbound.Outbound`)."""
+    from mappings.held import held
+    from mappings.outbound import compile as compile_push
+
     return [
         replace(compile_push(mapping, push, model, siblings), held=held(mapping, push, model, siblings))
         for mapping in siblings
@@ -222,6 +255,7 @@ def _candidate(outbound: Any, row: Mapping[str, Any]) -> Candidate:
         same=row["same"],
         payload=canonical.loads(row["payload"]),
         seen_at=_aware(row.get("seen_at")),
+        match=getattr(outbound, "match", "bound"),
     )
 
 
@@ -361,6 +395,7 @@ def _call(
         before=before,
         edits=edits.get((one.operation, one.stream, one.entity, one.hub_id), ()),
         mapping=prints.get((one.operation, one.stream, one.entity), ""),
+        match="bound" if one.external_id else one.match,
     )
 
 

@@ -8,8 +8,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from flow import earlier
+from flow.personal import masked
 from flow.plan_file import Call, Conflict, Contested, Edit, Plan
 from hub.config import Project
+from hub.connector import ENDS
 from hub.entity import Model
 from hub.secrets import MASK
 
@@ -51,8 +53,8 @@ def _of(items: Collection[Any], key: str) -> tuple[Any, ...]:
 
 
 def verb(call: Call) -> str:
-    """What a call does to the target: it makes a record, or updates, cancels, fulfils one."""
-    if call.operation in ("cancel", "fulfil"):
+    """What a call does to the target: it makes a record, or updates, cancels, archives, fulfils one."""
+    if call.operation in (*ENDS, "fulfil"):
         return call.operation
     return "update" if call.external_id else "create"
 
@@ -83,17 +85,6 @@ def _masked_conflicts(made: Plan, one: Contested) -> Contested:
 def _masked_conflict(value: Conflict, places: Collection[str] | None) -> Conflict:
     values = {name: masked(getattr(value, name), places, value.place) for name in ("sent", "theirs", "ours")}
     return dataclasses.replace(value, **values)
-
-
-def masked(value: Any, places: Collection[str] | None, at: str = "") -> Any:
-    """A payload, or a part of it, without the values of its personal places; without any where no place is known."""
-    if isinstance(value, dict) and value:
-        return {name: masked(inner, places, f"{at}.{name}" if at else name) for name, inner in value.items()}
-    if isinstance(value, list):
-        return [masked(inner, places, f"{at}[]") for inner in value]
-    if value is None or (places is not None and at not in places):
-        return value
-    return MASK
 
 
 def against(project: Project, target: str, revision: str, examples: int = 3) -> Diff:

@@ -6,7 +6,6 @@ written. Views beside the mapping's own (`mappings/steps.py`) say what each fiel
 
 from __future__ import annotations
 
-import json
 import tempfile
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
@@ -27,6 +26,7 @@ from hub.segments import list_segments
 
 if TYPE_CHECKING:
     from mappings.inbound import Inbound
+    from mappings.load import Mappings
     from mappings.steps import View
     from mappings.syntax import Mapping
     from warehouse.duck import Connection
@@ -111,13 +111,14 @@ class Wanted:
 class Bench:
     """A mapping, compiled as a run compiles it, and a temporary folder to try it in."""
 
-    def __init__(self, project: Project, name: str, folder: Path) -> None:
+    def __init__(self, project: Project, name: str, folder: Path, loaded: Mappings | None = None) -> None:
+        """`loaded` are the mappings of the system, where somebody has read them already."""
         from warehouse.model import entities
 
         self.project, self.folder = project, folder
         self.model: Model = entities()
         system = name.partition("/")[0]
-        loaded = load_mappings(project, self.model, [system])
+        loaded = loaded or load_mappings(project, self.model, [system])
         self.mapping: Mapping = loaded[name]
         if self.mapping.key is None:
             raise UsageError("P522", f"{name} reads nothing, it only pushes", place=self.mapping.place)
@@ -143,25 +144,30 @@ class Bench:
         return samples.at(source, found)
 
     @contextmanager
-    def tried(self, source: Source, lines: Sequence[Line]) -> Iterator[Connection]:
-        """A run file in which these records of the source were staged, mapped and marked: `_line` is their number."""
+    def tried(self, source: Source, lines: Sequence[Line], *, judged: bool = True) -> Iterator[Connection]:
+        """A run file in which these records of the source were staged, mapped and (`judged`) marked: `_line` is their number.
+
+        Without that, every version of a record stays, and no rule is read.
+        """
         lake = self.folder / "tried"
         segment = samples.written(lake, self.mapping.system, self.mapping.stream, [line.record for line in lines])
-        with self._mapped(source, str(lake), [segment], self.folder / "tried.duckdb", _FEW) as con:
+        with self._mapped(source, str(lake), [segment], self.folder / "tried.duckdb", _FEW, judged) as con:
             yield con
 
     @contextmanager
     def _mapped(
-        self, source: Source, lake: str, segments: Sequence[Any], file: Path, settings: Sequence[str] = ()
+        self,
+        source: Source,
+        lake: str,
+        segments: Sequence[Any],
+        file: Path,
+        settings: Sequence[str] = (),
+        judged: bool = True,
     ) -> Iterator[Connection]:
-        from quality import gate, rules
-        from quality.modelled import with_model
         from warehouse import runfile
         from warehouse.duck import run
         from warehouse.stage import stage
 
-        rulebook = rules.load(self.project.folders("quality"), self.model)
-        refuse(rulebook.findings)
         columns = declared_columns(self.compiled, self.mapping.stream)
         if self.made.known:
             runfile.create(file, lake, self.model).close()
@@ -173,12 +179,23 @@ class Bench:
             stage(con, lake, self.mapping.system, self.stream, segments, columns)
             self.made.prepare(partial(run, con, name=f"{self.made.mapping}: what is looked up"))
             runfile.execute(con, self.made.statements)
-            con.execute(f"CREATE TEMP TABLE _before AS SELECT _row FROM mapped.{self.made.entity}")
-            runfile.supersede(con, self.model)
-            gate.mark(con, with_model(rulebook), self.model)
+            if judged:
+                self._judge(con)
             yield con
         finally:
             con.close()
+
+    def _judge(self, con: Connection) -> None:
+        """Supersede and mark, as the gate does."""
+        from quality import gate, rules
+        from quality.modelled import with_model
+        from warehouse import runfile
+
+        rulebook = rules.load(self.project.folders("quality"), self.model)
+        refuse(rulebook.findings)
+        con.execute(f"CREATE TEMP TABLE _before AS SELECT _row FROM mapped.{self.made.entity}")
+        runfile.supersede(con, self.model)
+        gate.mark(con, with_model(rulebook), self.model)
 
     def _know(self, con: Connection, source: Source) -> None:
         """Other streams are known as the lake has them, and the mapping's own as the source has it."""
@@ -245,7 +262,7 @@ class _Collected:
         return found
 
     def _record(self, number: int, line: Line) -> Record:
-        raw = _decoded(line.record)
+        raw = samples.decoded(line.record)
         unread = tuple(_unread(raw, self.bench.made.shape)) if isinstance(raw, dict) else ()
         return Record(f"{line.segment}:{line.line}", raw, unread, self.by_line.get(number, []))
 
@@ -343,14 +360,6 @@ def _pardon(row: Row) -> None:
 
 def _reasons(row: Row) -> list[Reason]:
     return [*row.reasons, *(value.reason for value in row.values if value.reason)]
-
-
-def _decoded(record: bytes) -> Any:
-    """The record for people and programs; its text where it is no JSON."""
-    try:
-        return json.loads(record)
-    except (ValueError, RecursionError):
-        return record.decode("utf-8", "replace")
 
 
 def _unread(value: Any, shape: Any, path: str = "") -> Iterator[str]:

@@ -58,12 +58,12 @@ def explain(
             raise UsageError("P523", f"{name} reads no '{field}'", place=bench.mapping.place, fix=fix)
         source = bench.source(given, origin)
         lines = bench.pick(source, wanted)
-        with bench.tried(source, lines) as con:
-            explained = [one for part in found for one in _explained(con, part, lines)]
-    return explained
+        with bench.tried(source, lines, judged=False) as con:
+            return [one for part in found for one in of_part(con, part, lines)]
 
 
-def _explained(con: Connection, part: Steps, lines: Sequence[Line]) -> list[Explained]:
+def of_part(con: Connection, part: Steps, lines: Sequence[Line]) -> list[Explained]:
+    """The steps of one part of a mapping, for each row that it made of the lines; `con` is `Bench.tried`."""
     con.execute(part.statement.sql)
     columns = [f'"{step.column}"' for step in part.steps]
     columns += [f'"{step.failed}"' if step.failed else "false" for step in part.steps]

@@ -25,6 +25,18 @@ _SETTINGS: Mapping[str, Schema] = {
         },
         "additionalProperties": False,
     },
+    "retention": {
+        "type": "object",
+        "properties": {
+            "days": {
+                "type": "integer",
+                "minimum": 1,
+                "description": "After so many superseded versions leave the lake.",
+            }
+        },
+        "required": ["days"],
+        "additionalProperties": False,
+    },
     "write": {"type": "boolean", "description": "May crossdock write to this system?"},
     "from": {**_DAY, "description": "The go-live: older records are matched and never created."},
     "timezone": {**_TEXT, "description": "The system's clock: Europe/Berlin."},
@@ -65,6 +77,11 @@ def project_schema(model: Model, connectors: Sequence[str]) -> Schema:
             "type": "object",
             "propertyNames": {"pattern": "^[a-z][a-z0-9_]{0,40}$"},
             "additionalProperties": system,
+        },
+        "unmask": {
+            "type": "array",
+            "items": {"type": "string"},
+            "description": "The users (login names) who may see personal values; without it, whoever can read the stores.",
         },
         "survivorship": {
             "type": "object",

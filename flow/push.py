@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 
 from flow.apply import apply, recover
+from flow.pause import paused
 from flow.plan import plan
 from flow.plan_file import Plan
 from flow.report import StepReport
@@ -13,9 +14,11 @@ from hub.config import Project
 _SHOWN = 4
 
 
-def push(project: Project, target: str, approve_first: str | None = None) -> StepReport:
-    """Plan and apply. A target's first plan waits for a person, and so does one beyond a guard, unless `approve_first` says who approves it now."""
+def push(project: Project, target: str, approve_first: str | None = None, run_id: str | None = None) -> StepReport:
+    """Plan and apply, as part of a run. A target's first plan waits for a person, and so does one beyond a guard, unless `approve_first` says who approves it now."""
     began = time.monotonic()
+    if alone := paused(project, target):
+        return StepReport("push", target, "held", findings=[alone])
     recover(project, target)
     made = plan(project, target)
     if not made.calls:
@@ -26,7 +29,9 @@ def push(project: Project, target: str, approve_first: str | None = None) -> Ste
         which = "a" if _was_approved(project, target) else "the first"
         report.detail["lines"] = [f"{which} plan for {target} waits for a person{why}: crossdock apply {made.id}"]
     else:
-        report = apply(project, made.id, approved_by=approve_first if made.approval == "required" else None).as_step()
+        report = apply(
+            project, made.id, approved_by=approve_first if made.approval == "required" else None, run_id=run_id
+        ).as_step()
         report.counts = {**report.counts, **made.counts}
     report.findings = [*made.findings, *report.findings]
     report.detail["lines"] = [*report.detail.get("lines", []), *_kept(made)]

@@ -14,12 +14,13 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from flow.language import load_mappings
+from flow.personal import Hider, is_personal
 from flow.publish import fold_and_publish, query_snapshot
 from flow.replay import again
 from flow.report import StepReport
 from flow.run import Run
 from hub.config import Project
-from hub.entity import Model
 from hub.errors import UsageError
 from hub.secrets import MASK
 
@@ -65,9 +66,12 @@ def cases(
 
 def show(project: Project, name: str, *, unmask: bool = False, limit: int = 3) -> list[Shown]:
     """The records that `name` means, a group's first `limit`, each with every case about it, closed ones too."""
+    from warehouse.model import entities
+
     found = _named(project, [name], closed=True)
     places = list(dict.fromkeys((row["system"], row["segment"], row["line"]) for row in found))
-    hidden = None if unmask else _Hider(project)
+    loaded = load_mappings(project, entities())
+    hidden = None if unmask else Hider(entities(), loaded.of)
     shown = []
     for system, segment, line in places[:limit]:
         here = [row for row in found if (row["system"], row["segment"], row["line"]) == (system, segment, line)]
@@ -198,57 +202,15 @@ def _masked(found: list[dict[str, Any]], unmask: bool) -> list[dict[str, Any]]:
 
     model = entities()
     for row in found:
-        if not unmask and row["raw"] is not None and personal(model, row["entity"], row["field"]):
+        if not unmask and row["raw"] is not None and is_personal(model, row["entity"], row["field"]):
             row["raw"] = MASK
         row.pop("case_key", None)
         row.pop("name", None)
     return found
 
 
-def personal(model: Model, entity: str | None, field: str | None) -> bool:
-    """May the value of the field be personal? Of what the model does not know it may."""
-    owner, _, name = (field or "").rpartition(".")
-    known = model.get(owner or entity or "")
-    if known is None or name not in known:
-        return True
-    return known[name].pii
-
-
 def _raw(project: Project, segment: str | None, line: int | None) -> Any:
-    from flow.samples import line_of
+    from flow.samples import decoded, line_of
 
     raw = line_of(project.lake, segment, line) if segment and line else None
-    try:
-        return None if raw is None else json.loads(raw)
-    except (ValueError, RecursionError):
-        return raw.decode("utf-8", "replace") if raw else None
-
-
-class _Hider:
-    """Masks raw records: what a personal column is made of, and what no mapping reads, of which nobody says what it is."""
-
-    def __init__(self, project: Project) -> None:
-        from flow.language import load_mappings
-        from warehouse.model import entities
-
-        self.model = entities()
-        self.loaded = load_mappings(project, self.model)
-
-    def record(self, system: str, stream: str, raw: Any) -> Any:
-        from mappings.reads import reads
-
-        parts: dict[tuple[str, ...], bool] = {}
-        for mapping in (one for one in self.loaded.of(system) if one.stream == stream):
-            for part, pii in reads(mapping, self.model).items():
-                parts[part] = parts.get(part, False) or pii
-        return _hidden(raw, (), parts)
-
-
-def _hidden(value: Any, at: tuple[str, ...], parts: dict[tuple[str, ...], bool]) -> Any:
-    if value is None or parts.get(at):
-        return None if value is None else MASK
-    if isinstance(value, dict):
-        return {name: _hidden(part, (*at, name), parts) for name, part in value.items()}
-    if isinstance(value, list):
-        return [_hidden(part, (*at, "[]"), parts) for part in value]
-    return value if at in parts else MASK
+    return None if raw is None else decoded(raw)

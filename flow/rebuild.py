@@ -50,6 +50,7 @@ def replay(project: Project, beside: Project) -> int:
             raise ConfigurationError(
                 "P509", "the ledger names no merges", place="ledger", fix="crossdock run makes the first"
             )
+        _refuse_gaps(project, {segment for entry in entries for segment in entry.segments})
         for entry in entries:
             run = Run(beside, entry.system, entry.run_id)
             with run.together():
@@ -72,3 +73,18 @@ def replay(project: Project, beside: Project) -> int:
             )
             run.file.unlink()
     return len(entries)
+
+
+def _refuse_gaps(project: Project, wanted: set[str]) -> None:
+    """Raises ConfigurationError P545 where the lake has no longer what was merged: the rebuilt warehouse would be another one."""
+    import fsspec
+
+    fs, root = fsspec.core.url_to_fs(project.lake)
+    gone = sorted(segment for segment in wanted if not fs.exists(f"{root}/{segment}"))
+    if gone:
+        raise ConfigurationError(
+            "P545",
+            f"{len(gone):,} segments that were merged are gone",
+            place=gone[0],
+            fix="restore a backup of the warehouse",
+        )

@@ -29,6 +29,8 @@ class StepReport:
         for finding in self.findings:
             print(finding)
         print(f"{self.step} {self.system} {self.status}: {self.counts}")
+        for line in self.detail.get("lines", ()):
+            print(line)
         if self.status == "failed":
             first = self.findings[0]
             raise self.failure or StreamError(first.code, first.what, place=first.place, fix=first.fix)

@@ -21,8 +21,14 @@ from hub.errors import UsageError
 if TYPE_CHECKING:
     from mappings.inbound import Inbound
     from warehouse.duck import Connection
+    from warehouse.lasting import Lasting
 
 _STAMP = "%Y%m%dT%H%M%S%f"
+
+
+def run_id(what: str, now: datetime | None = None) -> str:
+    """A new one: the instant it started, the system or step that it is about, and a few letters that nobody else has."""
+    return f"{(now or datetime.now(UTC)).strftime(_STAMP)}-{what}-{secrets.token_hex(3)}"
 
 
 @dataclass
@@ -35,20 +41,23 @@ class _Held:
 
 @dataclass(frozen=True)
 class Run:
-    """Identified by its run_id, which holds the instant it started: any task can open the same run again."""
+    """Identified by its run_id, which holds the instant it started: any task can open the same run again.
+
+    With `lasting` its tables are in memory, and only the process that holds them knows it (`flow/session.py`).
+    """
 
     project: Project
     system: str
     run_id: str
     max_pages: int | None = None
     checkpoint_records: int | None = None
+    lasting: Lasting | None = field(default=None, repr=False, compare=False)
     _held: _Held = field(default_factory=_Held, repr=False, compare=False)
 
     @classmethod
     def start(cls, project: Project, system: str, now: datetime | None = None, **options: Any) -> Run:
         project.system(system)
-        stamp = (now or datetime.now(UTC)).strftime(_STAMP)
-        return cls(project, system, f"{stamp}-{system}-{secrets.token_hex(3)}", **options)
+        return cls(project, system, run_id(system, now), **options)
 
     @property
     def started(self) -> datetime:
@@ -66,6 +75,10 @@ class Run:
         """The run file, open for this block, or for all the blocks within `together`. `make` makes it where there is none."""
         from warehouse import runfile
 
+        if self.lasting is not None:
+            with self.lasting.run() as con:
+                yield con
+            return
         held = self._held
         con = held.con or (
             runfile.create(self.file, self.project.lake, self.model) if make else runfile.open(self.file)
@@ -94,6 +107,14 @@ class Run:
         if self._held.con:
             self._held.con.close()
             self._held.con = None
+
+    def merged_segments(self) -> set[str]:
+        """The paths of the system's segments that are merged."""
+        from warehouse.merge import merged_segments
+
+        if self.lasting is not None:
+            return self.lasting.merged_segments(self.system)
+        return merged_segments(self.project.warehouse, self.system)
 
     @cached_property
     def connector(self) -> Connector:

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import json
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
+from typing import Any
 
 from hub.config import Project
 from hub.connector import Stream
 from hub.errors import CrossdockError, UsageError
-from hub.segments import Segment, SegmentWriter, list_segments, read_lines
+from hub.segments import Segment, SegmentWriter, list_segments, read_line, read_lines
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,10 +126,24 @@ def at(source: Source, places: Sequence[tuple[str, int]]) -> list[Line]:
 
 def line_of(lake: str, segment: str, line: int) -> bytes | None:
     """One record by its place; None where the segment or the line is not there."""
+    found = pulled(lake, segment, line)
+    return found[1] if found else None
+
+
+def pulled(lake: str, segment: str, line: int) -> tuple[dict[str, Any], bytes] | None:
+    """The header of a segment and one of its records; None where they are not there (any more)."""
     try:
-        return next((one.record for one in _lines(lake, segment) if one.line == line), None)
+        return read_line(lake, segment, line)
     except OSError:
         return None
+
+
+def decoded(record: bytes) -> Any:
+    """The record for people and programs; its text where it is no JSON."""
+    try:
+        return json.loads(record)
+    except (ValueError, RecursionError):
+        return record.decode("utf-8", "replace")
 
 
 def _lines(lake: str, path: str) -> Iterator[Line]:

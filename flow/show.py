@@ -127,19 +127,6 @@ def systems(described: Sequence[dict[str, Any]]) -> None:
             out.print(f"           [red]{escape(row['problem'])}[/]", soft_wrap=True)
 
 
-def trace(found: Any) -> None:
-    if not found:
-        out.print("nothing is known of that")
-        return
-    shown = found if isinstance(found, dict) else found.as_dict()
-    out.print(f"[bold]{escape(shown['entity'])} {escape(str(shown['key']))}[/]  hub id {shown['hub_id']}")
-    for event in shown["events"]:
-        out.print(
-            f"  [dim]{escape(str(event['at'])[:19]):<19}[/] {escape(event['step']):<10} {escape(event['system']):<10} {escape(event['what'])}",
-            soft_wrap=True,
-        )
-
-
 def demo_opening(project: Any, world: dict[str, Any], *, again: bool) -> None:
     out.rule("[bold]crossdock demo[/]")
     out.print(

@@ -87,6 +87,8 @@ def text(value: Any) -> str:
     """A value in a line."""
     if value is None:
         return "–"
+    if isinstance(value, bool):
+        return str(value).lower()
     if isinstance(value, (dict, list)):
         from hub.canonical import dumps
 

@@ -88,13 +88,11 @@ class _Taken:
     """Which segments a run takes (`new`, by stream), which were merged before (`old`), and which its lookups see."""
 
     def __init__(self, run: Run, chosen: Collection[str] | None, known: Collection[str] | None) -> None:
-        from warehouse.merge import merged_segments
-
         self.run, self.chosen = run, chosen
         self.new: dict[str, list[Segment]] = defaultdict(list)
         self.old: dict[str, list[Segment]] = defaultdict(list)
         looks = bool(looked_into(run.inbound))
-        merged = merged_segments(run.project.warehouse, run.system) if chosen is None or looks else set()
+        merged = run.merged_segments() if chosen is None or looks else set()
         unseen = merged if chosen is None and not looks else set()
         listed = list_segments(run.project.lake, run.system, known=unseen)
         for segment in listed:

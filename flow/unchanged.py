@@ -1,7 +1,7 @@
 """What needs no decision: records that the target already shows as they should be. They are counted in SQL, never one by one.
 
 That is what `decide.py` says of a record that is bound, whose only push finds it the same, which is not from before go-live,
-and for which no call is open, was a cancellation, or was made since the target's view was read. Every other row is decided
+and for which no call is open, was a cancellation or an archiving, or was made since the target's view was read. Every other row is decided
 there. A stream's entity with several pushes is decided there as a whole, because what is due depends on all of them.
 """
 
@@ -14,6 +14,7 @@ from datetime import datetime
 from typing import Any
 
 from flow.decide import MAKES
+from hub.connector import ENDS
 from hub.errors import ConfigurationError
 from warehouse.duck import Connection, StatementError, literal, run
 from warehouse.ledger import Intent
@@ -33,17 +34,20 @@ class Wanted:
 
 
 def set_aside(
-    con: Connection, outbounds: Sequence[Any], target: str, intents: Sequence[Intent], go_live: datetime | None
+    con: Connection, outbounds: Sequence[Any], target: str, unfolded: Iterable[Intent], go_live: datetime | None
 ) -> Wanted:
-    """Execute the outbound mappings' SQL, each once, and tell apart what has to be decided."""
+    """Execute the outbound mappings' SQL, each once, and tell apart what has to be decided.
+
+    `unfolded` are the calls of which push.state does not know: the open ones, and those that were answered since.
+    """
     alone = Counter((outbound.stream, outbound.entity) for outbound in outbounds)
-    _tell(con, intents)
+    _tell(con, target, list(unfolded))
     rows, unchanged = [], 0
     for number, outbound in enumerate(outbounds):
         table = f"_wanted_{number}"
         _execute(con, outbound, target, f"CREATE OR REPLACE TEMP TABLE {table} AS {outbound.sql}")
         settled = _settled_sql(outbound, go_live) if alone[outbound.stream, outbound.entity] == 1 else "false"
-        if outbound.operation in ("create", "cancel"):
+        if outbound.operation in ("create", *ENDS):
             settled = "false"
         name = f"unchanged {outbound.entity}"
         found = run(con, f"SELECT count(*) FROM {table} w WHERE {settled}", name=name).fetchone()
@@ -64,16 +68,29 @@ def _execute(con: Connection, outbound: Any, target: str, sql: str) -> None:
         ) from None
 
 
-def _tell(con: Connection, intents: Iterable[Intent]) -> None:
-    """_told: what the ledger knows of each record that it knows; _open_keys: the keys of calls without an end."""
+def _tell(con: Connection, target: str, intents: Sequence[Intent]) -> None:
+    """_told: what is known of each record that was ever called about; _open_keys: the keys of calls without an end.
+
+    The calls that are folded are read where they are, a million as a thousand. Of them the instant of the answer is known, which
+    comes after that of the call: at worst a record is decided one by one that need not have been.
+    """
     told = [
-        (i.stream, i.entity, i.hub_id, i.attempted_at, i.state == "done" and i.operation != "cancel") for i in intents
+        (i.stream, i.entity, i.hub_id, i.attempted_at, i.state == "done" and i.operation not in ENDS) for i in intents
     ]
     _table(
         con,
-        "_told",
+        "_unfolded",
         ("stream VARCHAR", "entity VARCHAR", "hub_id BIGINT", "touched TIMESTAMPTZ", "quiet BOOLEAN"),
         told,
+    )
+    quiet = "operation <> 'cancel' AND status IN ('applied', 'rejected', 'unsupported')"
+    run(
+        con,
+        f"""CREATE OR REPLACE TEMP TABLE _told AS
+            SELECT stream, entity, hub_id, answered_at AS touched, {quiet} AS quiet FROM push.state WHERE target = $target
+            UNION ALL FROM _unfolded""",
+        {"target": target},
+        name="what was told",
     )
     keys = [(i.stream, i.business_key) for i in intents if i.state != "done"]
     _table(con, "_open_keys", ("stream VARCHAR", "key VARCHAR"), keys)

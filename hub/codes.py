@@ -318,6 +318,12 @@ Example: guards: {records: 5000, share: 0.2, cancels: false}""",
 A system whose policy for a field is `theirs` keeps what its own people write. With two of them in one push the field would
 stay different for ever, and each run would list the same conflict again.
 Do: let survivorship decide for one of them: conflicts: {customer.tier: owner}""",
+    "F216": """A retention is no number of days.
+After so many days what is superseded leaves the lake; what is newest, not merged or evidence of something open never does.
+Example: retention: {days: 400}. Without it everything is kept.""",
+    "F230": """unmask: is no list of users.
+Those who may see personal values (`--unmask`) stand there by their login names; without it whoever can read the stores may.
+Do: unmask: [ann, bob], or unmask: [] for nobody.""",
     "F301": """There is no connector of this name: no such file in the project's connectors/ or among the built-in ones.
 Example: connector: sandbox_kart.
 Fix: take the nearest name that the message shows, or write the file.""",

@@ -21,7 +21,19 @@ from hub.secrets import Secret
 
 BUILT_IN = Path(__file__).resolve().parent.parent
 _ENV = re.compile(r"\$\{env:([A-Za-z_][A-Za-z0-9_]*)(?::-([^}]*))?\}")
-_TOP = ("systems", "survivorship", "go_live", "reconcile", "publish", "data", "lake", "ledger", "name")
+_TOP = (
+    "systems",
+    "survivorship",
+    "go_live",
+    "reconcile",
+    "publish",
+    "retention",
+    "data",
+    "lake",
+    "ledger",
+    "name",
+    "unmask",
+)
 _SYSTEM = (
     "connector",
     "connection",
@@ -63,7 +75,7 @@ class Project:
     """A folder with `crossdock.yaml`, and the built-in folders behind it.
 
     `mappings` and `quality` stand for the folders of that kind where others than the project's own are to be used: an
-    earlier version.
+    earlier version. `unmask` are the users who may see personal values; None: whoever can read the stores.
     """
 
     root: Path
@@ -74,6 +86,8 @@ class Project:
     lake: str
     ledger: str
     publish_interval: int = 0
+    retention_days: int | None = None
+    unmask: tuple[str, ...] | None = None
     mappings: tuple[Path, ...] | None = None
     quality: tuple[Path, ...] | None = None
 
@@ -135,12 +149,14 @@ def load_project(root: Path | None = None) -> Project:
         systems = {
             name: _system(name, node, findings, content) for name, node in (content.get("systems") or {}).items()
         }
+        retention_days = _retention(content, findings)
     else:
-        systems = {}
+        systems, retention_days = {}, None
         if not findings:
             findings.append(
                 Finding("F203", "crossdock.yaml holds no systems", Place(_shown(path)), "write systems: first")
             )
+    unmask = _users(content, findings) if isinstance(content, yaml.Node) else None
     if findings:
         raise ConfigurationError(
             findings[0].code,
@@ -160,7 +176,38 @@ def load_project(root: Path | None = None) -> Project:
         lake=str(_expand(content.get("lake") or str(data / "lake"))),
         ledger=str(_expand(content.get("ledger") or f"sqlite:///{data / 'ledger.sqlite'}")),
         publish_interval=int((content.get("publish") or {}).get("min_interval") or 0),
+        retention_days=retention_days,
+        unmask=unmask,
     )
+
+
+def _retention(top: yaml.Node, findings: list[Finding]) -> int | None:
+    """After how many days old versions of records may leave the lake; None: never."""
+    if (node := top.get("retention")) is None:
+        return None
+    place = top.value_places["retention"]
+    if not isinstance(node, yaml.Node):
+        findings.append(Finding("F216", "retention: has no days", place, "write retention: {days: 400}"))
+        return None
+    findings += _unknown(node, ("days",))
+    days = node.get("days")
+    if isinstance(days, bool) or not isinstance(days, int) or days < 1:
+        place = node.value_places.get("days", place)
+        findings.append(Finding("F216", f"'{days}' is no number of days", place, "write a whole number from 1 on"))
+        return None
+    return days
+
+
+def _users(content: yaml.Node, findings: list[Finding]) -> tuple[str, ...] | None:
+    """`unmask: [ann, bob]`: the login names of those who may see personal values."""
+    said = content.get("unmask")
+    if said is None:
+        return None
+    if not isinstance(said, list) or not all(isinstance(one, str) for one in said):
+        what = "unmask: is no list of users"
+        findings.append(Finding("F230", what, content.value_places["unmask"], "write unmask: [ann, bob], or []"))
+        return ()
+    return tuple(said)
 
 
 def _shown(path: Path) -> str:

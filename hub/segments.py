@@ -19,7 +19,7 @@ import zstandard
 from hub.records import Lines
 
 _SKIPPABLE = 0x184D2A5D
-TARGET_BYTES = 128_000_000  # of plain NDJSON, 10 to 20 MB compressed: each segment is a dlt run of 0.1 s
+TARGET_BYTES = 128_000_000  # of plain NDJSON, 10 to 20 MB compressed
 _DIGESTED = 4_000_000  # a digest of everything would be a quarter of what a first pull costs
 
 
@@ -57,14 +57,15 @@ class SegmentWriter:
             page = b"\n".join(records)
             count = page.count(b"\n") + 1
         if page:
+            end = b"" if page.endswith(b"\n") else b"\n"
             self._zstd.write(page)
-            self._zstd.write(b"\n")
+            self._zstd.write(end)
             self.records += count
-            self.plain_bytes += len(page) + 1
+            self.plain_bytes += len(page) + len(end)
             if self.plain_bytes > _DIGESTED:
                 self._hash = None
             elif self._hash:
-                self._hash.update(page + b"\n")
+                self._hash.update(page + end)
 
     @property
     def digest(self) -> str | None:
@@ -150,3 +151,24 @@ def read_lines(lake: str, path: str) -> Iterator[bytes]:
             yield from lines
         if rest:
             yield rest
+
+
+def read_line(lake: str, path: str, line: int) -> tuple[dict[str, Any], bytes] | None:
+    """The segment's header and its record on `line` (from 1); None where there is no such line.
+
+    Nothing is decompressed behind the line, and what lies before it is only counted. Raises OSError for a segment that is gone.
+    """
+    import fsspec
+
+    with fsspec.open(f"{lake}/{path}", "rb") as file:
+        header = read_header(file.read(4096)) or {}
+        file.seek(0)
+        with zstandard.ZstdDecompressor().stream_reader(file, read_across_frames=True) as plain:
+            passed, rest = 0, b""
+            while chunk := plain.read(1 << 20):
+                breaks = chunk.count(b"\n")
+                if passed + breaks >= line:
+                    return header, (rest + chunk).split(b"\n", line - passed)[line - passed - 1]
+                passed += breaks
+                rest = chunk[chunk.rfind(b"\n") + 1 :] if breaks else rest + chunk
+    return (header, rest) if rest and passed + 1 == line else None

@@ -126,16 +126,23 @@ class Soap(Connector):
         except SoapFault as fault:
             later = (*self.login_faults, *self.transient_faults)
             said = self.service.session.redact(str(fault))
-            return Outcome("rejected", message=said, transient=fault.code.startswith(later)), {}
+            transient = fault.code.startswith(later)
+            locked_out = fault.code.startswith(self.login_faults)
+            id = self.service.request_id
+            return Outcome("rejected", message=said, request_id=id, transient=transient, locked_out=locked_out), {}
         except CrossdockError as error:
             return outcome_of(error), {}
 
 
 class SoapService:
-    """The operations of one WSDL, called at the connection's own url (a WSDL often names an address from before)."""
+    """The operations of one WSDL, called at the connection's own url (a WSDL often names an address from before).
+
+    `request_id` is the system's own name for the newest call, where it gives one.
+    """
 
     def __init__(self, connection: Connection, session: HttpSession) -> None:
         self.connection, self.session = connection, session
+        self.request_id = ""
 
     @cached_property
     def _client(self) -> Any:
@@ -189,6 +196,9 @@ class SoapService:
     ) -> requests.Response:
         import zeep.exceptions
 
+        from hub.http import request_id
+
+        self.request_id = ""
         if operation not in self.operations:
             raise ConfigurationError(
                 "C204",
@@ -199,6 +209,7 @@ class SoapService:
         tokens = _repeatable.set(repeatable), _spool.set(spool)
         try:
             response: requests.Response = self._proxy[operation](**{n: _plain(value) for n, value in arguments.items()})
+            self.request_id = request_id(response)
             return response
         except (zeep.exceptions.Error, TypeError, ValueError, ArithmeticError) as error:
             raise StreamError(

@@ -2,8 +2,8 @@
 
     required          a value is there (a blank text is none)
     any_of            at least one of several values is there
-    unique            no other record of the system has the same value
-    reference_exists  the record it refers to came in the same run
+    unique            no other record of the system has the same value, whether it came in this run or in an earlier one
+    reference_exists  the record it refers to came in this run or in an earlier one
     range             a number or a day lies within bounds
     pattern           a text matches a regular expression (RE2) from end to end
     allowed           a text is one of a list

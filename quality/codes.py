@@ -67,10 +67,10 @@ Fix: complete the record in its system; the next pull replaces the quarantined r
 Example: a customer with neither e-mail nor name cannot be recognised again.
 Fix: complete the record in its system.""",
     "Q203": """Two records of one system have the same value where it has to be unique.
-Neither can be trusted, so all of them are found.
+None of those that came in one run can be trusted, so all of them are found; what an earlier run merged stays.
 Example: two materials with one SKU.
 Fix: correct one of the records in its system.""",
-    "Q204": """A row refers to a record that did not come in the same run.
+    "Q204": """A row refers to a record that came neither in this run nor in an earlier one.
 This is a warning: the merge lets the row wait until the other record arrives.
 Fix: none, unless it stays so; then look for the other record in its system.""",
     "Q205": """A number or a day lies outside its bounds.
@@ -144,7 +144,8 @@ Example: an order in the ERP whose number the cart never gave.
 Fix: find out who entered it; a wrong number is corrected in the ERP.""",
     "R202": """missing_right: the left side has a record that has to be on the right side and is not.
 Example: a paid order of the cart that never reached the ERP.
-Fix: from go-live on the next push creates it; older ones are entered by a person.""",
+Fix: where the hub writes, the next push creates it, from go-live on; older ones are entered by a person.
+Money that did not arrive is asked for at the provider.""",
     "R203": """duplicate: one side has several live records for one key.
 Example: an order entered twice in the ERP.
 Fix: cancel all but one there.""",
@@ -177,6 +178,9 @@ Example: a payout that the bank shows nine days after the shop.
 Fix: none while it is only late; else correct the date where it is wrong.""",
     "R216": """reference: a text that both sides should hold alike differs, such as a number, an address or a note.
 Fix: correct it in the system that is wrong; where the hub owns the field, the next push brings it.""",
+    "R217": """fee: a provider kept another fee than was agreed for the payment.
+Example: a payout charges 2.9 % of a capture for which 1.5 % was agreed.
+Fix: compare with the provider's price list, and claim the difference there.""",
     "R301": """lost: the system has it and the lake has not; no pull ever brought it.
 Example: a record that was committed late, behind the cursor, by more than the stream's overlap.
 Fix: give the stream a longer overlap, and pull it from the beginning.""",

@@ -1,7 +1,7 @@
 """Great Expectations judges the mapped rows by the same rules, in its own words: the second opinion of the gate.
 
 The only importer of great_expectations, which takes some ten seconds (`judge.py` pays them in another process); one
-`evaluate` a run.
+`evaluate` a run, in which each mapped table has a suite and a checkpoint. `publish` makes the pages of it afterwards.
 Where it has an expectation for a kind of rule, that is used; else a query that is written another way than the gate's
 predicate (a look-up a row instead of a join), so that a mistake in one of the two is seen as a difference.
 """
@@ -16,12 +16,16 @@ import re
 import warnings
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
+from datetime import UTC, datetime
+from functools import cache, partial
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from hub.entity import Entity, Model
-from quality import batch, checks
+from quality import batch, checks, data_docs, sql
 from quality.checks import Amount
+from quality.data_docs import Site
 from quality.results import RuleOutcome, SuiteResult
 from quality.rules import Rule, Rules
 from quality.sql import is_text, name, stored
@@ -33,6 +37,7 @@ _ENGINE = {
     "connect_args": {"read_only": True},
 }
 _FORMAT = {"result_format": "SUMMARY", "partial_unexpected_count": 0}  # numbers only: values may be personal
+_unpublished: list[Callable[[], None]] = []
 
 
 def warm() -> None:
@@ -45,41 +50,47 @@ def warm() -> None:
     import great_expectations.expectations  # noqa: F401
 
 
-def evaluate(run_file: Path, rules: Rules) -> list[SuiteResult]:
+def evaluate(run_file: Path, rules: Rules, site: Site | None = None) -> list[SuiteResult]:
     """Evaluate a suite for each mapped table that has rules; the run file is opened read-only and let go again.
 
     Its writer must have closed it. Never raises for what goes wrong in here: the suites then say that they did not run.
+    With a `site`, the next `publish` makes the pages.
     """
     suites = sorted({rule.entity for rule in rules})
     try:
-        tables, usual, digest = _tables(run_file)
+        tables, usual, others, digest = _tables(run_file)
     except Exception as error:
         return [SuiteResult(suite, False, error=_said(error)) for suite in suites]
     wanted = [suite for suite in suites if suite in tables]
     full = [suite for suite in wanted if tables[suite] or suite in usual]
     try:
-        asked = _evaluate(run_file, rules, full, tables) if full else []
+        asked = _evaluate(run_file, rules, full, tables, others, site) if full else []
     except Exception as error:
         asked = [SuiteResult(suite, False, error=_said(error)) for suite in full]
     made = asked + [_empty(suite, rules) for suite in wanted if suite not in full]
     return [replace(suite, batch=digest) for suite in made]
 
 
-def _tables(run_file: Path) -> tuple[dict[str, int], set[str], str]:
-    """The mapped tables and how many rows they have; those of which something is usual; and the digest of all those rows."""
+def _tables(run_file: Path) -> tuple[dict[str, int], set[str], set[str], str]:
+    """The mapped tables and how many rows they have; of which something is usual; what is known of earlier rows; and the digest."""
     import duckdb
 
     con = duckdb.connect(str(run_file), read_only=True)
     try:
         found = con.execute("SELECT table_name FROM information_schema.tables WHERE table_schema = 'mapped'").fetchall()
         counts = {table: con.execute(f"SELECT count(*) FROM mapped.{name(table)}").fetchone() for (table,) in found}
-        digest = batch.digest(con)
-        known = con.execute("SELECT 1 FROM duckdb_tables() WHERE schema_name = 'gate' AND table_name = 'baseline'")
-        usual = con.execute("SELECT DISTINCT entity FROM gate.baseline").fetchall() if known.fetchone() else []
+        digest = batch.recorded(con) or batch.digest(con)
+        usual, others = _kept(con, "baseline", "entity"), _kept(con, "others", "what")
     finally:
         con.close()
     rows = {table: int(row[0]) if row else 0 for table, row in counts.items()}
-    return rows, {entity for (entity,) in usual}, digest
+    return rows, usual, others, digest
+
+
+def _kept(con: Any, table: str, column: str) -> set[str]:
+    there = con.execute("SELECT 1 FROM duckdb_tables() WHERE schema_name = 'gate' AND table_name = $1", [table])
+    rows = con.execute(f"SELECT DISTINCT {column} FROM gate.{table}").fetchall() if there.fetchone() else []
+    return {value for (value,) in rows}
 
 
 def _empty(suite: str, rules: Rules) -> SuiteResult:
@@ -88,7 +99,14 @@ def _empty(suite: str, rules: Rules) -> SuiteResult:
     return SuiteResult(suite, True, outcomes, json=json.dumps({"suite": suite, "success": True, "rows": 0}))
 
 
-def _evaluate(run_file: Path, rules: Rules, suites: Sequence[str], tables: Collection[str]) -> list[SuiteResult]:
+def _evaluate(
+    run_file: Path,
+    rules: Rules,
+    suites: Sequence[str],
+    tables: Collection[str],
+    others: Collection[str],
+    site: Site | None = None,
+) -> list[SuiteResult]:
     warm()
     import great_expectations as gx
     from sqlalchemy.engine import URL
@@ -98,25 +116,64 @@ def _evaluate(run_file: Path, rules: Rules, suites: Sequence[str], tables: Colle
     context.variables.progress_bars = {"globally": False, "metric_calculations": False}
     address = URL.create("duckdb", database=str(run_file)).render_as_string()
     source = context.data_sources.add_sql("run", connection_string=address, kwargs=dict(_ENGINE))
+    at = datetime.now(UTC)
     try:
-        return [_suite(gx, source, rules, suite, tables) for suite in suites]
+        found = [_suite(gx, context, source, rules, suite, tables, others, _run_id(site, at)) for suite in suites]
     finally:
         source.get_execution_engine().close()
         source.get_engine().dispose()
+    if site is None:
+        return found
+    found = [one if one.error else replace(one, page=data_docs.page(one.suite, site.run, at)) for one in found]
+    _unpublished.append(partial(_render, context, site, at, found))
+    return found
 
 
-def _suite(gx: Any, source: Any, rules: Rules, suite: str, tables: Collection[str]) -> SuiteResult:
+def _run_id(site: Site | None, at: datetime) -> Any:
+    from great_expectations.core.run_identifier import RunIdentifier
+
+    return RunIdentifier(run_name=site.run if site else "run", run_time=at)
+
+
+def _suite(
+    gx: Any,
+    context: Any,
+    source: Any,
+    rules: Rules,
+    suite: str,
+    tables: Collection[str],
+    others: Collection[str],
+    run: Any,
+) -> SuiteResult:
+    """A checkpoint a suite, so that one that cannot be run says nothing about the others."""
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", DeprecationWarning)  # the schema could also stand in the address
             asset = source.add_table_asset(suite, table_name=suite, schema_name="mapped")
-        batch = asset.add_batch_definition_whole_table("whole").get_batch()
+        whole = asset.add_batch_definition_whole_table("whole")
         made = gx.ExpectationSuite(name=suite)
         for rule in rules.of(suite):
-            made.add_expectation(expectation(gx, rule, rules.model, tables))
-        return _result(suite, batch.validate(made, result_format=dict(_FORMAT)), gx.__version__)
+            made.add_expectation(expectation(gx, rule, rules.model, tables, others))
+        definition = gx.ValidationDefinition(name=suite, data=whole, suite=context.suites.add(made))
+        definition = context.validation_definitions.add(definition)
+        checkpoint = gx.Checkpoint(name=suite, validation_definitions=[definition], result_format=dict(_FORMAT))
+        (validated,) = context.checkpoints.add(checkpoint).run(run_id=run).run_results.values()
+        return _result(suite, validated, gx.__version__)
     except Exception as error:
         return SuiteResult(suite, False, error=_said(error))
+
+
+def publish() -> None:
+    """Make the Data Docs of what was evaluated since the last time. Raises what Great Expectations or the disk raises."""
+    while _unpublished:
+        _unpublished.pop(0)()
+
+
+def _render(context: Any, site: Site, at: datetime, results: Sequence[SuiteResult]) -> None:
+    with TemporaryDirectory() as folder:
+        context.add_data_docs_site("data_docs", data_docs.config(Path(folder)))
+        context.build_data_docs(site_names=["data_docs"])
+        data_docs.publish(Path(folder), site, at, results)
 
 
 def _result(suite: str, validated: Any, version: str) -> SuiteResult:
@@ -193,8 +250,8 @@ def _without_values(text: str) -> str:
 class LookedUp:
     """One row of a mapped table, with what it needs of others looked up row by row."""
 
-    def __init__(self, entity: Entity, model: Model, tables: Collection[str]) -> None:
-        self.entity, self.model, self.tables = entity, model, tables
+    def __init__(self, entity: Entity, model: Model, tables: Collection[str], others: Collection[str] = ()) -> None:
+        self.entity, self.model, self.tables, self.others = entity, model, tables, others
 
     def column(self, column: str) -> str:
         return f"m.{name(stored(self.entity, column))}"
@@ -214,30 +271,51 @@ class LookedUp:
 
     def repeated(self, columns: tuple[str, ...]) -> str:
         same = " AND ".join(f"o.{name(stored(self.entity, c))} = {self.column(c)}" for c in ("system", *columns))
-        return f"EXISTS (SELECT 1 FROM mapped.{self.entity.name} AS o WHERE {same} AND o.source_id <> m.source_id)"
+        here = f"EXISTS (SELECT 1 FROM mapped.{self.entity.name} AS o WHERE {same} AND o.source_id <> m.source_id)"
+        what = sql.others(self.entity, columns)
+        return f"({here} OR {self._earlier(what, columns)})" if what in self.others else here
+
+    def _earlier(self, what: str, columns: Sequence[str]) -> str:
+        same = "".join(f" AND o.key[{n}] = CAST({self.column(c)} AS VARCHAR)" for n, c in enumerate(columns, 1))
+        return (
+            f"EXISTS (SELECT 1 FROM gate.others AS o WHERE o.what = {sql.literal(what)} AND o.system = m.system{same})"
+        )
 
     def absent(self, column: str, entity: str) -> str:
         if entity not in self.tables:
             return "false"
         there = f"SELECT 1 FROM mapped.{entity} AS o WHERE o.system = m.system AND o.source_id = {self.column(column)}"
-        return f"{self.column(column)} IS NOT NULL AND NOT EXISTS ({there})"
+        earlier = f" AND NOT {self._earlier(entity, [column])}" if entity in self.others else ""
+        return f"{self.column(column)} IS NOT NULL AND NOT EXISTS ({there}){earlier}"
 
 
-def expectation(gx: Any, rule: Rule, model: Model, tables: Collection[str]) -> Any:
-    """The expectation that says the same as the rule; its meta names the rule."""
-    entity, meta = model[rule.entity], {"rule": rule.id}
+def expectation(gx: Any, rule: Rule, model: Model, tables: Collection[str], others: Collection[str] = ()) -> Any:
+    """The expectation that says the same as the rule; its meta names the rule, its description is what people read."""
+    entity, told = model[rule.entity], f"{rule.message} ({rule.id}, {rule.code}, {rule.severity})"
+    said = {"meta": {"rule": rule.id}, "description": told.replace("$", "$$")}
     native = _NATIVE.get(type(rule.check))
     if native and not rule.when and (settings := native(rule.check, entity)):
         kind, arguments = settings
-        return getattr(gx.expectations, kind)(**arguments, meta=meta)
-    return gx.expectations.UnexpectedRowsExpectation(
-        unexpected_rows_query=query(rule, entity, model, tables), meta=meta
-    )
+        return getattr(gx.expectations, kind)(**arguments, **said)
+    return _counting(gx)(unexpected_rows_query=query(rule, entity, model, tables, others), **said)
 
 
-def query(rule: Rule, entity: Entity, model: Model, tables: Collection[str]) -> str:
+@cache
+def _counting(gx: Any) -> Any:
+    """`UnexpectedRowsExpectation` that asks how many rows there are and not also which: half the time, and no row leaves the file."""
+
+    class UnexpectedRowsCounted(gx.expectations.UnexpectedRowsExpectation):
+        metric_dependencies = ("unexpected_rows_query.row_count",)
+
+        def _validate(self, metrics: dict[str, Any], *others: Any, **more: Any) -> Any:
+            return super()._validate({**metrics, "unexpected_rows_query.table": []}, *others, **more)
+
+    return UnexpectedRowsCounted
+
+
+def query(rule: Rule, entity: Entity, model: Model, tables: Collection[str], others: Collection[str] = ()) -> str:
     """The rows that fail, as a query over `{batch}`."""
-    row = LookedUp(entity, model, tables)
+    row = LookedUp(entity, model, tables, others)
     if isinstance(rule.check, checks.OfBatch):
         again = rule.check.deviations_again(entity)
         return f"WITH m AS (SELECT * FROM {{batch}}) SELECT * FROM ({_escaped(again)})"
@@ -250,9 +328,9 @@ def query(rule: Rule, entity: Entity, model: Model, tables: Collection[str]) -> 
     return f"WITH m AS (SELECT * FROM {{batch}}) SELECT m._row FROM m WHERE {_escaped(where)}"
 
 
-def _escaped(sql: str) -> str:
+def _escaped(text: str) -> str:
     """Great Expectations formats braces, and SQLAlchemy takes `:word` for a parameter."""
-    return re.sub(r"(?<![\\:]):(?=\w)", r"\\:", sql).replace("{", "{{").replace("}", "}}")
+    return re.sub(r"(?<![\\:]):(?=\w)", r"\\:", text).replace("{", "{{").replace("}", "}}")
 
 
 Native = Callable[[Any, Entity], "tuple[str, dict[str, Any]] | None"]

@@ -11,7 +11,7 @@ from collections.abc import Collection, Sequence
 from hub.entity import Entity, Model
 from quality.checks import Amount, OfBatch, raw
 from quality.rules import Rule
-from quality.sql import literal, name, stored
+from quality.sql import literal, name, others, stored
 
 NO_AMOUNT = "CAST(NULL AS DECIMAL(38, 4))"
 
@@ -19,8 +19,8 @@ NO_AMOUNT = "CAST(NULL AS DECIMAL(38, 4))"
 class Joined:
     """One row of a mapped table, with what it needs of others joined to it: grouped once, joined by hash."""
 
-    def __init__(self, entity: Entity, model: Model, tables: Collection[str]) -> None:
-        self.entity, self.model, self.tables = entity, model, tables
+    def __init__(self, entity: Entity, model: Model, tables: Collection[str], others: Collection[str] = ()) -> None:
+        self.entity, self.model, self.tables, self.others = entity, model, tables, others
         self.ctes: dict[str, str] = {}
         self.joins: dict[str, tuple[str, str]] = {}  # alias → table, condition
         self._sums: dict[Amount, tuple[str, list[str]]] = {}
@@ -59,13 +59,21 @@ class Joined:
             f" GROUP BY ALL HAVING count(DISTINCT source_id) > 1"
         )
         self.joins[cte] = (cte, " AND ".join(f"{cte}.{column} = m.{column}" for column in ("system", *held)))
-        return f"{cte}.system IS NOT NULL"
+        if (what := others(self.entity, columns)) not in self.others:
+            return f"{cte}.system IS NOT NULL"
+        earlier = f"earlier_{'_'.join(columns)}"
+        self.ctes[earlier] = f"SELECT system, key FROM gate.others WHERE what = {literal(what)}"
+        key = ", ".join(f"CAST(m.{column} AS VARCHAR)" for column in held)
+        self.joins[earlier] = (earlier, f"{earlier}.system = m.system AND {earlier}.key = [{key}]")
+        return f"({cte}.system IS NOT NULL OR {earlier}.system IS NOT NULL)"
 
     def absent(self, column: str, entity: str) -> str:
         if entity not in self.tables:
             return "false"
         cte = f"known_{entity}"
         self.ctes[cte] = f"SELECT DISTINCT system, source_id FROM mapped.{entity}"
+        if entity in self.others:
+            self.ctes[cte] += f" UNION SELECT system, key[1] FROM gate.others WHERE what = {literal(entity)}"
         alias = f"{cte}_of_{column}"
         self.joins[alias] = (cte, f"{alias}.system = m.system AND {alias}.source_id = {self.column(column)}")
         return f"{self.column(column)} IS NOT NULL AND {alias}.source_id IS NULL"
@@ -79,17 +87,21 @@ class Joined:
         return (f"WITH {head}\n" if head else "") + f"SELECT\n  {selected}\nFROM mapped.{self.entity.name} AS m{joins}"
 
 
-def counts_sql(entity: Entity, rules: Sequence[Rule], model: Model, tables: Collection[str]) -> str:
+def counts_sql(
+    entity: Entity, rules: Sequence[Rule], model: Model, tables: Collection[str], others: Collection[str] = ()
+) -> str:
     """Two numbers a rule: of how many rows it speaks, and how many fail. One pass, in which each rule is written once."""
-    row = Joined(entity, model, tables)
+    row = Joined(entity, model, tables, others)
     columns = [f"{_failed(rule, row)} AS r{number}" for number, rule in enumerate(rules)]
     counts = ", ".join(f"count(r{number}), count(*) FILTER (r{number})" for number in range(len(rules)))
     return f"SELECT {counts} FROM (\n{row.sql(columns)}\n)"
 
 
-def findings_sql(entity: Entity, rule: Rule, model: Model, tables: Collection[str]) -> str:
+def findings_sql(
+    entity: Entity, rule: Rule, model: Model, tables: Collection[str], others: Collection[str] = ()
+) -> str:
     """The rows that fail one rule; a child's finding is its header's, and its own id stands before the raw value."""
-    row = Joined(entity, model, tables)
+    row = Joined(entity, model, tables, others)
     failed, value = _failed(rule, row), raw(rule.check, row)
     if entity.parent:
         value = f"concat(m.source_id, ': ', {value})"

@@ -93,7 +93,7 @@ def _converted(pairing: Pairing) -> str:
     tests = ["NOT other_quantity", "left_amount > 0", "right_amount > 0", "left_part_amount > 0"]
     tests.append(f"abs(right_part_shipping - left_part_shipping) > {rounding}")
     for part in pairing.parts:  # multiplied out, so that no money is divided
-        left, right = f"left_part_{part.reason}", f"right_part_{part.reason}"
+        left, right = (f"coalesce({side}_part_{part.reason}, 0)" for side in ("left", "right"))
         tests.append(f"abs({right} * left_amount - {left} * right_amount) <= 2 * {rounding} * left_amount")
     return f"coalesce({' AND '.join(tests)}, false)"
 
@@ -153,10 +153,17 @@ def _aspects(pairing: Pairing, moment: Moment) -> list[str]:
         other = "comparable AND other_quantity AND reason_of.key IS NULL"
         made.append(_aspect("quantity", "'quantity'", other, "0", ("left_quantity", "right_quantity")))
     if "customer" in has:
-        names = "'hub ids of the two customers'"
         other = "comparable AND left_customer <> right_customer"
-        made.append(_aspect("customer", "'customer'", other, both, ("left_customer", "right_customer"), names))
+        shown = [_own_id(pairing, prefix, side) for prefix, side in (("left", pairing.left), ("right", pairing.right))]
+        made.append(_aspect("customer", "'customer'", other, both, shown, "'the ids of two customers'"))
     return made + [_field(field) for field in pairing.fields]
+
+
+def _own_id(pairing: Pairing, prefix: str, side: Side) -> str:
+    """The customer's id as people find it in the side's system; the hub's is nothing that they ever see."""
+    column = name(f"{side.column(str(pairing.customer))}_ref")
+    own = f"SELECT s.{column} FROM source.{name(side.entity)} AS s WHERE s.rowid = {prefix}_rid"
+    return f"coalesce(({own}), {prefix}_customer::VARCHAR)"
 
 
 def _field(field: Field) -> str:

@@ -23,6 +23,7 @@ REASONS: dict[str, str] = {
     "discount": "R207",
     "rounding": "R208",
     "fx": "R214",
+    "fee": "R217",
     "status": "R209",
     "currency": "R210",
     "customer": "R211",
@@ -30,8 +31,20 @@ REASONS: dict[str, str] = {
     "reference": "R216",
     "unknown": "R213",
 }
-PARTS = ("amount", "shipping", "tax", "discount", "fx")
-FIELD_REASONS = ("quantity", "amount", "tax", "shipping", "discount", "fx", "status", "timing", "customer", "reference")
+PARTS = ("amount", "shipping", "tax", "discount", "fee", "fx")
+FIELD_REASONS = (
+    "quantity",
+    "amount",
+    "tax",
+    "shipping",
+    "discount",
+    "fee",
+    "fx",
+    "status",
+    "timing",
+    "customer",
+    "reference",
+)
 LEVELS = ("high", "medium", "low")
 # Last day of each bucket of age; what is older is in the last.
 BUCKETS: tuple[tuple[int | None, str], ...] = (

@@ -19,7 +19,8 @@ class RuleOutcome:
 class SuiteResult:
     """All rules of one mapped table. `error` is set where the suite did not run at all. `json` is kept as evidence.
 
-    `batch` is the digest (`quality/batch.py`) of the rows that were looked at.
+    `batch` is the digest (`quality/batch.py`) of the rows that were looked at. `page` is its page among the Data Docs
+    (`quality/data_docs.py`), relative to the system's folder; empty where there is none.
     """
 
     suite: str
@@ -29,3 +30,4 @@ class SuiteResult:
     json: str = "{}"
     engine: str = "Great Expectations"
     batch: str = ""
+    page: str = ""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import date, datetime
 from decimal import Decimal
 
@@ -31,6 +32,11 @@ def literal(value: str | int | bool | Decimal | date | None) -> str:
 def stored(entity: Entity, column: str) -> str:
     """The physical name: a reference is held in the mapped layer as the other record's id, `<column>_ref`."""
     return f"{column}_ref" if column in entity and entity[column].kind == "ref" else column
+
+
+def others(entity: Entity, columns: Sequence[str]) -> str:
+    """How gate.others names the rows of earlier runs that have the same values; the name of an entity is for references to it."""
+    return f"{entity.name}({', '.join(columns)})"
 
 
 def is_text(entity: Entity, column: str) -> bool:

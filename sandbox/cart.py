@@ -14,11 +14,13 @@ from flask import Flask, Response, g, request
 from sandbox.cart_orders import Doc, Invalid, cancel, edit, pay, place, refund
 from sandbox.clock import Clock, instant_key, parse_instant, shop_text
 from sandbox.httpd import Answer, json_answer
+from sandbox.payouts import book, settle
 from sandbox.store import Store, Writing, to_json
 
 TOKEN = "sandbox-cart-token"
-TABLES = {"customers": "INTEGER", "products": "INTEGER", "orders": "INTEGER"}
-KEYS = {"customers": "email", "products": "sku", "orders": "number"}
+LISTS = ("customers", "products", "orders", "payouts")
+TABLES = dict.fromkeys((*LISTS, "transactions"), "INTEGER")
+KEYS = {"customers": "email", "products": "sku", "orders": "number", "payouts": "status"}
 GROUPS = ("retail", "business", "vip")
 LIMIT, MAX_LIMIT = 50, 250
 FIRST_ID = {"customers": 7_000_001, "products": 3_000_001, "orders": 5_000_001}
@@ -80,15 +82,17 @@ def make_app(store: Store, clock: Clock, bucket: Bucket) -> Flask:
     for malformed in (400, KeyError, TypeError, AttributeError):
         app.register_error_handler(malformed, lambda _: error(400, "Bad Request"))
 
-    @app.get("/api/<any(customers, products, orders):table>")
+    @app.get(f"/api/<any({', '.join(LISTS)}):table>")
     def list_records(table: str) -> Response:
+        if table == "payouts" and not request.args.get("cursor"):
+            settle(store, g.now)
         found = request.args.get(KEYS[table])
-        if found is not None:
+        if found not in (None, "any"):
             key = found.strip().lower() if table == "customers" else found
             return records(table, store.find(table, key))
         return page(store, table)
 
-    @app.get("/api/<any(customers, products, orders):table>/<int:id>")
+    @app.get(f"/api/<any({', '.join(LISTS)}):table>/<int:id>")
     def read(table: str, id: int) -> Response:
         text = store.get_text(table, id)
         return error(404, "Not Found") if text is None else answer(text)
@@ -106,6 +110,7 @@ def make_app(store: Store, clock: Clock, bucket: Bucket) -> Flask:
                 raise Invalid("customer", "unknown customer")
             doc = place(id, number, shop_text(g.now), wanted, customer, finder(tx))
             put(tx, "orders", doc, instant_key(g.now))
+            book(tx, doc)
         return answer(to_json(doc), 201)
 
     def change(table: str, id: int, work: Callable[[Doc, Writing], None]) -> Response:
@@ -114,8 +119,10 @@ def make_app(store: Store, clock: Clock, bucket: Bucket) -> Flask:
             doc = tx.get(table, id)
             if doc is None:
                 return error(404, "Not Found")
-            before = to_json(doc)
+            before, moved = to_json(doc), (doc.get("payments"), doc.get("refunds"))
             work(doc, tx)
+            if table == "orders" and moved != (doc["payments"], doc["refunds"]):
+                book(tx, doc)
             if to_json(doc) != before:
                 doc["updated_at"] = shop_text(g.now)
                 put(tx, table, doc, instant_key(g.now))

@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
+from sandbox import payouts
 from sandbox.pricing import ZERO, Line, cents, price
 
 Doc = dict[str, Any]
@@ -67,8 +68,14 @@ def order_doc(
     doc |= {"payments": [], "refunds": [], "shipping_address": address, "note": note, "erp_order_number": None}
     reprice(doc, [(id * 100 + position, line) for position, line in enumerate(lines, 1)])
     paid = {"id": id * 10 + 2, "gateway": gateway, "amount": doc["total_price"], "currency": currency}
-    doc["payments"] = [{**paid, "status": payment, "reference": reference, "processed_at": created}]
+    doc["payments"] = [with_fee({**paid, "status": payment, "reference": reference, "processed_at": created})]
     return doc
+
+
+def with_fee(payment: Doc) -> Doc:
+    """With what the provider will keep of it: agreed for cards only, the other means settle elsewhere."""
+    by_card = payment["gateway"] == "card" and payment["status"] == "captured"
+    return {**payment, "fee": str(payouts.fee(Decimal(payment["amount"]))) if by_card else None}
 
 
 def reprice(doc: Doc, lines: Sequence[tuple[int, Line]]) -> None:
@@ -213,7 +220,7 @@ def _edit_lines(doc: Doc, items: list[Doc], find_product: FindProduct) -> None:
         next_id += 0 if kept else 1
     reprice(doc, lines)
     # The shop captures the new total again: what was paid stays what is owed.
-    doc["payments"] = [{**doc["payments"][0], "amount": doc["total_price"]}, *doc["payments"][1:]]
+    doc["payments"] = [with_fee({**doc["payments"][0], "amount": doc["total_price"]}), *doc["payments"][1:]]
 
 
 def cancel(doc: Doc, now: str) -> None:
@@ -236,7 +243,7 @@ def pay(doc: Doc, now: str, wanted: Doc) -> None:
         raise Invalid("financial_status", f"order is {doc['financial_status']}")
     payment = {**doc["payments"][0], "status": "captured", "processed_at": now, "amount": doc["total_price"]}
     payment |= {field: wanted[field] for field in ("gateway", "reference") if wanted.get(field)}
-    doc["payments"] = [payment]
+    doc["payments"] = [with_fee(payment)]
     doc["financial_status"] = "paid"
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import io
 import json
 import re
+import secrets
 import socket
 import struct
 import sys
@@ -185,6 +186,7 @@ class Handler(BaseHTTPRequestHandler):
         status, headers, body = answer
         kept = [(name, value) for name, value in headers if name.lower() not in ("content-length", "connection")]
         kept += [("Date", self.date_time_string()), ("Content-Length", str(len(body)))]
+        kept.append(("X-Request-Id", f"{self.server.site.name}-{secrets.token_hex(6)}"))
         lines = [
             f"HTTP/1.1 {status} {self.responses.get(status, ('',))[0]}",
             *(f"{name}: {value}" for name, value in kept),

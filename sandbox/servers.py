@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from sandbox import cart, crm, erp, world
+from sandbox import cart, crm, erp, payouts, world
 from sandbox.clock import Clock, shop_text
 from sandbox.control import add_controls
 from sandbox.erp_books import Books
@@ -65,6 +65,11 @@ class Control:
         made: dict[str, Any] = self.call("erp", "POST", "invoice", {"order": order, "paid": paid})
         return made
 
+    def release(self, payout: int) -> dict[str, Any]:
+        """A payout that was held arrives."""
+        made: dict[str, Any] = self.call("cart", "POST", "release", {"payout": payout})
+        return made
+
     def clock(self, **wanted: Any) -> str:
         """clock(now="2026-11-21T08:00:00Z", frozen=True), clock(advance=3600), clock(now=None); returns the time."""
         now: str = self.call("cart", "POST", "clock", wanted)["now"]
@@ -102,7 +107,10 @@ def sites(stores: Stores, clock: Clock) -> list[Site]:
         return {"left": quota.left}
 
     shop = Site("cart", "/api", cart.make_app(stores.cart, clock, bucket), cart.too_many)
-    shop.controls["POST", "rate"] = set_rate
+    shop.controls |= {
+        ("POST", "rate"): set_rate,
+        ("POST", "release"): lambda wanted: payouts.release(stores.cart, wanted["payout"], clock.now()),
+    }
     customers = Site("crm", "/services", crm.make_app(stores.crm, clock, quota), crm.too_many)
     customers.controls["POST", "quota"] = set_quota
     ledger = Site("erp", "/erp", erp.make_app(books), erp.too_many)

@@ -156,6 +156,14 @@ class Writing:
     def find_ids(self, table: str, key: str) -> list[Id]:
         return [row[0] for row in self._con.execute(f"select id from {table} where key = ? order by id", [key])]
 
+    def is_hidden(self, table: str, id: Id) -> bool:
+        row = self._con.execute(f"select hidden from {table} where id = ?", [id]).fetchone()
+        return bool(row and row[0])
+
+    def visible(self, table: str) -> list[Doc]:
+        rows = self._con.execute(f"select doc from {table} where hidden = 0 order by changed, id")
+        return [json.loads(row[0]) for row in rows]
+
     def last_id(self, table: str) -> Id | None:
         """The greatest id; the next one is counted from it, so ids are never given twice."""
         found: Id | None = self._con.execute(f"select max(id) from {table}").fetchone()[0]

@@ -30,6 +30,9 @@ class Facts:
     findings: int
     open_cases: int
     warnings: int
+    results: int = 0
+    baseline: int = 0
+    new_mappings: int = 0
 
     @property
     def cases(self) -> bool:
@@ -39,7 +42,8 @@ class Facts:
 def gather(work: Work, system: str) -> Facts:
     """Begin _cases with what could not be read or mapped: one row a reason. And _passed, empty."""
     facts = Facts(*work.rows("facts", FACTS)[0])
-    work.do("versions of mappings", versions_sql(work))
+    if facts.new_mappings:
+        work.do("versions of mappings", versions_sql(work))
     if facts.cases:
         work.do("main entities", MAIN)
         work.do("cases", rejected_sql(system))
@@ -49,7 +53,9 @@ def gather(work: Work, system: str) -> Facts:
 
 FACTS = f"""
     SELECT (SELECT count(*) FROM {RUN}.run.rejects), (SELECT count(*) FROM {RUN}.gate.findings),
-           (SELECT count(*) FROM quality.quarantine WHERE closed_at IS NULL), (SELECT count(*) FROM quality.findings)"""
+           (SELECT count(*) FROM quality.quarantine WHERE closed_at IS NULL), (SELECT count(*) FROM quality.findings),
+           (SELECT count(*) FROM {RUN}.gate.results), (SELECT count(*) FROM {RUN}.gate.baseline),
+           (SELECT count(*) FROM {RUN}.run.mappings WHERE (mapping, hash) NOT IN (SELECT (mapping, hash) FROM ops.mappings))"""
 
 
 def versions_sql(work: Work) -> str:
@@ -163,12 +169,11 @@ def new_warnings_sql(work: Work) -> str:
         WHERE NOT EXISTS (SELECT 1 FROM quality.findings q WHERE {_SAME})"""
 
 
-def note_batch(work: Work, system: str) -> None:
+def note_batch(work: Work, system: str, facts: Facts) -> None:
     """What the gate's rules say of whole batches, since when; and what was counted to know what is usual."""
-    ours = f"q.system = {literal(system)} AND q.source_id IS NULL"
-    judged = f"SELECT 1 FROM {RUN}.gate.baseline"
-    if not work.rows("baseline", f"{judged} LIMIT 1"):
+    if not facts.baseline:
         return
+    ours = f"q.system = {literal(system)} AND q.source_id IS NULL"
     work.do(
         "findings of batches that are over",
         f"""DELETE FROM quality.findings AS q WHERE {ours} AND q.rule IN (SELECT rule FROM {RUN}.gate.verdicts)

@@ -7,12 +7,15 @@ Only the refused ones are looked at, by their place: a million good records cost
 from __future__ import annotations
 
 from hub.entity import Model
-from warehouse.duck import Connection, literal, quote, run
+from warehouse.duck import Connection, literal, one, quote, run
 
 
 def fill(con: Connection, model: Model) -> None:
     """After the gate has marked its rows."""
     run(con, "DELETE FROM run.contents")
+    refused = "SELECT EXISTS (FROM run.rejects) OR EXISTS (FROM gate.findings WHERE severity <> 'warn')"
+    if not one(con, refused, name="refused records"):
+        return
     run(con, places_sql(model), name="places of refused records")
     run(con, UNREADABLE, name="contents")
     for (stream,) in run(con, "SELECT DISTINCT stream FROM _places").fetchall():

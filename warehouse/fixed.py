@@ -88,6 +88,19 @@ FIXED: dict[str, tuple[str, str]] = {
         n BIGINT
         """,
     ),
+    "ops.earlier_pulls": (
+        "Where the versions of a source row stand in the lake that a later one replaced, or the same one mapped otherwise",
+        """
+        entity VARCHAR
+        system VARCHAR
+        source_id VARCHAR
+        mapping VARCHAR
+        segment VARCHAR
+        line BIGINT
+        run_id VARCHAR
+        seen_at TIMESTAMP WITH TIME ZONE
+        """,
+    ),
     "ops.mappings": (
         "The versions of each mapping that rows were made with, counted from 1",
         """
@@ -193,45 +206,49 @@ FIXED: dict[str, tuple[str, str]] = {
         suite VARCHAR
         success BOOLEAN
         json VARCHAR
+        page VARCHAR -- its page, in data_docs/<system> beside the published snapshot; NULL for a table without rows
         decided_at TIMESTAMP WITH TIME ZONE
         """,
     ),
     "push.log": (
         "Every outcome of a push, as the ledger has it",
         """
-        seq BIGINT
-        intent_id BIGINT
-        target VARCHAR
-        stream VARCHAR
-        entity VARCHAR
-        hub_id BIGINT
-        operation VARCHAR
-        key VARCHAR
-        status VARCHAR
-        external_id VARCHAR
-        message VARCHAR
-        request_id VARCHAR
-        fingerprint VARCHAR
-        plan_id VARCHAR
-        run_id VARCHAR
-        answered_at TIMESTAMP WITH TIME ZONE
-        duration DOUBLE
+        seq BIGINT -- rises with the outcomes: the order in which they were written
+        intent_id BIGINT -- the call; an outcome of unknown and the one that settles it have the same
+        target VARCHAR -- the system that was told
+        stream VARCHAR -- which of its streams
+        entity VARCHAR -- the canonical entity of the record
+        hub_id BIGINT -- its id in the hub
+        operation VARCHAR -- create, change, upsert, cancel, fulfil
+        key VARCHAR -- the record's business key, by which the target is asked for it
+        status VARCHAR -- applied, rejected, unsupported, pending (accepted, asked again later), unknown (no answer)
+        external_id VARCHAR -- the target's id of the record
+        message VARCHAR -- what the target said
+        request_id VARCHAR -- the target's own id of the call, where it gives one
+        fingerprint VARCHAR -- SHA-256 of the payload as it was sent
+        plan_id VARCHAR -- the plan that showed the call
+        run_id VARCHAR -- the run that made the call, by which it can be taken back; NULL where that was not kept yet
+        answered_at TIMESTAMP WITH TIME ZONE -- when the outcome was known
+        duration DOUBLE -- seconds until the answer
+        fields VARCHAR[] -- the places of the payload that the call was about, by name
         """,
     ),
     "push.state": (
         "The newest outcome of each record and operation at each target",
         """
-        target VARCHAR
-        stream VARCHAR
-        entity VARCHAR
-        hub_id BIGINT
-        operation VARCHAR
-        key VARCHAR
-        status VARCHAR
-        external_id VARCHAR
-        fingerprint VARCHAR
-        seq BIGINT
-        answered_at TIMESTAMP WITH TIME ZONE
+        target VARCHAR -- the system that was told
+        stream VARCHAR -- which of its streams
+        entity VARCHAR -- the canonical entity of the record
+        hub_id BIGINT -- its id in the hub
+        operation VARCHAR -- create, change, upsert, cancel, fulfil
+        key VARCHAR -- the record's business key
+        status VARCHAR -- what became of the newest call: applied, rejected, unsupported, pending, unknown
+        external_id VARCHAR -- the target's id of the record
+        message VARCHAR -- what the target said
+        fingerprint VARCHAR -- SHA-256 of the payload that was sent last
+        run_id VARCHAR -- the run that made the call, by which it can be taken back; NULL where that was not kept yet
+        seq BIGINT -- the outcome in push.log
+        answered_at TIMESTAMP WITH TIME ZONE -- when it was known
         """,
     ),
 }

@@ -38,6 +38,7 @@ _FIELDS = {
     "run_id": "VARCHAR",
     "answered_at": "TIMESTAMP WITH TIME ZONE",
     "duration": "DOUBLE",
+    "fields": "VARCHAR[]",
 }
 
 _NAMES = {"answered_at": "at"}  # `at` is a word of DuckDB's SQL
@@ -71,10 +72,14 @@ def fold(work: Work, outcomes: Sequence[AppliedOutcome]) -> int:
 
 def outcomes_sql() -> str:
     """One statement for any number of outcomes: inserting them one by one costs a millisecond each."""
-    fields = ", ".join(f'row[{number}]::{kind} AS "{name}"' for number, (name, kind) in enumerate(_FIELDS.items(), 1))
+    fields = ", ".join(f'{_read(number, kind)} AS "{name}"' for number, (name, kind) in enumerate(_FIELDS.items(), 1))
     return f"""
         CREATE OR REPLACE TEMP TABLE _outcomes AS
         SELECT {fields} FROM (SELECT unnest(from_json($1, '[["VARCHAR"]]')) AS row)"""
+
+
+def _read(number: int, kind: str) -> str:
+    return f"""from_json(row[{number}], '["VARCHAR"]')""" if kind == "VARCHAR[]" else f"row[{number}]::{kind}"
 
 
 def _now_called(table: str) -> str:
@@ -90,7 +95,8 @@ REPLACED_STATE = """
 
 STATE = """
     INSERT INTO push.state BY NAME
-    SELECT target, stream, entity, hub_id, operation, key, status, external_id, fingerprint, seq, answered_at FROM _outcomes
+    SELECT target, stream, entity, hub_id, operation, key, status, external_id, message, fingerprint, run_id, seq,
+           answered_at FROM _outcomes
     QUALIFY row_number() OVER (PARTITION BY target, stream, entity, hub_id, operation ORDER BY seq DESC) = 1
     ORDER BY seq"""
 

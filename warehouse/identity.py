@@ -294,3 +294,8 @@ FINAL = """
     FROM _decided d LEFT JOIN _keys k ON k._row = d._row LEFT JOIN _missing w ON w._row = d._row
     LEFT JOIN (SELECT DISTINCT hub_id FROM _keys WHERE origin <> 'new') s ON s.hub_id = k.hub_id
     WHERE NOT (d.state = 'again' AND w.waiting IS NOT DISTINCT FROM d.old_waiting)"""
+
+# The same where every row has its hub by the source layer and none waits, now or before: the usual case of a change.
+FINAL_OF_BOUND = """
+    CREATE OR REPLACE TEMP TABLE _final AS
+    SELECT * EXCLUDE (_hub), old_hub AS hub_id, NULL::VARCHAR AS waiting, false AS fresh FROM _decided"""

@@ -8,6 +8,7 @@ stream, segment and line) is the version that it was, whatever its mapping says 
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from hub.entity import Entity
@@ -18,26 +19,40 @@ from warehouse.work import RUN, Work, again, mapped, source
 
 @dataclass(frozen=True, slots=True)
 class Load:
-    """How many rows of an entity the run file holds, and how many of the warehouse wait for a reference."""
+    """How many rows of an entity the run file holds, and how many of the warehouse wait for a reference.
+
+    `children` are those of its children of which the run file or the warehouse has any, with how many the run file has.
+    """
 
     mapped: int
     waiting: int
+    children: Mapping[str, int]
 
 
 def loads(work: Work, *, with_run: bool = True) -> dict[str, Load]:
     """What there is to do, in one query; entities with nothing are left out."""
-    counts = " UNION ALL ".join(
-        f"SELECT {literal(entity.name)}, {f'(SELECT count(*) FROM {mapped(entity)})' if with_run else '0'},"
-        f" (SELECT count(*) FROM {source(entity)} WHERE waiting IS NOT NULL)"
+    counts = ", ".join(
+        f"{f'(SELECT count(*) FROM {mapped(entity)})' if with_run else '0'}, (SELECT count(*) FROM {source(entity)}"
+        f"{'' if entity.parent else ' WHERE waiting IS NOT NULL'})"
         for entity in work.model.values()
-        if not entity.parent
     )
-    return {name: Load(*found) for name, *found in work.rows("loads", counts) if any(found)}
+    (numbers,) = work.rows("loads", f"SELECT {counts}")
+    found = dict(zip(work.model, zip(numbers[::2], numbers[1::2], strict=True), strict=True))
+    there: dict[str, dict[str, int]] = {}
+    for entity in work.model.values():
+        if entity.parent and any(found[entity.name]):
+            there.setdefault(entity.parent, {})[entity.name] = found[entity.name][0]
+    heads = [entity.name for entity in work.model.values() if not entity.parent]
+    return {name: Load(*found[name], there.get(name, {})) for name in heads if any(found[name])}
 
 
-def take(work: Work, entity: Entity, load: Load) -> None:
-    """Fill _incoming (from the run file, or empty), _again and _decided; note which unchanged rows were seen again."""
-    work.do(f"incoming {entity.name}", incoming_sql(work, entity, from_run=bool(load.mapped)))
+def take(work: Work, entity: Entity, load: Load, *, marked: bool) -> None:
+    """Fill _incoming (from the run file, or empty), _again and _decided; note which unchanged rows were seen again.
+
+    `marked`: the gate marked rows, of whichever entity.
+    """
+    kids = [child for child in work.children(entity) if load.children.get(child.name)]
+    work.do(f"incoming {entity.name}", incoming_sql(entity, kids, from_run=bool(load.mapped), marked=marked))
     if load.mapped and work.number("seen", "SELECT count(*) FROM _incoming WHERE state = 'seen'"):
         work.do(f"seen {entity.name}", seen_again_sql(entity))
     for one in work.family(entity) if load.waiting else ():
@@ -45,24 +60,24 @@ def take(work: Work, entity: Entity, load: Load) -> None:
     work.do(f"decided {entity.name}", decided_sql(entity, again_too=bool(load.waiting)))
 
 
-def incoming_sql(work: Work, entity: Entity, *, from_run: bool) -> str:
-    """Narrow rows: key, hash, and `state`: new, changed, same, seen (same, later), stale."""
+def incoming_sql(entity: Entity, children: Sequence[Entity], *, from_run: bool, marked: bool) -> str:
+    """Narrow rows: key, hash, and `state`: new, changed, same, seen (same, later), stale. `children` are those with rows."""
     kids = " UNION ALL ".join(
-        f"SELECT k._parent_row, {c.child_hash_sql(child, 'k')} AS h FROM {mapped(child)} k"
-        for child in work.children(entity)
+        f"SELECT k._parent_row, {c.child_hash_sql(child, 'k')} AS h FROM {mapped(child)} k" for child in children
     )
     kids = kids or "SELECT NULL::BIGINT AS _parent_row, 0::UBIGINT AS h WHERE false"
+    stopped = f"""
+            SELECT DISTINCT _row FROM {RUN}.gate.findings
+            WHERE entity = {literal(entity.name)} AND severity <> 'warn'"""
+    passed = f"{'true' if from_run else 'false'}{f' AND m._row NOT IN ({stopped})' if marked else ''}"
     newer, later = newer_sql("p", "s"), later_sql("p", "s")
     return f"""
         CREATE OR REPLACE TEMP TABLE _incoming AS
-        WITH stopped AS (
-            SELECT DISTINCT _row FROM {RUN}.gate.findings
-            WHERE entity = {literal(entity.name)} AND severity <> 'warn'
-        ), passed AS (
+        WITH passed AS (
             SELECT m._row, m.system, m.source_id, {c.key_sql("m")} AS source_key, m.mapping, m._segment AS segment, m._line AS line, g.stream, g.seq AS sequence,
                    g.pulled_at, m.version, m._hub, {c.mapped_hash_sql(entity, "m")} AS row_hash
             FROM {mapped(entity)} m LEFT JOIN {RUN}.run.segments g ON g.segment = m._segment
-            WHERE {"true" if from_run else "false"} AND m._row NOT IN (SELECT _row FROM stopped)
+            WHERE {passed}
         ), kids AS (
             SELECT _parent_row, {c.children_hash_sql("h")} AS h FROM ({kids}) GROUP BY _parent_row
         ), known AS (

@@ -34,16 +34,16 @@ def know(
     table = f"raw.{quote(stream.name + ' known')}"
     source = Source(stream, columns, table, cache, lake)
     declared = "".join(f"{quote(name)} {kind}, " for name, kind in columns.items())
-    run(con, f"CREATE OR REPLACE TABLE {table} ({declared}_file VARCHAR)")
+    run(con, f"CREATE OR REPLACE TABLE {table} ({declared}_file INTEGER)")
     report = StageReport(system, stream.name)
     try:
         local = fetch(source, segments, report)
         read(con, source, local, report)
     finally:
         shutil.rmtree(cache, ignore_errors=True)
-    run(con, "CREATE OR REPLACE TEMP TABLE _files (_path VARCHAR, _n BIGINT, _new BOOLEAN)")
-    for number, item in enumerate(local):
-        run(con, "INSERT INTO _files VALUES ($1, $2, $3)", [str(item.read), number, item.segment.path in new])
+    run(con, "CREATE OR REPLACE TEMP TABLE _files (_n INTEGER, _new BOOLEAN)")
+    for item in local:
+        run(con, "INSERT INTO _files VALUES ($1, $2)", [item.number, item.segment.path in new])
     known = f"known.{quote(stream.name)}"
     run(con, f"CREATE OR REPLACE TABLE {known} AS {newest_sql(source)}", name=f"known {stream.name}")
     changed = any(item.segment.path in new for item in local) and _changed(con, source, known)
@@ -65,7 +65,7 @@ def newest_sql(source: Source, where: str = "true") -> str:
     return f"""
         WITH placed AS (
             SELECT {read}, row_number() OVER (ORDER BY _n, t.rowid) AS _seq, _new
-            FROM {source.table} t JOIN _files ON _path = t._file WHERE {something}
+            FROM {source.table} t JOIN _files ON _n = t._file WHERE {something}
         ), keyed AS (
             SELECT *, {key} AS _key, CASE WHEN {key} IS NULL THEN _seq END AS _alone FROM placed WHERE {where}
         )

@@ -8,7 +8,7 @@ by who holds the target's lock: a writer that lost it is refused (`fenced`), how
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, replace
 from datetime import UTC, datetime, timedelta
@@ -26,6 +26,7 @@ from warehouse.ledger_rows import (
     JournalEntry,
     JournalState,
     Lock,
+    Pause,
     Result,
     Sending,
     idempotency_key,
@@ -38,6 +39,7 @@ __all__ = [
     "JournalState",
     "Ledger",
     "Lock",
+    "Pause",
     "Result",
     "Sending",
     "idempotency_key",
@@ -149,6 +151,9 @@ class Ledger:
             o.external_id, o.message, o.request_id, i.payload_hash, o.plan_id, o.run_id, o.at, o.duration,
         )  # fmt: skip
         query = select(*columns).join(t.intents, i.id == o.intent_id).where(condition).order_by(o.seq)
+        if t.version(self._engine) >= 4:
+            query = query.add_columns(t.touched.c.places)
+            query = query.join(t.touched, t.touched.c.intent_id == o.intent_id, isouter=True)
         with self._reading() as connection:
             return [AppliedOutcome(*tuple(row)) for row in connection.execute(query)]
 
@@ -268,15 +273,44 @@ class Ledger:
         with self._reading() as connection:
             return [_intent(row) for row in connection.execute(query)]
 
-    def newest(self, target: str) -> list[Intent]:
-        """For each record and operation: the newest concluded call, the newest applied one, and all open ones."""
+    def newest(
+        self, target: str, records: Mapping[str, Collection[int]] | None = None, keys: Collection[str] = ()
+    ) -> list[Intent]:
+        """For each record and operation: the newest concluded call, the newest applied one, and all open ones.
+
+        `records` (entity → hub ids) bounds the concluded ones to those of these records, and to those with one of the `keys`.
+        """
+        i = t.intents.c
+        if records is None:
+            return self._newest(target, [None])
+        parts: list[ColumnElement[bool] | None] = [
+            and_(i.entity == entity, i.hub_id.in_(part)) for entity, ids in records.items() for part in _parts(ids)
+        ]
+        parts += [i.business_key.in_(part) for part in _parts(keys)]
+        return self._newest(target, parts)
+
+    def _newest(self, target: str, parts: Sequence[ColumnElement[bool] | None]) -> list[Intent]:
         i = t.intents.c
         record = (i.stream, i.entity, i.hub_id, i.operation)
-        concluded = select(func.max(i.outcome_seq)).where(i.target == target).group_by(*record)
-        applied = select(func.max(i.outcome_seq)).where(i.target == target, i.status == "applied").group_by(*record)
-        query = select(t.intents).where(
-            i.target == target, or_(i.outcome_seq.in_(concluded), i.outcome_seq.in_(applied), i.state != "done")
-        )
+        found: dict[int, Intent] = {}
+        with self._reading() as connection:
+            opened = select(t.intents).where(i.target == target, i.state != "done")
+            found |= {row.id: _intent(row) for row in connection.execute(opened)}
+            for part in parts:
+                ours = [i.target == target, *([] if part is None else [part])]
+                concluded = select(func.max(i.outcome_seq)).where(*ours).group_by(*record)
+                applied = select(func.max(i.outcome_seq)).where(*ours, i.status == "applied").group_by(*record)
+                query = select(t.intents).where(*ours, or_(i.outcome_seq.in_(concluded), i.outcome_seq.in_(applied)))
+                found |= {row.id: _intent(row) for row in connection.execute(query)}
+        return [found[id] for id in sorted(found)]
+
+    def unfolded(self, target: str, after: int) -> list[Intent]:
+        """The calls that are open, and those with an outcome after this sequence: what a warehouse that has folded up to it
+        does not know.
+        """
+        i, o = t.intents.c, t.outcomes.c
+        answered = select(o.intent_id).where(o.seq > after)
+        query = select(t.intents).where(i.target == target, or_(i.state != "done", i.id.in_(answered)))
         with self._reading() as connection:
             return [_intent(row) for row in connection.execute(query.order_by(i.id))]
 
@@ -344,6 +378,32 @@ class Ledger:
             connection.execute(update(t.intents).where(mine).values(message=""))
         return count
 
+    # Pauses -----------------------------------------------------------------------------------------------------------
+
+    def pause(self, pause: Pause) -> bool:
+        """Keep that a connection's credentials were refused. False where that was known: only `tried_at` is new then."""
+        p = t.pauses.c
+        with self._engine.begin() as connection:
+            known = update(t.pauses).where(p.system == pause.system, p.credentials == pause.credentials)
+            if connection.execute(known.values(tried_at=pause.tried_at)).rowcount:
+                return False
+            connection.execute(delete(t.pauses).where(p.system == pause.system))
+            connection.execute(insert(t.pauses).values(asdict(pause)))
+        return True
+
+    def paused(self, system: str) -> Pause | None:
+        """The pause of a system's connection, if there is one."""
+        if t.version(self._engine) < 4:
+            return None
+        with self._reading() as connection:
+            row = connection.execute(select(t.pauses).where(t.pauses.c.system == system)).first()
+        return Pause(*tuple(row)) if row else None
+
+    def resume(self, system: str) -> bool:
+        """End the pause of a system's connection; whether there was one."""
+        with self._engine.begin() as connection:
+            return bool(connection.execute(delete(t.pauses).where(t.pauses.c.system == system)).rowcount)
+
     # Approvals --------------------------------------------------------------------------------------------------------
 
     def approve(self, plan_id: str, target: str, approved_by: str) -> None:
@@ -407,6 +467,10 @@ def _insert(
     images = [{"intent_id": id, "body": made.image} for id, (_, made) in zip(ids, fresh, strict=True) if made.image]
     if images:
         connection.execute(insert(t.images), images)
+    connection.execute(
+        insert(t.touched),
+        [{"intent_id": id, "places": json.dumps(made.fields)} for id, (_, made) in zip(ids, fresh, strict=True)],
+    )
     unknown = {"status": None, "outcome_seq": None}
     return {row["idempotency_key"]: Intent(id=id, **(row | unknown)) for id, row in zip(ids, rows, strict=True)}
 
@@ -445,6 +509,14 @@ def _count(connection: Connection, name: str, steps: int) -> int:
 def _entry(row: Row[Any]) -> JournalEntry:
     segments = tuple(json.loads(row.segments))
     return JournalEntry(row.seq, row.run_id, row.system, row.started_at, segments, row.outcome_seq, row.state)
+
+
+_AT_ONCE = 5_000  # values of one IN: SQLite takes 32,766 parameters a statement
+
+
+def _parts(values: Collection[Any]) -> Iterator[list[Any]]:
+    listed = sorted(values)
+    return (listed[at : at + _AT_ONCE] for at in range(0, len(listed), _AT_ONCE))
 
 
 def _intent(row: Row[Any]) -> Intent:

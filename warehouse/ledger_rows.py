@@ -18,7 +18,8 @@ class AppliedOutcome:
     """One outcome as the warehouse folds it: `applied` creates and upserts with an `external_id` make a binding.
 
     `seq` rises with the commits, so that "after seq" never misses one. `key` is the business key, `fingerprint` the
-    SHA-256 of the payload as it was sent, `duration` seconds.
+    SHA-256 of the payload as it was sent, `duration` seconds. `fields` are the places of the payload that the call was about,
+    as a JSON list; None where that was not kept.
     """
 
     seq: int
@@ -38,6 +39,7 @@ class AppliedOutcome:
     run_id: str | None
     at: datetime
     duration: float
+    fields: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +59,8 @@ class JournalEntry:
 class Sending:
     """A call about to be made: `payload` canonical JSON with every id resolved, `fingerprint` its SHA-256.
 
-    `external_id` is the target's id where it is known, `image` what the target held before (canonical JSON).
+    `external_id` is the target's id where it is known, `image` what the target held before (canonical JSON), `fields` the
+    places of the payload that the call is about.
     """
 
     stream: str
@@ -69,6 +72,7 @@ class Sending:
     fingerprint: str
     external_id: str | None = None
     image: str | None = None
+    fields: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,3 +158,14 @@ class Dismissal:
     reason: str
     by: str
     at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Pause:
+    """A connection that nobody uses: since when, why, and when it was tried last. `credentials`: a digest of the refused ones."""
+
+    system: str
+    credentials: str
+    what: str
+    since: datetime
+    tried_at: datetime

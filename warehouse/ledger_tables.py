@@ -36,7 +36,7 @@ from sqlalchemy import (
 from sqlalchemy.exc import DBAPIError, IntegrityError
 from sqlalchemy.pool import StaticPool
 
-VERSION = 3
+VERSION = 4
 BUSY_SECONDS = 30
 _COUNTERS = ("outcome", "journal")
 
@@ -126,6 +126,14 @@ images = Table(
     Column("erased_at", Instant),
 )
 
+# Which places of the payload a call was about: names only, which stay when the values are erased.
+touched = Table(
+    "touched",
+    metadata,
+    Column("intent_id", ForeignKey("intents.id"), primary_key=True, autoincrement=False),
+    Column("places", Text, nullable=False, comment="a JSON list"),
+)
+
 outcomes = Table(
     "outcomes",
     metadata,
@@ -169,6 +177,17 @@ dismissals = Table(
     Column("reason", Text, nullable=False),
     Column("by", Text, nullable=False),
     Column("at", Instant, nullable=False),
+)
+
+# Connections whose credentials were refused: nobody logs in there until they are others, a person says so, or time passed.
+pauses = Table(
+    "pauses",
+    metadata,
+    Column("system", String(60), primary_key=True),
+    Column("credentials", Text, nullable=False, comment="a salted digest of those that were refused"),
+    Column("what", Text, nullable=False),
+    Column("since", Instant, nullable=False),
+    Column("tried_at", Instant, nullable=False),
 )
 
 locks = Table(

@@ -34,6 +34,7 @@ from warehouse.lock import writer
 from warehouse.work import RUN, Survivorship, Work, mapped
 
 if TYPE_CHECKING:
+    from warehouse.lasting import Lasting
     from warehouse.ledger import AppliedOutcome
     from warehouse.ledger_rows import Dismissal
 
@@ -41,7 +42,7 @@ if TYPE_CHECKING:
 
 
 # A checkpoint would write whole blocks of rows anew to fill the gaps of the few that were replaced: publishing does that.
-_NO_TIDYING = "SET max_vacuum_tasks = 0"
+NO_TIDYING = "SET max_vacuum_tasks = 0"
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +52,8 @@ class MergeRequest:
     `started` is the run's start: valid_from, seen_at, bound_at and so on. `finished` (default: the same) goes into
     ops.runs only. `outcomes` are those of the ledger, or a function of the sequence folded so far. `journal` is called
     under the writer lock before anything is written, with the run's segments and the sequence up to which outcomes are
-    folded: it writes the merge journal. `dismissed` are the cases that people dismissed.
+    folded: it writes the merge journal. `dismissed` are the cases that people dismissed. `lasting` has the warehouse open and
+    the run in memory: nothing is opened then, and `run_file` is not read.
     """
 
     warehouse: Path
@@ -66,6 +68,7 @@ class MergeRequest:
     finished: datetime | None = None
     journal: Callable[[tuple[str, ...], int], None] | None = None
     dismissed: Sequence[Dismissal] = ()
+    lasting: Lasting | None = None
 
 
 @dataclass(slots=True)
@@ -97,6 +100,8 @@ def merge(request: MergeRequest) -> MergeReport:
 
     A commit that failed may have committed: the connection is discarded and the warehouse asked again.
     """
+    if request.lasting is not None:
+        return _merge_lasting(request, request.lasting)
     with writer(request.warehouse):
         began = time.monotonic()
         con = _open(request.warehouse, request.model, {RUN: request.run_file})
@@ -112,6 +117,22 @@ def merge(request: MergeRequest) -> MergeReport:
             con.close()
         failpoint("merge.after_commit")
         report.seconds = time.monotonic() - began
+    return report
+
+
+def _merge_lasting(request: MergeRequest, lasting: Lasting) -> MergeReport:
+    began = time.monotonic()
+    try:
+        with lasting.merging() as con:
+            report = _merge(con, request)
+    except _CommitFailed as failed:
+        lasting.discard()
+        with lasting.merging() as con:
+            if not _is_merged(con, request.run_id):
+                raise failed.error from None
+        report = failed.report
+    failpoint("merge.after_commit")
+    report.seconds = time.monotonic() - began
     return report
 
 
@@ -166,7 +187,7 @@ def _open(warehouse: Path, model: Model, attach: dict[str, Path]) -> Connection:
         if not file.is_file():
             raise ConfigurationError("W140", f"there is no run file {file.name}", fix="run the step stage first")
     warehouse.parent.mkdir(parents=True, exist_ok=True)
-    con = connect(warehouse, attach=attach, settings=(_NO_TIDYING,))
+    con = connect(warehouse, attach=attach, settings=(NO_TIDYING,))
     try:
         tables.migrate(con, model)
     except BaseException:
@@ -243,11 +264,10 @@ def _write(work: Work, request: MergeRequest, outcomes: Sequence[AppliedOutcome]
         _take_in_again(work, report)
     cases.settle(work, facts, closed, request.dismissed)
     report.touched = _settle(work)
-    law.enforce(work)
-    report.counts = law.totals(work)
+    report.counts = law.enforce(work)
     report.held = tuple(closed)
     report.segments = _position(work, closed)
-    _record(work, request, report)
+    _record(work, request, report, facts)
     failpoint("merge.before_commit")
 
 
@@ -262,12 +282,11 @@ def _check_superseded(work: Work, loads: Mapping[str, Load]) -> None:
 
 def _closed(work: Work) -> list[str]:
     """Header entities with mapped rows or rejects whose gate is not open. One without a verdict is closed."""
-    fed = work.rows(
-        "fed entities", f"SELECT DISTINCT entity FROM {RUN}.run.counts WHERE entity IS NOT NULL ORDER BY entity"
-    )
-    verdicts = work.rows("gate", f"SELECT entity, bool_or(closed IS NOT FALSE) FROM {RUN}.gate.state GROUP BY entity")
-    states = dict(verdicts)
-    return [name for (name,) in fed if states.get(name, True)]
+    fed = {name for (name,) in work.rows("fed entities", f"SELECT entity FROM {RUN}.run.counts") if name is not None}
+    states: dict[str, bool] = {}
+    for name, shut in work.rows("gate", f"SELECT entity, closed FROM {RUN}.gate.state"):
+        states[name] = states.get(name, False) or shut is not False
+    return [name for name in sorted(fed) if states.get(name, True)]
 
 
 def _take_in(work: Work, entity: Entity, load: Load, facts: cases.Facts, report: MergeReport, *, held: bool) -> None:
@@ -275,10 +294,10 @@ def _take_in(work: Work, entity: Entity, load: Load, facts: cases.Facts, report:
         cases.mark(work, entity, facts)
     if held:
         law.count_held(work, report.system, entity)
-        load = Load(0, load.waiting)
+        load = Load(0, load.waiting, load.children)
     if not (load.mapped or load.waiting):
         return
-    incoming.take(work, entity, load)
+    incoming.take(work, entity, load, marked=bool(facts.findings))
     if load.mapped:
         cases.note(work, entity, facts)
     report.arrived += _bring(work, entity, load)
@@ -288,15 +307,19 @@ def _take_in(work: Work, entity: Entity, load: Load, facts: cases.Facts, report:
 
 def _bring(work: Work, entity: Entity, load: Load) -> int:
     """Resolve, bind and write what was decided; how many rows that waited have arrived."""
-    if not work.number("decided", "SELECT count(*) FROM _decided"):
+    decided, bound = work.rows("decided", "SELECT count(*), count(old_hub) FROM _decided")[0]
+    if not decided:
         return 0
     again = bool(load.waiting)
     rows = {
         one.name: incoming.rows_sql(one, from_run=bool(load.mapped), again_too=again) for one in work.family(entity)
     }
-    refs.resolve(work, entity, rows)
-    identity.bind(work, entity, rows[entity.name])
-    store.write(work, entity, rows)
+    waits = refs.resolve(work, entity, rows)
+    if bound == decided and not waits and not again:
+        work.do(f"final {entity.name}", identity.FINAL_OF_BOUND)
+    else:
+        identity.bind(work, entity, rows[entity.name])
+    store.write(work, entity, rows, load.children)
     return (
         work.number("arrived", "SELECT count(*) FROM _final WHERE state = 'again' AND waiting IS NULL") if again else 0
     )
@@ -320,19 +343,19 @@ def _take_in_again(work: Work, report: MergeReport) -> None:
         loads = incoming.loads(work, with_run=False)
         for entity in in_dependency_order(work.model):
             if load := loads.get(entity.name):
-                incoming.take(work, entity, load)
+                incoming.take(work, entity, load, marked=False)
                 arrived = _bring(work, entity, load)
                 report.arrived += arrived
                 progress = progress or arrived > 0
 
 
 def _settle(work: Work) -> dict[str, int]:
-    rows = work.rows("touched", "SELECT entity, count(DISTINCT hub_id) FROM _touched GROUP BY entity")
-    touched: dict[str, int] = dict(rows)
+    rows = work.rows("touched", "SELECT entity, count(DISTINCT hub_id), bool_or(fresh) FROM _touched GROUP BY entity")
+    fresh = {name: bool(new) for name, _, new in rows}
     for entity in work.model.values():
-        if entity.name in touched:
-            survivorship.settle(work, entity)
-    return touched
+        if entity.name in fresh:
+            survivorship.settle(work, entity, fresh=fresh[entity.name])
+    return {name: n for name, n, _ in rows}
 
 
 def _position(work: Work, closed: Sequence[str]) -> int:
@@ -349,7 +372,7 @@ def _position(work: Work, closed: Sequence[str]) -> int:
     return merged
 
 
-def _record(work: Work, request: MergeRequest, report: MergeReport) -> None:
+def _record(work: Work, request: MergeRequest, report: MergeReport, facts: cases.Facts) -> None:
     finished = (request.finished or request.started).astimezone(UTC)
     outcome = ", ".join(
         f"{report.total(state):,} {state}"
@@ -361,12 +384,14 @@ def _record(work: Work, request: MergeRequest, report: MergeReport) -> None:
         f"""INSERT INTO quality.verdicts BY NAME
             SELECT {work.run} AS run_id, {literal(request.system)} AS system, *, {work.at} AS decided_at FROM {RUN}.gate.verdicts""",
     )
-    work.do(
-        "results",
-        f"""INSERT INTO quality.results BY NAME
-            SELECT {work.run} AS run_id, {literal(request.system)} AS system, *, {work.at} AS decided_at FROM {RUN}.gate.results""",
-    )
-    cases.note_batch(work, request.system)
+    if facts.results:
+        work.do(
+            "results",
+            f"""INSERT INTO quality.results BY NAME
+                SELECT {work.run} AS run_id, {literal(request.system)} AS system, *, {work.at} AS decided_at
+                FROM {RUN}.gate.results""",
+        )
+    cases.note_batch(work, request.system, facts)
     report.drift = drift.note(work, request.system)
     work.do(
         "run",

@@ -267,6 +267,41 @@ class Payment(Row, Canonical):
     paid_at = column("instant", "When", "cbc:PaidDate, cbc:PaidTime")
     status = column("text", "State", values="pending authorised captured failed voided")
     reference = column("text", "The provider's reference", "cbc:PaymentID")
+    fee = money("What the provider keeps of it, as agreed", "ISO 20022 TtlChrgsAndTaxAmt")
+    net_amount = money("What has to arrive: amount less fee", "ISO 20022 NetAmt")
+
+
+class Payout(Row, Canonical):
+    """Money of many payments that a provider paid out at once, less refunds and fees."""
+
+    __tablename__ = "payout"
+    match = (("number",),)
+    term = "UBL RemittanceAdvice / ISO 20022 camt.054 Entry"
+    number = column("text", "The provider's number of it", "cbc:ID, AcctSvcrRef", required=True)
+    currency = column("text", "ISO 4217", "cbc:DocumentCurrencyCode", required=True)
+    gross_total = money("Payments less refunds, before fees", "cbc:TotalCreditAmount − cbc:TotalDebitAmount", "gross")
+    fee_total = money("All that the provider keeps", "ISO 20022 TtlChrgsAndTaxAmt")
+    amount = money("What arrives; below zero it is collected", "cbc:TotalPaymentAmount, ISO 20022 Amt", required=True)
+    arrives_at = column("instant", "When it is, or was, on the bank account", "ISO 20022 ValDt")
+    status = column("text", "State", values="scheduled in_transit paid failed cancelled")
+
+
+class PayoutEntry(Row, Canonical):
+    """What one payment or refund is within a payout. Amounts of refunds are below zero."""
+
+    __tablename__ = "payout_entry"
+    term = "UBL RemittanceAdviceLine / ISO 20022 TransactionDetails"
+    payout = column("ref", "Which payout", "cac:RemittanceAdvice", ref="payout", required=True)
+    kind = column("text", "What moved", "ISO 20022 BkTxCd", values="payment refund adjustment", required=True)
+    reference = column(
+        "text", "The provider's reference of the payment or refund", "ISO 20022 EndToEndId", required=True
+    )
+    currency = column("text", "ISO 4217", "ISO 20022 Amt/@Ccy", required=True)
+    amount = money("With tax, before the fee", "ISO 20022 TxAmt", "gross", required=True)
+    fee = money("What the provider kept", "ISO 20022 TtlChrgsAndTaxAmt")
+    net_amount = money("What it adds to the payout", "ISO 20022 NetAmt", required=True)
+    settled_at = column("instant", "When its payout is, or was, on the bank account", "ISO 20022 ValDt")
+    status = column("text", "State of its payout", values="scheduled in_transit paid failed cancelled")
 
 
 class Refund(Row, Canonical):

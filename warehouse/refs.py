@@ -14,15 +14,19 @@ from warehouse.duck import literal, quote
 from warehouse.work import Work
 
 
-def resolve(work: Work, entity: Entity, rows: dict[str, str]) -> None:
-    """Fill _refs for the decided rows and _missing with what each of them waits for. `rows`: entity → FROM item."""
+def resolve(work: Work, entity: Entity, rows: dict[str, str]) -> bool:
+    """Fill _refs for the decided rows and _missing with what each of them waits for; does any? `rows`: entity → FROM item."""
     family = work.family(entity)
+    required = any(column.required for one in family for column in one.refs)
     if any(one.refs for one in family):
         work.do(f"references of {entity.name}", refs_sql(family, rows))
-        work.do(f"missing references of {entity.name}", missing_sql(family, rows))
+        unknown = work.number("unknown references", "SELECT count(*) FROM _refs WHERE hub_id IS NULL")
+        if unknown or required:
+            return work.do(f"missing references of {entity.name}", missing_sql(family, rows)) > 0
     else:
         work.do("references", NONE)
-        work.do("missing", "CREATE OR REPLACE TEMP TABLE _missing (_row BIGINT, waiting VARCHAR)")
+    work.do("missing", "CREATE OR REPLACE TEMP TABLE _missing (_row BIGINT, waiting VARCHAR)")
+    return False
 
 
 NONE = "CREATE OR REPLACE TEMP TABLE _refs (entity VARCHAR, system VARCHAR, source_id VARCHAR, hub_id BIGINT)"

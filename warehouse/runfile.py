@@ -8,6 +8,7 @@
     run.shapes        the fields of a sample of raw records (`hub/shape.py`)
     run.contents      a digest of each raw record that was refused (`contents.py`)
     gate.findings, gate.verdicts, gate.results, gate.state, gate.batch
+    gate.others       what earlier runs merged of the keys of this one (`others.py`)
     gate.baseline     what is usual (`baseline.py`), gate.batch_findings what is not, gate.profile what was counted for it
 
 A step can be repeated: `reset` empties what it and the later ones wrote.
@@ -30,26 +31,28 @@ Step = Literal["stage", "map", "gate"]
 # The file lives for a day: compressing it costs half as much again as reading the records.
 _SETTINGS = ("SET force_compression = 'uncompressed'",)
 
+SHAPES = "stream VARCHAR, path VARCHAR, kind VARCHAR, n BIGINT, records BIGINT"
 _TABLES: dict[str, str] = {
     "run.segments": "system VARCHAR, stream VARCHAR, segment VARCHAR, seq BIGINT, records BIGINT, pulled_at TIMESTAMPTZ,"
-    " file VARCHAR, first_row BIGINT, base BIGINT",
+    " file INTEGER, first_row BIGINT, base BIGINT",
     "run.rejects": "stream VARCHAR, mapping VARCHAR, entity VARCHAR, source_id VARCHAR, segment VARCHAR, line BIGINT,"
     " code VARCHAR, field VARCHAR, rule VARCHAR, message VARCHAR, raw VARCHAR",
     "run.counts": "stream VARCHAR, mapping VARCHAR, entity VARCHAR, state VARCHAR, n BIGINT",
     "raw._gone": "stream VARCHAR, _seq BIGINT",
     "run.mappings": "mapping VARCHAR, hash VARCHAR",
-    "run.shapes": "stream VARCHAR, path VARCHAR, kind VARCHAR, n BIGINT, records BIGINT",
+    "run.shapes": SHAPES,
     "run.contents": "segment VARCHAR, line BIGINT, content VARCHAR",
     "gate.findings": "entity VARCHAR, _row BIGINT, source_id VARCHAR, rule VARCHAR, code VARCHAR, severity VARCHAR,"
     " field VARCHAR, message VARCHAR, raw VARCHAR",
     "gate.verdicts": "entity VARCHAR, rule VARCHAR, code VARCHAR, severity VARCHAR, checked BIGINT, failed BIGINT,"
     " threshold DOUBLE, closed BOOLEAN, why VARCHAR",
-    "gate.results": "suite VARCHAR, success BOOLEAN, json VARCHAR",
+    "gate.results": "suite VARCHAR, success BOOLEAN, json VARCHAR, page VARCHAR",
     "gate.state": "entity VARCHAR, closed BOOLEAN, why VARCHAR",
     "gate.batch": "digest VARCHAR",
     "gate.batch_findings": "entity VARCHAR, rule VARCHAR, code VARCHAR, severity VARCHAR, field VARCHAR, message VARCHAR,"
     " raw VARCHAR",
     "gate.baseline": "entity VARCHAR, measure VARCHAR, field VARCHAR, item VARCHAR, days BIGINT, value DOUBLE, moment TIMESTAMPTZ",
+    "gate.others": "what VARCHAR, system VARCHAR, key VARCHAR[]",
     "gate.profile": "entity VARCHAR, field VARCHAR, item VARCHAR, n BIGINT",
 }
 
@@ -72,19 +75,24 @@ def create(path: Path, lake: str, model: Model, settings: Sequence[str] = (), be
     allowed = [folder for one_lake in (lake, *beside) for folder in _folders(path, one_lake)]
     con = connect(path, allowed=allowed, settings=(*_SETTINGS, *settings))
     try:
-        c.check_model(model)
-        run(con, "BEGIN")  # one write to the disk, not one a table
-        for schema in ("stage", "raw", "known", "mapped", "run", "gate"):
-            run(con, f"CREATE SCHEMA IF NOT EXISTS {schema}")
-        for name, columns in _TABLES.items():
-            run(con, f"CREATE TABLE IF NOT EXISTS {name} ({columns})")
-        for entity in model.values():
-            run(con, mapped_table_sql(entity), name=f"mapped.{entity.name}")
-        run(con, "COMMIT")
+        create_tables(con, model)
     except BaseException:
         con.close()
         raise
     return con
+
+
+def create_tables(con: Connection, model: Model) -> None:
+    """Make the tables, in the database that is current."""
+    c.check_model(model)
+    run(con, "BEGIN")  # one write to the disk, not one a table
+    for schema in ("stage", "raw", "known", "mapped", "run", "gate"):
+        run(con, f"CREATE SCHEMA IF NOT EXISTS {schema}")
+    for name, columns in _TABLES.items():
+        run(con, f"CREATE TABLE IF NOT EXISTS {name} ({columns})")
+    for entity in model.values():
+        run(con, mapped_table_sql(entity), name=f"mapped.{entity.name}")
+    run(con, "COMMIT")
 
 
 def open(path: Path, read_only: bool = False, lake: str = "") -> Connection:
@@ -103,10 +111,9 @@ def local_folder(lake: str) -> Path | None:
 
 
 def file_of(con: Connection) -> Path:
-    """The file of an open run file."""
-    return Path(
-        one(con, "SELECT path FROM duckdb_databases() WHERE database_name = current_database()") or "run.duckdb"
-    )
+    """The file of an open run file, or what would be it where the run is in memory (`lasting.py`)."""
+    own = "(SELECT path FROM duckdb_databases() WHERE database_name = current_database())"
+    return Path(one(con, f"SELECT coalesce({own}, getvariable('run_file'))") or "run.duckdb")
 
 
 def cache_folder(path: Path) -> Path:
@@ -123,7 +130,7 @@ def mapped_table_sql(entity: Entity) -> str:
     """The DDL of mapped.<entity>.
 
     `_row` is unique in the table and follows `_seq`; children carry their header's as `_parent_row`. `_hub` is the
-    hub's own id where the record quotes it. `row_hash` is for readers; merge computes its own.
+    hub's own id where the record quotes it. What tells rows apart is a hash that merge computes.
     """
     head = [("_row", "BIGINT")]
     text = ["system", "source_id", "mapping", "_segment"]
@@ -138,7 +145,6 @@ def mapped_table_sql(entity: Entity) -> str:
         ("version", "VARCHAR"),
         *([] if entity.parent else [("_hub", "VARCHAR")]),
         *c.mapped_columns(entity),
-        ("row_hash", "UBIGINT"),
     ]
     listed = ", ".join(f"{quote(name)} {kind}" for name, kind in columns)
     return f"CREATE TABLE IF NOT EXISTS mapped.{quote(entity.name)} ({listed})"

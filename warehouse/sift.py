@@ -29,30 +29,38 @@ class Source:
 
 @dataclass(slots=True)
 class Local:
-    """A segment as a file of this machine; `read` is the file that was read for it (without its odd records)."""
+    """A segment as a file of this machine; `read` is the file that was read for it (without its odd records).
 
+    `number` is its place among the files of its stream, by which the raw rows know it.
+    """
+
+    number: int
     segment: Segment
     path: Path
     read: Path
 
 
-def append(con: Connection, source: Source, files: Sequence[Path], plain: bool = False) -> None:
-    sql = read_sql(source.table, source.columns, [str(file) for file in files], plain)
+def append(con: Connection, source: Source, files: Sequence[Path], first: int, plain: bool = False) -> None:
+    """Read the files, of which the first has the number `first` and the others those that follow."""
+    sql = read_sql(source.table, source.columns, [str(file) for file in files], first, plain)
     run(con, sql, name=f"stage {source.stream.name}")
 
 
-def read_sql(table: str, columns: Mapping[str, str], files: Sequence[str], plain: bool = False) -> str:
-    """Read NDJSON files (zstd, or plain) into a table by declared columns; `_file` says which file a row came from."""
+def read_sql(table: str, columns: Mapping[str, str], files: Sequence[str], first: int = 0, plain: bool = False) -> str:
+    """Read NDJSON files (zstd, or plain) into a table by declared columns; `_file` is the number of a row's file."""
     declared = ", ".join(
         f"{literal(name)}: {literal(kind)}" for name, kind in (columns or {"_none": "VARCHAR"}).items()
     )
     wanted = "".join(f"{quote(name)}, " for name in columns)
     listed = ", ".join(literal(file) for file in files)
+    number, named = "file_index", ""
+    if number in (name.lower() for name in columns):  # the records' own field hides DuckDB's
+        number, named = f"list_position([{listed}], _path) - 1", ", filename = '_path'"
     return f"""
         INSERT INTO {table} BY NAME
-        SELECT {wanted}_file
+        SELECT {wanted}{first} + {number} AS _file
         FROM read_json([{listed}], format = 'newline_delimited', records = true, compression = {literal("none" if plain else "zstd")},
-                       columns = {{{declared}}}, filename = '_file')"""
+                       columns = {{{declared}}}{named})"""
 
 
 def sift(con: Connection, source: Source, item: Local) -> list[odd.Odd]:
@@ -74,7 +82,7 @@ def sift(con: Connection, source: Source, item: Local) -> list[odd.Odd]:
     for number, said in _refused(con, source, item.read, lines, set(found)):
         found[number] = odd.refused(number, lines[number - 1], said)
     _rewrite(item.read, lines, set(found))
-    append(con, source, [item.read], plain=True)
+    append(con, source, [item.read], item.number, plain=True)
     unread = [number for number in doubtful if number not in found]
     for number in _no_numbers(con, source, item, unread):
         found[number] = odd.refused(number, lines[number - 1], "a number that is none")
@@ -128,11 +136,11 @@ def _no_numbers(con: Connection, source: Source, item: Local, doubtful: Sequence
     """Of the lines that Python could not parse, those that hold a literal NaN or Infinity."""
     if not doubtful:
         return []
-    first = one(con, f"SELECT min(rowid) FROM {source.table} WHERE _file = $1", [str(item.read)])
+    first = one(con, f"SELECT min(rowid) FROM {source.table} WHERE _file = $1", [item.number])
     rows = run(
         con,
         f"SELECT rowid - {first} + 1 FROM {source.table}"
         f" WHERE _file = $1 AND ({odd.no_number_sql(source.columns)}) AND list_contains($2::BIGINT[], rowid - {first} + 1)",
-        [str(item.read), list(doubtful)],
+        [item.number, list(doubtful)],
     )
     return [row[0] for row in rows.fetchall()]

@@ -137,7 +137,7 @@ def _clear(con: Connection, source: Source) -> None:
     run(con, f"DROP VIEW IF EXISTS stage.{quote(name)}")
     run(con, f"DROP TABLE IF EXISTS {source.table}")
     columns = ", ".join(f"{quote(column)} {kind}" for column, kind in source.columns.items())
-    run(con, f"CREATE TABLE {source.table} ({columns}{',' if columns else ''} _file VARCHAR)")
+    run(con, f"CREATE TABLE {source.table} ({columns}{',' if columns else ''} _file INTEGER)")
     for table, where in (
         ("raw._gone", ""),
         ("run.segments", ""),
@@ -152,7 +152,7 @@ def fetch(source: Source, segments: Sequence[Segment], report: StageReport) -> l
     folder = local_folder(source.lake)
     if folder is None:
         source.cache.mkdir(parents=True, exist_ok=True)
-    local = []
+    local: list[Local] = []
     for number, segment in enumerate(_in_order(segments)):
         if folder is not None:
             path = folder / segment.path
@@ -160,7 +160,7 @@ def fetch(source: Source, segments: Sequence[Segment], report: StageReport) -> l
             path = source.cache / f"{number}.jsonl"
             _copy(source.lake, segment.path, path)
         if path.is_file():
-            local.append(Local(segment, path, path))
+            local.append(Local(len(local), segment, path, path))
         else:
             report.findings.append(_damaged(segment, "the file is not there"))
     return local
@@ -182,14 +182,14 @@ def read(con: Connection, source: Source, local: list[Local], report: StageRepor
     """Fill the raw table; the odd records. Damaged segments are taken out of `local` and become findings."""
     if not local:
         return []
-    if _try(con, source, [item.path for item in local]) and not _suspicious(con, source):
+    if _try(con, source, local) and not _suspicious(con, source):
         return []
     run(con, f"DELETE FROM {source.table}")
     found: list[tuple[Segment, odd.Odd]] = []
     for item in list(local):
-        if _try(con, source, [item.path]) and not _suspicious(con, source, item.path):
+        if _try(con, source, [item]) and not _suspicious(con, source, item.number):
             continue
-        run(con, f"DELETE FROM {source.table} WHERE _file = $1", [str(item.path)])
+        run(con, f"DELETE FROM {source.table} WHERE _file = $1", [item.number])
         try:
             found += [(item.segment, it) for it in sift(con, source, item)]
         except (zstandard.ZstdError, EOFError, OSError) as error:
@@ -198,10 +198,10 @@ def read(con: Connection, source: Source, local: list[Local], report: StageRepor
     return found
 
 
-def _try(con: Connection, source: Source, files: Sequence[Path]) -> bool:
-    """Append the files to the raw table, all or nothing."""
+def _try(con: Connection, source: Source, items: Sequence[Local]) -> bool:
+    """Append the segments, whose numbers follow each other, to the raw table, all or nothing."""
     try:
-        append(con, source, files)
+        append(con, source, [item.path for item in items], items[0].number)
     except StatementError as error:
         if error.kind not in ("InvalidInputException", "IOException"):
             raise
@@ -209,12 +209,12 @@ def _try(con: Connection, source: Source, files: Sequence[Path]) -> bool:
     return True
 
 
-def _suspicious(con: Connection, source: Source, file: Path | None = None) -> bool:
+def _suspicious(con: Connection, source: Source, file: int | None = None) -> bool:
     """Did something come through that DuckDB reads and JSON does not have: NaN, or a record that is null?"""
     nothing = " AND ".join(f"{quote(name)} IS NULL" for name in source.columns) or "false"
     where = f"({odd.no_number_sql(source.columns)} OR ({nothing}))"
     if file is not None:
-        where += f" AND _file = {literal(str(file))}"
+        where += f" AND _file = {file}"
     return one(con, f"SELECT 1 FROM {source.table} WHERE {where} LIMIT 1", name="suspicious") is not None
 
 
@@ -227,7 +227,7 @@ def _place(con: Connection, source: Source, local: list[Local], report: StageRep
     places = {file: (count, first, last) for file, count, first, last in rows}
     base = 1
     for item in list(local):
-        count, first, last = places.get(str(item.read), (0, 0, -1))
+        count, first, last = places.get(item.number, (0, 0, -1))
         assert last - first + 1 == count, "rows of a file do not stand together"
         s = item.segment
         if s.records > count:  # zstd does not complain of a file that ends too early
@@ -240,7 +240,7 @@ def _place(con: Connection, source: Source, local: list[Local], report: StageRep
         run(
             con,
             "INSERT INTO run.segments VALUES ($1, $2, $3, $4, $5, nullif($6, '')::TIMESTAMPTZ, $7, $8, $9)",
-            [s.system, s.stream, s.path, s.sequence, count, s.pulled_at, str(item.read), first, base],
+            [s.system, s.stream, s.path, s.sequence, count, s.pulled_at, item.number, first, base],
         )
         base += count
 

@@ -7,6 +7,8 @@ for the system until the new one is complete.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from hub.entity import Entity
 from warehouse import columns as c
 from warehouse.duck import literal, quote
@@ -15,8 +17,11 @@ from warehouse.refs import joins_sql, resolved_sql
 from warehouse.work import Work, previous, source
 
 
-def write(work: Work, entity: Entity, rows: dict[str, str]) -> None:
-    """Write the rows of _final and their children, and note whose canonical row is to be computed again."""
+def write(work: Work, entity: Entity, rows: dict[str, str], there: Mapping[str, int]) -> None:
+    """Write the rows of _final and their children, and note whose canonical row is to be computed again.
+
+    `there` names the children of which there are any, now or before.
+    """
     written, replaced, known, moved, settled = work.rows("rows to write", FINAL_COUNTS)[0]
     if not written:
         return
@@ -24,9 +29,10 @@ def write(work: Work, entity: Entity, rows: dict[str, str]) -> None:
         _to_previous(work, entity)
     if settled:
         _from_previous(work, entity)
-    for child in work.children(entity):
+    for child in (one for one in work.children(entity) if one.name in there):
         _write_children(work, child, rows[child.name], replaced=bool(replaced), known=known == replaced)
     if replaced:
+        work.do(f"earlier pulls of {entity.name}", earlier_sql(entity))
         gone = "SELECT old_row FROM _final WHERE old_row IS NOT NULL"
         work.do(f"replace {entity.name}", f"DELETE FROM {source(entity)} WHERE rowid IN ({gone})")
     work.do(f"source.{entity.name}", insert_sql(work, entity, rows[entity.name]))
@@ -43,6 +49,14 @@ def touched_sql(entity: Entity) -> str:
     return f"""
         INSERT INTO _touched SELECT {literal(entity.name)}, hub_id, bool_and(fresh), true FROM _final
         WHERE hub_id IS NOT NULL AND waiting IS NULL GROUP BY hub_id"""
+
+
+def earlier_sql(entity: Entity) -> str:
+    """Where the version that is replaced came from: narrow columns, by which `crossdock trace` finds its raw record."""
+    return f"""
+        INSERT INTO ops.earlier_pulls BY NAME
+        SELECT {literal(entity.name)} AS entity, f.system, f.source_id, s.mapping, s.segment, s.line, s.run_id, s.seen_at
+        FROM {source(entity)} s JOIN _final f ON f.old_row = s.rowid WHERE f.state = 'changed'"""
 
 
 def insert_sql(work: Work, entity: Entity, rows: str) -> str:
@@ -65,7 +79,7 @@ def insert_sql(work: Work, entity: Entity, rows: str) -> str:
 
 def _write_children(work: Work, child: Entity, rows: str, *, replaced: bool, known: bool) -> None:
     kept, old = "", 0
-    if replaced and work.number(f"any {child.name}", f"SELECT count(*) FROM {source(child)}"):
+    if replaced:
         old = work.do(f"old {child.name}", old_children_sql(child, known))
         kept = "LEFT JOIN _old o ON o.parent_key = f.source_key AND o.source_id = m.source_id" if old else ""
     if not old and not work.number(f"rows of {child.name}", f"SELECT count(*) FROM {rows}"):

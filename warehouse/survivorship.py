@@ -19,9 +19,9 @@ from warehouse.history import replace
 from warehouse.work import Survivorship, Work, canonical, previous, source
 
 
-def settle(work: Work, entity: Entity) -> None:
-    """Bring the canonical rows of the touched hubs, and their children, up to date."""
-    if work.do("_new", touched_sql(entity, fresh=True)):
+def settle(work: Work, entity: Entity, *, fresh: bool) -> None:
+    """Bring the canonical rows of the touched hubs, and their children, up to date. `fresh`: there may be new hubs among them."""
+    if fresh and work.do("_new", touched_sql(entity, fresh=True)):
         for one in work.family(entity):
             work.do(f"canonical.{one.name}", copied_sql(work, one))
     if work.do("_others", touched_sql(entity, fresh=False)):

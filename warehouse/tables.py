@@ -21,7 +21,7 @@ from warehouse.fixed import FIXED, SCHEMAS, VIEWS
 VERSION = 1
 SEARCH_PATH = "canonical,marts"
 _AT = "TIMESTAMP WITH TIME ZONE"
-_DESCRIBED = ("canonical", "quality")
+_DESCRIBED = ("canonical", "quality", "push")
 
 
 @dataclass(frozen=True, slots=True)

@@ -36,6 +36,12 @@ class Work:
     started: datetime
     survivorship: Survivorship = field(default_factory=dict)
 
+    def __post_init__(self) -> None:
+        # As variables, so that the statements of every merge read the same and are parsed once a process.
+        instant = literal(self.started.astimezone(UTC).isoformat())
+        run(self.con, "SET VARIABLE merge_run = $1::VARCHAR", [self.run_id])
+        run(self.con, f"SET VARIABLE merge_instant = TIMESTAMP WITH TIME ZONE {instant}")
+
     def do(self, name: str, sql: str, parameters: Any = None) -> int:
         """Execute a statement; how many rows it changed, where it says so."""
         cursor = run(self.con, sql, parameters, name=name)
@@ -52,12 +58,12 @@ class Work:
     @property
     def at(self) -> str:
         """The run's instant as SQL."""
-        return f"TIMESTAMP WITH TIME ZONE {literal(self.started.astimezone(UTC).isoformat())}"
+        return "getvariable('merge_instant')"
 
     @property
     def run(self) -> str:
         """The run's id as SQL."""
-        return literal(self.run_id)
+        return "getvariable('merge_run')"
 
     def children(self, entity: Entity) -> list[Entity]:
         return children(self.model, entity.name)

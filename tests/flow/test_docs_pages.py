@@ -13,6 +13,7 @@ import pytest
 
 from flow import docs
 from flow.docs import as_html, write
+from flow.page import STYLE
 from hub.config import BUILT_IN, load_project
 from mappings.functions import FUNCTIONS, OF_PUSHES
 from mappings.load import load
@@ -176,7 +177,7 @@ def _luminance(colour: str) -> float:
 
 def test_text_can_be_read_in_light_and_dark() -> None:
     """WCAG 2.1 AA: a contrast of 4.5 for text, on the page and on what is tinted."""
-    schemes = re.findall(r":root \{(.*?)\}", docs.STYLE.read_text(), re.S)
+    schemes = re.findall(r":root \{(.*?)\}", STYLE, re.S)
     assert len(schemes) == 2
     for scheme in schemes:
         colours = dict(re.findall(r"--(\w+): (#[0-9a-f]{3,6})", scheme))

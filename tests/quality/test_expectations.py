@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import json
 import os
+import re
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
 from random import Random
@@ -16,13 +20,14 @@ import duckdb
 import pytest
 
 from hub.entity import Model
-from quality import expectations, gate
+from quality import data_docs, expectations, gate
 from quality.kinds import KINDS
 from quality.results import SuiteResult
 from quality.rules import Rules
 
 pytestmark = pytest.mark.slow
 Make = Callable[..., dict[str, Any]]
+NOW = datetime(2026, 11, 20, 12, tzinfo=UTC)
 
 EVERY_KIND = {
     "customer": """entity: customer
@@ -126,12 +131,33 @@ def usual(dice: Random) -> list[tuple[Any, ...]]:
     ]
 
 
-def marked(path: Path, rules: Rules, model: Model, baseline: Sequence[tuple[Any, ...]] = ()) -> dict[str, int]:
+def earlier(dice: Random) -> list[tuple[str, str, list[str]]]:
+    """Rows of gate.others: what earlier runs merged, of this system and of another, and sometimes nothing."""
+    made = [
+        ("customer(email, tax_id)", "cart", [dice.choice(("a", "it's")), dice.choice(("b", "DE"))]),
+        ("customer(email, tax_id)", "erp", ["b", "b"]),
+        ("order_line(sku, quantity)", "cart", ["a", dice.choice(("1.0000", "2.0000"))]),
+        ("account_credit(customer)", "cart", [dice.choice(("1", "77"))]),
+        ("sales_order", "cart", ["77"]),
+        ("customer", "erp", ["77"]),
+    ]
+    return dice.choice(([], made, made))
+
+
+def marked(
+    path: Path,
+    rules: Rules,
+    model: Model,
+    baseline: Sequence[tuple[Any, ...]] = (),
+    others: Sequence[tuple[str, str, list[str]]] = (),
+) -> dict[str, int]:
     with duckdb.connect(str(path)) as con:
         con.execute("SET TimeZone = 'UTC'")
         gate.ensure_gate_tables(con)
         for row in baseline:
             con.execute("INSERT INTO gate.baseline VALUES (?, ?, ?, ?, ?, ?, ?)", row)
+        for one in others:
+            con.execute("INSERT INTO gate.others VALUES (?, ?, ?)", one)
         return {verdict.rule: verdict.failed for verdict in gate.mark(con, rules, model).verdicts}
 
 
@@ -149,7 +175,7 @@ def test_both_find_the_same_number_of_rows_for_each_kind(
     ever_failed: set[str] = set()
     for seed in range(3):
         path = run_file(world(Random(seed)))
-        ours = marked(path, every_kind, model, usual(Random(seed)))
+        ours = marked(path, every_kind, model, usual(Random(seed)), earlier(Random(seed)))
         results = expectations.evaluate(path, every_kind)
         assert [suite.error for suite in results if suite.error] == []
         assert [o for suite in results for o in suite.outcomes if o.error] == []
@@ -192,6 +218,25 @@ def test_a_predicate_that_joins_wrongly_is_seen(
         assert "Q306" in gate.decide(con, results).closed[0].why
 
 
+def test_what_an_earlier_run_merged_counts(run_file: Callable[..., Path], every_kind: Rules, model: Model) -> None:
+    rows = {
+        "customer": [{"email": "a", "tax_id": "b"}, {"email": "c", "tax_id": "b"}],
+        "sales_order": [],
+        "payment": [{"sales_order_ref": "77"}, {"sales_order_ref": "78"}],
+    }
+    rules = ("customer.once", "payment.order_there")
+    for others, expected in (
+        ([], (0, 2)),
+        ([("customer(email, tax_id)", "cart", ["a", "b"]), ("sales_order", "cart", ["77"])], (1, 1)),
+        ([("customer(email, tax_id)", "erp", ["a", "b"]), ("sales_order", "erp", ["77"])], (0, 2)),
+    ):
+        path = run_file(rows)
+        ours = marked(path, every_kind, model, (), others)
+        assert tuple(ours[rule] for rule in rules) == expected
+        theirs = counted(expectations.evaluate(path, every_kind))
+        assert tuple(theirs[rule] for rule in rules) == expected
+
+
 def test_the_whole_gate(run_file: Callable[..., Path], shipped: Rules, model: Model, order: Make, line: Make) -> None:
     path = run_file(
         {
@@ -216,6 +261,65 @@ def test_the_whole_gate(run_file: Callable[..., Path], shipped: Rules, model: Mo
     evidence = json.loads(kept[2][2])
     assert {result["rule"]: result["failed"] for result in evidence["results"]}["sales_order.currency_known"] == 1
     assert "EURO" not in json.dumps([result["result"] for result in evidence["results"]]), "no values of rows are kept"
+
+
+def test_the_pages_need_nothing_else_and_show_no_values(
+    run_file: Callable[..., Path], shipped: Rules, model: Model, order: Make, line: Make, tmp_path: Path
+) -> None:
+    rows = {"sales_order": [order(), order("1002", currency="EURO", ship_to_name="Ann Lee")], "order_line": [line(), line("1002", quantity=-77125)]}  # fmt: skip
+    path = run_file(rows | {"customer": [{"source_id": "8", "name": "Ann Lee", "email": "ann.lee at x", "country_code": "xx"}]})  # fmt: skip
+    marked(path, shipped, model)
+    into = data_docs.site(tmp_path / "warehouse.duckdb", "cart", "run-1")
+    results = expectations.evaluate(path, shipped, into)
+    assert not into.folder.exists(), "a verdict does not wait for its pages"
+    expectations.publish()
+    pages = {one.suite: into.folder / one.page for one in results if one.page}
+    assert set(pages) == {"sales_order", "order_line", "customer"}
+    said = {path: path.read_text(encoding="utf-8") for path in into.folder.rglob("*.html")}
+    assert set(pages.values()) < set(said)
+    for path, text in said.items():
+        assert fetched(text) == [], path
+        assert not any(value in text for value in ("Ann Lee", "ann.lee", "EURO", "-77125", str(tmp_path))), path
+    assert (
+        "The currency is no ISO 4217 code (sales_order.currency_known, Q207, quarantine)" in said[pages["sales_order"]]
+    )
+    index = said[into.folder / "index.html"]
+    assert all(f'href="{one.page}"' in index for one in results if one.page)
+    assert "predicates alone" not in index
+    data_docs.judged_alone(replace(into, run="run-2"), NOW, 26)
+    later = (into.folder / "index.html").read_text(encoding="utf-8")
+    assert "run-2, 2026-11-20 12:00:00 UTC, 26 rows" in later
+    assert "last verdict is of run run-1" in later
+
+
+def test_a_page_as_it_was_made_would_be_fetched_from_elsewhere(
+    run_file: Callable[..., Path], shipped: Rules, order: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The broken twin of the last test: the pages of Great Expectations as they are."""
+    monkeypatch.setattr(data_docs, "still", lambda html: html)
+    into = data_docs.site(tmp_path / "warehouse.duckdb", "cart", "run-1")
+    (made,) = (one for one in expectations.evaluate(run_file({"sales_order": [order()]}), shipped, into) if one.page)
+    expectations.publish()
+    assert len(fetched((into.folder / made.page).read_text(encoding="utf-8"))) > 5
+
+
+def fetched(html: str) -> list[str]:
+    """What a browser would load from elsewhere, or from a file that is not published. A link that a person follows is not."""
+    return re.findall(r"<(?:script|link|img|iframe)[^>]*\b(?:src|href)=[^>]*>|url\([^)]*\)|@import[^;]*", html)
+
+
+def test_old_pages_go_with_their_runs_and_a_broken_list_is_made_anew(tmp_path: Path) -> None:
+    built = tmp_path / "built"
+    for number in range(data_docs.KEPT_RUNS + 2):
+        into = data_docs.site(tmp_path / "warehouse.duckdb", "cart", f"run-{number}")
+        page = data_docs.page("customer", into.run, NOW)
+        (built / page).parent.mkdir(parents=True, exist_ok=True)
+        (built / page).write_text("<head></head>")
+        data_docs.publish(built, into, NOW, [SuiteResult("customer", True, page=page)])
+        shutil.rmtree(built)
+    assert len(list(into.folder.glob("validations/customer/*"))) == data_docs.KEPT_RUNS
+    (into.folder / "runs.json").write_text("{")
+    assert not data_docs.judged_alone(into, NOW, 3), "nothing is known of a verdict"
 
 
 def test_an_expectation_that_raises_closes_the_gate_and_the_others_answer(

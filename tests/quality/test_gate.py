@@ -110,6 +110,53 @@ def test_more_refunded_than_paid(
     }
 
 
+def test_more_shipped_than_ordered(
+    run_con: Callable[..., Con], shipped: Rules, model: Model, order: Make, line: Make
+) -> None:
+    con = run_con(
+        {
+            "sales_order": [order(), order("1002"), order("1003")],
+            "order_line": [line(fulfilled_quantity=2), line("1002", fulfilled_quantity="2.5"), line("1003")],
+        }
+    )
+    judged(con, shipped, model)
+    assert found(con) == {
+        ("sales_order", "1002", "order_line.shipped_at_most_ordered", "1002/2: fulfilled_quantity=2.500000 quantity=2.000000")
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("rule", "entity", "twin"),
+    [
+        ("order_line.shipped_at_most_ordered", "order_line", {"fulfilled_quantity": "quantity"}),
+        ("sales_order.refunded_at_most_paid", "sales_order", {"refunded_total": "0"}),
+        (
+            "sales_order.total_adds_up",
+            "sales_order",
+            {"total": "line_total + charge_total + tax_total - discount_total"},
+        ),
+        ("sales_order.lines_add_up", "order_line", {"line_total": "25"}),
+    ],
+)
+def test_the_rules_across_entities_find_what_is_wrong_and_nothing_else(
+    run_con: Callable[..., Con], shipped: Rules, model: Model, order: Make, line: Make, rule: str, entity: str, twin: dict[str, str]
+) -> None:  # fmt: skip
+    """Each finds the one order that breaks it; with that mended it finds none, so that a rule that always finds would be seen."""
+    con = run_con(
+        {
+            "sales_order": [order(), order("1002", refunded_total="35", total="35.59")],
+            "order_line": [line(), line("1002", fulfilled_quantity=3, line_total="24.99")],
+            "payment": [{"sales_order_ref": "1002", "currency": "EUR", "amount": "34.99", "status": "captured"}],
+        }
+    )
+    judged(con, shipped, model)
+    assert {source for _, source, name, _ in found(con) if name == rule} == {"1002"}
+    for column, value in twin.items():
+        con.execute(f"UPDATE mapped.{entity} SET {column} = {value}")
+    judged(con, shipped, model)
+    assert rule not in {name for _, _, name, _ in found(con)}
+
+
 def test_an_empty_table_and_a_table_without_rules_are_fine(
     run_con: Callable[..., Con], shipped: Rules, model: Model
 ) -> None:

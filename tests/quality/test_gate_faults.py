@@ -76,7 +76,7 @@ ANSWERS: dict[str, Callable[[Any], Any]] = {
 }  # fmt: skip
 # What goes wrong with a suite: at a place of Great Expectations, or with what came of it.
 ERRORS = (IndexError("list index out of range"), RuntimeError("timeout"), MemoryError(), KeyError("metric"), OSError("disk full"))  # fmt: skip
-PLACES = ("add_table_asset", "get_batch", "ExpectationSuite", "add_expectation", "validate")
+PLACES = ("add_table_asset", "ExpectationSuite", "add_expectation", "ValidationDefinition", "Checkpoint", "run")
 SUITES: dict[str, Callable[[SuiteResult], SuiteResult | None]] = {
     "is of another batch": lambda s: replace(s, batch="0123456789abcdef"),
     "says nothing of its batch": lambda s: replace(s, batch=""),
@@ -110,10 +110,7 @@ class StandIn:
         return rule.id
 
     def add_table_asset(self, *_: Any, **__: Any) -> Any:
-        return SimpleNamespace(add_batch_definition_whole_table=lambda _: SimpleNamespace(get_batch=self.get_batch))
-
-    def get_batch(self) -> Any:
-        return SimpleNamespace(validate=self.validate)
+        return SimpleNamespace(add_batch_definition_whole_table=lambda _: None)
 
     def ExpectationSuite(self, name: str) -> Any:  # noqa: N802
         self.asked: list[str] = []
@@ -122,7 +119,18 @@ class StandIn:
     def add_expectation(self, rule: str) -> None:
         self.asked.append(rule)
 
-    def validate(self, *_: Any, **__: Any) -> Any:
+    def ValidationDefinition(self, **_: Any) -> Any:  # noqa: N802
+        return self
+
+    Checkpoint = ValidationDefinition
+
+    @property
+    def suites(self) -> Any:
+        return SimpleNamespace(add=lambda made: made)
+
+    validation_definitions = checkpoints = suites
+
+    def run(self, **_: Any) -> Any:
         results = []
         for rule in self.asked:
             config = SimpleNamespace(meta={"rule": rule}, type="unexpected_rows_expectation", kwargs={})
@@ -132,7 +140,8 @@ class StandIn:
             )
             become = ANSWERS[self.how](one) if rule == self.rule else None
             results += {"dropped": [], "doubled": [one, one], "nothing": [None]}.get(become, [one])
-        return SimpleNamespace(results=results, success=all(one.success for one in results if one), statistics={})
+        said = SimpleNamespace(results=results, success=all(one.success for one in results if one), statistics={})
+        return SimpleNamespace(run_results={"key": said})
 
 
 @pytest.fixture
@@ -144,15 +153,19 @@ def bench(run_file: Callable[..., Path], write_rules: Callable[..., Rules], mode
         con.execute("SET TimeZone = 'UTC'")
         truth = {verdict.rule: verdict.failed for verdict in gate.mark(con, rules, model).verdicts}
         digest = gate.batch.digest(con)
-        monkeypatch.setattr(expectations, "_tables", lambda _: ({"sales_order": 2, "order_line": 2}, set(), digest))
+        monkeypatch.setattr(
+            expectations, "_tables", lambda _: ({"sales_order": 2, "order_line": 2}, set(), set(), digest)
+        )
         monkeypatch.setattr(expectations, "expectation", lambda gx, rule, *_: rule.id)
 
         def evaluated(suites: str = "sales_order order_line", **fault: Any) -> list[SuiteResult]:
-            def asked(_: Path, rules: Rules, full: Any, tables: Any) -> list[SuiteResult]:
+            def asked(_: Path, rules: Rules, full: Any, tables: Any, *__: Any) -> list[SuiteResult]:
                 fine = StandIn(truth)
                 bad = StandIn(truth, **fault)
                 picked = {suite: bad if suite in suites.split() else fine for suite in full}
-                return [expectations._suite(one, one, rules, suite, tables) for suite, one in picked.items()]
+                return [
+                    expectations._suite(one, one, one, rules, suite, tables, (), None) for suite, one in picked.items()
+                ]
 
             monkeypatch.setattr(expectations, "_evaluate", asked)
             return expectations.evaluate(path, rules)

@@ -1,4 +1,4 @@
-"""The figures of `make recon-bench` at a fiftieth of its size: what is found, what is left alone, and what broken twins miss."""
+"""The figures of `make recon-bench` at a tenth of its size: what is found, what is left alone, and what broken twins miss."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def world() -> Any:
 def reconciled(world: Any, model: Model, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Any, Any]]:
     folder = tmp_path_factory.mktemp("recon")
     con = world.warehouse(":memory:")
-    world.fill(con, world.World(20_000))
+    world.fill(con, world.World(100_000))
     reconcile(con, world.spec_of(folder), world.NOW, go_live=world.GO_LIVE, model=model)
     yield con, world.spec_of(folder)
     con.close()

@@ -13,6 +13,7 @@ import duckdb
 import pytest
 
 from hub.entity import Entity, Model
+from quality import reconcile as reconciler
 from quality.reconcile import Spec, load, reconcile
 
 Con = duckdb.DuckDBPyConnection
@@ -20,7 +21,7 @@ NOW = datetime(2026, 11, 20, 12, tzinfo=UTC)
 D = Decimal
 LOADED = NOW - timedelta(days=3)
 OLD = NOW - timedelta(days=20)
-ENTITIES = ("sales_order", "order_line", "invoice", "payment", "product", "inventory_level", "customer")
+ENTITIES = ("sales_order", "order_line", "invoice", "payment", "payout_entry", "product", "inventory_level", "customer")
 
 THREE_WAY = """\
 entity: sales_order
@@ -212,6 +213,70 @@ def test_the_evidence_of_a_break_is_every_record_behind_it(con: Con, spec: Calla
     ]
 
 
+def test_a_card_payment_has_to_arrive_whole_less_its_fee_within_a_week(con: Con, model: Model) -> None:
+    """The reconciliation that is shipped: one payment in pieces, many payments in a payout, a lag of days, the fee as a part."""
+    shipped = load([Path(reconciler.__file__).parent], model)["payouts"]
+
+    def pair(number: str, *, days: float = 3, status: str = "paid", **entry: Any) -> None:
+        at, money = OLD, {"amount": D(100), "fee": D("1.75"), "net_amount": D("98.25")}
+        card = {"means": "card", "status": "captured", "currency": "EUR", "reference": f"ch_{number}", "paid_at": at}
+        put(con, "payment", "cart", f"p{number}", sales_order=1, **card, **money)
+        said = {"payout": 1, "kind": "payment", "currency": "EUR", "reference": f"ch_{number}", "status": status}
+        put(
+            con,
+            "payout_entry",
+            "cart",
+            f"t{number}",
+            **{**said, "settled_at": at + timedelta(days=days), **money, **entry},
+        )
+
+    pair("1")
+    pair("2", amount=D(60), fee=D("1.15"), net_amount=D("58.85"))
+    put(con, "payout_entry", "cart", "t2b", kind="payment", reference="ch_2", status="paid", currency="EUR",
+        settled_at=OLD + timedelta(days=4), amount=D(40), fee=D("0.60"), net_amount=D("39.40"))  # fmt: skip
+    pair("3", fee=D("3.15"), net_amount=D("96.85"))
+    pair("4", amount=D(90), net_amount=D("88.25"))
+    pair("5", status="in_transit")
+    pair("6", days=9)
+    pair("7", currency="USD")
+    pair("8", status="in_transit")
+    for table in ("payment", "payout_entry"):  # captured yesterday: its payout is on its way
+        con.execute(
+            f"UPDATE source.{table} SET {'paid' if table == 'payment' else 'settled'}_at = ? WHERE reference = 'ch_8'",
+            [NOW - timedelta(days=1)],
+        )
+    put(con, "payment", "cart", "p9", means="wallet", status="captured", amount=D(5), reference="pp_9", paid_at=OLD)
+    put(
+        con,
+        "payout_entry",
+        "cart",
+        "t10",
+        kind="refund",
+        reference="r10",
+        status="paid",
+        amount=D(-5),
+        net_amount=D(-5),
+    )
+    put(con, "payout_entry", "cart", "t11", kind="payment", reference="ch_11", status="paid", currency="EUR",
+        settled_at=OLD, amount=D(7), fee=D(1), net_amount=D(6))  # fmt: skip
+    report = reconcile(con, shipped, NOW, model=model)
+    assert {key: {(reason, money) for _, _, reason, money in made} for key, made in found(con).items()} == {
+        "ch_3": {("fee", D("1.40"))},
+        "ch_4": {("amount", D(10))},
+        "ch_5": {("missing_right", D("98.25"))},
+        "ch_6": {("timing", D(0))},
+        "ch_7": {("currency", D("98.25"))},
+        "ch_11": {("missing_left", D(6))},
+    }
+    assert (report.numbers["agreed"], report.numbers["in_flight"]) == (2, 1)
+    parts = con.execute(
+        "SELECT part, amount FROM recon.break_parts JOIN recon.breaks USING (break_id) WHERE key = 'ch_3'"
+    )
+    assert parts.fetchall() == [("fee", D("-1.40"))]
+    pair("5", days=6)
+    assert reconcile(con, shipped, NOW, model=model).numbers["closed"] == 1
+
+
 def test_what_has_no_common_key_is_matched_by_amount_and_day(
     con: Con, spec: Callable[[str], Spec], model: Model
 ) -> None:
@@ -369,6 +434,6 @@ def test_personal_values_are_not_shown_and_what_one_side_leaves_open_is_no_diffe
     put(con, "customer", "crm", "1", hub_id=7, email="bo@example.com", phone=None, tier="gold")
     report = reconcile(con, spec(PERSONS), NOW, model=model)
     assert [(one.key, one.reason, one.left_value, one.right_value) for one in report.worst] == [
-        ("7", "customer", "***", "***")
+        ("cart 1 = crm 1", "customer", "***", "***")
     ]
     assert not [row for row in con.execute("SELECT * FROM recon.breaks").fetchall() if "example" in str(row)]

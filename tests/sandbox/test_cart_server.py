@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from decimal import Decimal
+from decimal import ROUND_HALF_UP, Decimal
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -59,11 +60,11 @@ def shop(own: Shop) -> Shop:
     return own
 
 
-@pytest.mark.parametrize("table", ["customers", "products", "orders"])
+@pytest.mark.parametrize("table", ["customers", "products", "orders", "payouts"])
 @pytest.mark.parametrize("limit", [7, 250])
 def test_pages_hold_everything_once_in_order(shop: Shop, table: str, limit: int) -> None:
     records = [record for page in shop.pages(table, limit=limit, status="any") for record in page]
-    assert len(records) >= {"customers": 300, "products": 60, "orders": 400}[table]
+    assert len(records) >= {"customers": 300, "products": 60, "orders": 400, "payouts": 50}[table]
     assert len({record["id"] for record in records}) == len(records)
     from datetime import datetime
 
@@ -194,6 +195,37 @@ def test_cancelling(own: Shop) -> None:
     assert (gone["financial_status"], bool(gone["cancelled_at"])) == ("voided", True)
     own.handle.control.clock(advance=60)
     assert own.call("POST", f"/orders/{unpaid['id']}/cancel").json() == gone
+
+
+def test_a_payment_by_card_is_paid_out_with_the_next_days_less_its_fee(tmp_path: Path) -> None:
+    with running(tmp_path) as handle:
+        shop, day = Shop(handle), "2027-03-01T{}:00:00+01:00"
+        handle.control.clock(now=day.format("09"), frozen=True)
+        [*_, last] = [one for page in shop.pages("payouts") for one in page]  # what was due is settled
+        order, _ = shop.place(reference="ch_1"), shop.place(gateway="paypal", reference="pp_1")
+        shop.call("POST", f"/orders/{order['id']}/refunds", {"amount": "5.00"})
+        shop.call("PUT", f"/orders/{order['id']}", {"note": "again"})
+        total = Decimal(order["total_price"])
+        fee = Decimal(order["payments"][0]["fee"])
+        assert fee == (total * Decimal("0.015")).quantize(Decimal("0.01"), ROUND_HALF_UP) + Decimal("0.25")
+
+        def made() -> list[Doc]:
+            return [one for page in shop.pages("payouts") for one in page if one["id"] > last["id"]]
+
+        assert made() == [], "the day is not over"
+        handle.control.clock(now="2027-03-02T00:30:00+01:00", frozen=True)
+        (payout,) = made()
+        assert next((one["type"], one["reference"]) for one in payout["transactions"]) == ("charge", "ch_1")
+        assert (payout["status"], payout["arrives_at"]) == ("in_transit", "2027-03-04T00:00:00+01:00")
+        assert (Decimal(payout["amount"]), Decimal(payout["fee_total"])) == (total - 5 - fee, fee)
+        assert made() == [payout], "looking twice settles once"
+        shop.call("PUT", f"/orders/{order['id']}", {"line_items": [{"sku": "CD-00001", "quantity": 9}]})
+        handle.control.clock(now="2027-03-04T08:00:00+01:00", frozen=True)
+        (arrived,) = made()  # what was settled is not settled again, whatever becomes of the order
+        assert (arrived["status"], arrived["transactions"]) == ("paid", payout["transactions"])
+        held = handle.oddities["payout_held"]["payout"]
+        assert shop.get(f"/payouts/{held}")["status"] == "in_transit"
+        assert handle.control.release(held)["status"] == shop.get(f"/payouts/{held}")["status"] == "paid"
 
 
 def test_refunding_up_to_the_total(own: Shop) -> None:

@@ -163,6 +163,23 @@ def test_status_oddities(cart: dict[str, Doc], erp: dict[str, Doc], oddities: di
     assert erp[unaware["order"]]["number"] == unaware["erp_order"]
 
 
+def test_every_card_payment_is_paid_out_once_but_for_the_named(made: Path, oddities: dict[str, Doc]) -> None:
+    orders, payouts = docs(made, "cart", "orders"), docs(made, "cart", "payouts")
+    entries = [one for payout in payouts for one in payout["transactions"]]
+    cards = {p["reference"]: p for o in orders for p in o["payments"] if p["fee"] and p["processed_at"] < "2026-11-20"}
+    charges = {one["reference"]: one for one in entries if one["type"] == "charge"}
+    assert len(charges) + len([one for one in entries if one["type"] == "refund"]) == len(entries) > 150
+    assert cards.keys() - charges.keys() == {oddities["payout_lacks_payment"]["reference"]}
+    assert charges.keys() <= cards.keys()
+    assert all(charges[one]["amount"] == cards[one]["amount"] for one in charges)
+    dear = [one for one in charges if charges[one]["fee"] != cards[one]["fee"]]
+    assert dear == [oddities["payout_fee"]["reference"]]
+    for payout in payouts:
+        assert sum(Decimal(one["net"]) for one in payout["transactions"]) == Decimal(payout["amount"])
+        late = payout["status"] == "in_transit" and payout["arrives_at"] < "2026-11-20T12"
+        assert late == (payout["id"] == oddities["payout_held"]["payout"])
+
+
 def test_rows_to_quarantine(cart: dict[str, Doc], oddities: dict[str, Doc], made: Path) -> None:
     quantities = [line["quantity"] for line in cart[oddities["negative_quantity"]["order"]]["line_items"]]
     assert min(quantities) == -1

@@ -268,6 +268,20 @@ def test_a_segment_that_is_gone_is_left_for_later(lake):
     assert [f.code for f in report.findings] == ["D210"]
 
 
+@pytest.mark.parametrize(
+    "field", ["note", "file_index", "FILE_INDEX"]
+)  # DuckDB calls the number of a file by that name
+def test_rows_are_of_their_own_segment_where_one_between_is_gone(lake, field):
+    paths = [lake.segment(*({"id": f"{n}{m}", field: "7"} for m in range(n))) for n in (1, 2, 3)]
+    found = list_segments(str(lake.folder / "lake"), "cart")
+    (lake.folder / "lake" / paths[1]).unlink()
+    lake.stage(columns={"id": "VARCHAR", field: "VARCHAR"}, segments=found)
+    assert lake.rows(f'SELECT _segment, _line, id, "{field}" FROM stage.orders ORDER BY _seq') == [
+        (paths[0], 1, "10", "7"),
+        *((paths[2], line + 1, f"3{line}", "7") for line in range(3)),
+    ]
+
+
 def test_a_segment_with_fewer_records_than_it_says_is_damaged(lake):
     lake.segment(good("1"))
     lake.segment(b"{", good("2"))

@@ -297,6 +297,10 @@ class World:
         for system in self.read:
             con.execute("INSERT INTO ops.runs VALUES ('run', ?)", [system])
         con.execute("CREATE TABLE ops.positions(name TEXT, value TEXT)")
+        con.execute(
+            """CREATE TABLE push.state(target TEXT, stream TEXT, entity TEXT, hub_id BIGINT, operation TEXT, status TEXT,
+               seq BIGINT, answered_at TIMESTAMPTZ)"""
+        )
         con.execute("CREATE TABLE canonical.customer(hub_id BIGINT, name TEXT)")
         con.execute(
             """CREATE TABLE canonical.sales_order(hub_id BIGINT, number TEXT, customer BIGINT, total DECIMAL(18,4),
@@ -338,6 +342,9 @@ class World:
         from flow.fold import bindings, pending
 
         outcomes = pending(self.project, 0)
+        for o in {(o.stream, o.entity, o.hub_id, o.operation): o for o in outcomes}.values():  # the newest of each
+            row = [o.target, o.stream, o.entity, o.hub_id, o.operation, o.status, o.seq, o.at]
+            con.execute("INSERT INTO push.state VALUES (?,?,?,?,?,?,?,?)", row)
         for entity, system, source_id, hub_id, at in bindings(outcomes):
             if (entity, source_id, hub_id) not in self.bound:
                 con.execute(

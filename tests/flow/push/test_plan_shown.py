@@ -15,9 +15,10 @@ from typer.testing import CliRunner
 
 from flow import plan_view, show_plan
 from flow.cli import app
+from flow.personal import masked
 from flow.plan_file import Plan
 from flow.plan_page import as_html
-from flow.plan_view import masked, view
+from flow.plan_view import view
 from warehouse.model import entities
 
 HOSTILE = "<script>alert(1)</script>"

@@ -35,7 +35,8 @@ read_items AS (
     nullif(item.amount, '') AS amount,
     nullif(item.processed_at, '') AS processed_at,
     nullif(item.status, '') AS status,
-    nullif(item.reference, '') AS reference
+    nullif(item.reference, '') AS reference,
+    nullif(item.fee, '') AS fee
   FROM items
 ),
 raw AS (
@@ -54,7 +55,11 @@ raw AS (
     amount AS raw_amount,
     processed_at AS raw_paid_at,
     status AS raw_status,
-    reference AS raw_reference
+    reference AS raw_reference,
+    fee AS raw_fee,
+    TRY_CAST(amount AS DECIMAL(27,10)) - TRY_CAST(fee AS DECIMAL(27,10)) AS raw_net_amount,
+    nullif(concat_ws(', ', 'amount=' || amount, 'fee=' || fee), '') AS in_net_amount,
+    (amount IS NOT NULL AND TRY_CAST(amount AS DECIMAL(27,10)) IS NULL) OR (fee IS NOT NULL AND TRY_CAST(fee AS DECIMAL(27,10)) IS NULL) AS failed_net_amount
   FROM read_items
 ),
 typed AS (
@@ -66,7 +71,9 @@ typed AS (
     TRY_CAST(raw_amount AS DECIMAL(18,4)) AS amount,
     TRY_CAST(raw_paid_at AS TIMESTAMP WITH TIME ZONE) AS paid_at,
     CASE raw_status WHEN 'captured' THEN 'captured' WHEN 'authorized' THEN 'authorised' WHEN 'pending' THEN 'pending' WHEN 'failed' THEN 'failed' END AS status,
-    raw_reference AS reference
+    raw_reference AS reference,
+    TRY_CAST(raw_fee AS DECIMAL(18,4)) AS fee,
+    TRY_CAST(raw_net_amount AS DECIMAL(18,4)) AS net_amount
   FROM raw
 )
 SELECT
@@ -83,6 +90,11 @@ SELECT
     OR (raw_paid_at IS NOT NULL AND paid_at IS NULL)
     OR (NOT (length(raw_paid_at) > 16 AND (suffix(raw_paid_at, 'Z') OR substr(raw_paid_at, -6, 1) IN ('+', '-') OR substr(raw_paid_at, -5, 1) IN ('+', '-') OR substr(raw_paid_at, -3, 1) IN ('+', '-'))))
     OR (raw_status IS NOT NULL AND status IS NULL)
+    OR (raw_fee IS NOT NULL AND fee IS NULL)
+    OR (fee IS DISTINCT FROM TRY_CAST(raw_fee AS DECIMAL(38,12)))
+    OR (failed_net_amount)
+    OR (raw_net_amount IS NOT NULL AND net_amount IS NULL)
+    OR (net_amount IS DISTINCT FROM raw_net_amount)
   ) AS _bad
 FROM typed;
 
@@ -131,6 +143,20 @@ SELECT
     CASE
       WHEN raw_status IS NOT NULL AND status IS NULL
         THEN {'code': 'M303', 'field': 'status', 'rule': 'unmapped', 'message': 'status has a value that the value map payment_state does not know', 'raw': raw_status}
+    END,
+    CASE
+      WHEN raw_fee IS NOT NULL AND fee IS NULL
+        THEN {'code': 'M301', 'field': 'fee', 'rule': 'cast', 'message': 'fee is not an amount of money', 'raw': raw_fee}
+      WHEN fee IS DISTINCT FROM TRY_CAST(raw_fee AS DECIMAL(38,12))
+        THEN {'code': 'M305', 'field': 'fee', 'rule': 'precision', 'message': 'fee has more than 4 decimals; round(x, n) says how to round', 'raw': raw_fee}
+    END,
+    CASE
+      WHEN failed_net_amount
+        THEN {'code': 'M306', 'field': 'net_amount', 'rule': 'expression', 'message': 'net_amount cannot be computed: amount - fee', 'raw': in_net_amount}
+      WHEN raw_net_amount IS NOT NULL AND net_amount IS NULL
+        THEN {'code': 'M301', 'field': 'net_amount', 'rule': 'cast', 'message': 'net_amount is too large for an amount of money', 'raw': in_net_amount}
+      WHEN net_amount IS DISTINCT FROM raw_net_amount
+        THEN {'code': 'M305', 'field': 'net_amount', 'rule': 'precision', 'message': 'net_amount has more than 4 decimals; round(x, n) says how to round', 'raw': in_net_amount}
     END
   ] AS reasons
 FROM "cart/orders.payment"
@@ -166,7 +192,8 @@ SELECT
   paid_at,
   status,
   reference,
-  hash(sales_order_ref, means, currency, amount, paid_at, status, reference) AS row_hash
+  fee,
+  net_amount
 FROM "cart/orders.payment" AS made
 ANTI JOIN "cart/orders.payment rejected" AS rejected ON rejected._row = made._row;
 

@@ -17,7 +17,7 @@ WITH read AS (
 ),
 raw AS (
   SELECT
-    _seq + 22517998136852480 AS _row,
+    _seq + 31525197391593472 AS _row,
     _segment,
     _line,
     _seq,
@@ -122,8 +122,7 @@ SELECT
   name,
   unit,
   status,
-  offered_quantity,
-  hash(sku, gtin, name, unit, status, offered_quantity) AS row_hash
+  offered_quantity
 FROM "cart/products" AS made
 ANTI JOIN "cart/products rejected" AS rejected ON rejected._row = made._row;
 

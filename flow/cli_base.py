@@ -1,0 +1,35 @@
+"""What all parts of the command line share: the project, JSON, and the options that mean the same everywhere."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for a program.")]
+Unmask = Annotated[bool, typer.Option("--unmask", help="Show personal values, if you may; that you asked is kept.")]
+
+
+def the_project() -> Any:
+    from hub.config import load_project
+
+    return load_project()
+
+
+def print_json(value: Any) -> None:
+    print(json.dumps(value, default=str, ensure_ascii=False, indent=1))
+
+
+def shown(path: Path) -> str:
+    """A path as a person would write it here."""
+    return str(path.relative_to(Path.cwd())) if path.is_relative_to(Path.cwd()) else str(path)
+
+
+def may_see(project: Any, unmask: bool, what: str) -> None:
+    """Before personal values are shown. Raises UsageError P402."""
+    if unmask:
+        from flow.personal import ask
+
+        ask(project, what)

@@ -1,0 +1,129 @@
+"""A session: small batches of one system, one after the other, from stage to merge in a process that keeps what it opened.
+
+A batch that is small and has nothing to show goes the short way: its run is in memory, in the instance that has the warehouse
+(`warehouse/lasting.py`). Every other goes the long way, as a run with a file of its own: one that is larger than what the
+gate decides by its marks alone, one of which something was refused or held back, and one whose mappings look into other
+streams. Nothing was written when that turns out, so the long way begins anew with the same segments.
+"""
+
+from __future__ import annotations
+
+import os
+from types import TracebackType
+from typing import TYPE_CHECKING, Self
+
+from flow.gate import MICRO_BATCH, gate
+from flow.known import looked_into
+from flow.map import map
+from flow.merge import merge, settle_journal
+from flow.report import StepReport
+from flow.run import Run
+from flow.stage import stage
+from hub.config import Project
+from hub.segments import list_segments
+
+if TYPE_CHECKING:
+    from warehouse.lasting import Lasting
+    from warehouse.ledger import Ledger
+
+_TO_SHOW = ("rejected", "quarantined", "held", "warned")
+
+
+class Session:
+    """Use it with `with`. One thread at a time; `let_go` whenever nothing is to be done for a while."""
+
+    def __init__(self, project: Project, system: str) -> None:
+        self.project, self.system = project, system
+        self._first = Run.start(project, system)
+        self._lasting: Lasting | None = None
+        self._ledger: Ledger | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        if self._lasting is not None:
+            self._lasting.let_go()
+            self._lasting.discard()
+            self._lasting = None
+        if self._ledger is not None:
+            self._ledger.close()
+            self._ledger = None
+
+    def let_go(self) -> None:
+        """Let others have the warehouse. The next batch takes it again."""
+        if self._lasting is not None:
+            self._lasting.let_go()
+
+    def batch(self) -> list[StepReport]:
+        """Merge what the lake holds anew; the report of each step, and none where there is nothing."""
+        lasting, ledger = self._open()
+        if not lasting.held:
+            settle_journal(self.project, ledger)
+            lasting.hold()
+        try:
+            new = list_segments(str(self.project.lake), self.system, known=lasting.merged_segments(self.system))
+            if not new:
+                return []
+            if sum(one.records for one in new) > MICRO_BATCH or looked_into(self._first.inbound):
+                return self._long_way()
+            return self._short_way(lasting, ledger)
+        except BaseException:
+            lasting.discard()
+            raise
+        finally:
+            lasting.let_go_if_due()
+
+    def _short_way(self, lasting: Lasting, ledger: Ledger) -> list[StepReport]:
+        run = self._run(lasting)
+        lasting.begin()
+        reports = [stage(run), map(run)]
+        if not _plain(reports):
+            return self._long_way()
+        reports.append(gate(run))
+        if not _plain(reports):
+            return self._long_way()
+        with lasting.run() as con:
+            taken = con.execute("SELECT segment FROM run.segments").fetchall()
+        reports.append(merge(run, ledger))
+        lasting.merged_segments(self.system).update(path for (path,) in taken)
+        return reports
+
+    def _long_way(self) -> list[StepReport]:
+        self.let_go()
+        run = self._run(None)
+        with run.together():
+            before = [stage(run), map(run), gate(run)]
+        return [*before, merge(run)]
+
+    def _run(self, lasting: Lasting | None) -> Run:
+        """A run with the connector and the mappings of the first one: they are read once a session."""
+        run = Run.start(self.project, self.system, lasting=lasting)
+        for name in ("connector", "inbound", "model"):
+            run.__dict__[name] = getattr(self._first, name)
+        return run
+
+    def _open(self) -> tuple[Lasting, Ledger]:
+        from warehouse.lasting import Lasting
+        from warehouse.ledger import Ledger
+        from warehouse.merge import NO_TIDYING
+
+        if self._ledger is None:
+            self._ledger = Ledger(self.project.ledger)
+        if self._lasting is None:
+            cache = self.project.runs.resolve() / f"session-{os.getpid()}.segments"
+            self._lasting = Lasting(self.project.warehouse, self.project.lake, cache, self._first.model, (NO_TIDYING,))
+        return self._lasting, self._ledger
+
+
+def _plain(reports: list[StepReport]) -> bool:
+    """Nothing to show: nothing refused, held back, warned of or odd."""
+    return not any(
+        report.findings or report.status != "ok" or any(report.counts.get(name) for name in _TO_SHOW)
+        for report in reports
+    )

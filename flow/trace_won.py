@@ -1,0 +1,123 @@
+"""Who won each value of a record, by which rule, and what the others said: `warehouse/survivorship.py` told in words."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from flow.trace_read import Record, Row, Stores, short
+from hub.entity import children
+from warehouse.survivorship import priorities
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """What one system's row says of one column."""
+
+    system: str
+    source_id: str
+    value: Any
+    guest: bool
+    currency: Any
+
+    @property
+    def who(self) -> str:
+        return f"{self.system} {self.source_id}"
+
+
+@dataclass(frozen=True, slots=True)
+class Won:
+    """`winner` is None where nobody said what holds (a row that is not kept any more did)."""
+
+    value: Any
+    winner: Said | None
+    lost: tuple[Said, ...]
+    agreed: tuple[Said, ...]
+    rule: str
+
+
+def won(stores: Stores, held: Row, rows: Sequence[Row], column: str) -> Won:
+    """`held` is the canonical row, `rows` the systems' rows as they were then."""
+    order = priorities(stores.project.survivorship, stores.entity).get(column, ())
+    money = stores.entity[column].currency
+    said = [
+        Said(
+            row["system"], row["source_id"], row.get(column), bool(row.get("guest")), row.get(money) if money else None
+        )
+        for row in rows
+        if row.get(column) is not None
+    ]
+    said.sort(key=lambda one: _rank(order, one))
+    value = held.get(column)
+    comparable = [one for one in said if not money or money not in held or one.currency == held[money]]
+    winner = next((one for one in comparable if one.value == value), None)
+    agreed = tuple(one for one in said if one.value == value and one is not winner)
+    lost = tuple(one for one in said if one.value != value)
+    return Won(value, winner, lost, agreed, _rule(stores, column, order, winner, lost, money))
+
+
+def _rank(order: Sequence[str], one: Said) -> tuple[int, str, bool, str]:
+    place = order.index(one.system) if one.system in order else len(order)
+    return place, one.system, one.guest, one.source_id
+
+
+def _rule(
+    stores: Stores, column: str, order: Sequence[str], winner: Said | None, lost: Sequence[Said], money: str | None
+) -> str:
+    if winner is None:
+        return "said by nobody who speaks for it now"
+    if not lost:
+        return "nobody says otherwise"
+    entity = stores.entity.name
+    declared = stores.project.survivorship.get(entity, {})
+    where = f"survivorship {entity}.{column if column in declared else 'default'}"
+    best = min((one for one in lost), key=lambda one: _rank(order, one))
+    if _rank(order, best) < _rank(order, winner):
+        return (
+            f"{best.system} speaks another currency"
+            if money and best.currency != winner.currency
+            else "not as now ruled"
+        )
+    if winner.system == best.system:
+        return "an account before a guest" if winner.guest != best.guest else "the lower id of one system"
+    if not order:
+        return "no order is declared, so that of the names"
+    return f"{', then '.join(order)} ({where})"
+
+
+def fields_of(stores: Stores, record: Record) -> dict[str, Any]:
+    """What holds of each column, who said it, by which rule, and what the others say instead."""
+    held = stores.rows(f"SELECT * FROM canonical.{stores.entity.name} WHERE hub_id = $hub", {"hub": record.hub_id})
+    if not held:
+        return {}
+    fields: dict[str, Any] = {}
+    for column in (c.name for c in stores.entity):
+        found = won(stores, held[0], record.views, column)
+        if found.value is None and not found.lost:
+            continue
+        same = [found.winner] if found.winner else []
+        fields[column] = {
+            "value": stores.value(column, found.value),
+            "said_by": sorted(one.who for one in (*same, *found.agreed)),
+            "rule": found.rule,
+            "others": {one.who: stores.value(column, one.value) for one in found.lost},
+        }
+    for child in children(stores.model, stores.entity.name):
+        (count,) = stores.con.execute(
+            f"SELECT count(*) FROM canonical.{child.name} WHERE parent = $1", [record.hub_id]
+        ).fetchall()[0]
+        if count:
+            fields[child.name] = {"value": f"{count} rows", "said_by": [], "rule": "", "others": {}}
+    return fields
+
+
+def reason(stores: Stores, column: str, found: Won) -> str:
+    """`by cart before erp 11.0000`, for a line of the timeline; empty where there is nothing to say."""
+    if found.winner is None:
+        return ""
+    said = f"by {found.winner.system}"
+    if found.lost:
+        others = ", ".join(f"{one.system} {short(stores.value(column, one.value))}" for one in found.lost)
+        said += f", not {others}: {found.rule}"
+    return said

@@ -1,0 +1,117 @@
+"""What leaves the lake: old versions that nothing needs, and never what is newest, not merged, or evidence of something open."""
+
+from __future__ import annotations
+
+import dataclasses
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from changes_harness import Shop, order
+
+from flow.rebuild import replay
+from flow.reconcile import reconcile
+from flow.retention import retain
+from hub.config import load_project
+from hub.errors import ConfigurationError
+from hub.segments import list_segments, read_lines
+from warehouse import access, retention
+from warehouse.model import entities
+
+LATER = datetime.now(UTC) + timedelta(days=10)
+SPEC = """\
+entity: sales_order
+key: number
+left: {system: shop}
+right: {system: desk}
+in_flight: {hours: 0}
+compare: {amount: {column: total}}
+"""
+
+
+@pytest.fixture
+def aged(synced: Shop) -> Shop:
+    """Three orders of which the desk knows none; later a newer version of all three."""
+    root = synced.project.root
+    (root / "quality" / "reconcile").mkdir(parents=True)
+    (root / "quality" / "reconcile" / "desk.yaml").write_text(SPEC)
+    with (root / "crossdock.yaml").open("a") as file:
+        file.write("retention: {days: 5}\n")
+    made = Shop(load_project(root), dict(synced.sequences))
+    reconcile(made.project, "desk", LATER)
+    made.pulled([order(n, total_price="14.00") for n in (1, 2, 3)])
+    made.sync()
+    return made
+
+
+def orders(shop: Shop) -> list[str]:
+    return [segment.path for segment in list_segments(shop.project.lake, "shop", "orders")]
+
+
+def evidence(shop: Shop) -> list[str]:
+    """Where the open breaks say that their records are."""
+    with access.write(shop.project.warehouse) as con:
+        rows = con.execute(
+            "SELECT DISTINCT r.segment FROM recon.break_records r JOIN recon.breaks USING (break_id) WHERE state = 'open'"
+        )
+        return [segment for (segment,) in rows.fetchall()]
+
+
+def test_an_open_break_keeps_its_records_until_it_has_newer_ones(aged: Shop) -> None:
+    first, second = orders(aged)
+    assert evidence(aged) == [first]
+    kept = retain(aged.project, LATER)
+    assert (kept.counts["removed"], orders(aged)) == (0, [first, second])
+    assert "1 open break" in kept.detail["lines"][0]
+    reconcile(aged.project, "desk", LATER)
+    shown = retain(aged.project, LATER, dry_run=True)
+    assert (shown.detail["segments"], orders(aged)) == ([first], [first, second])
+    assert retain(aged.project, LATER - timedelta(days=8)).counts["removed"] == 0, "not so old yet"
+    gone = retain(aged.project, LATER)
+    assert (gone.detail["segments"], gone.counts["bytes"], orders(aged)) == ([first], shown.counts["bytes"], [second])
+    assert retain(aged.project, LATER).counts["removed"] == 0
+    assert all(list(read_lines(aged.project.lake, segment)) for segment in evidence(aged))
+
+
+def test_a_twin_that_ignores_the_pins_loses_the_evidence(aged: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(retention, "pinned", lambda *_: {})
+    retain(aged.project, LATER)
+    assert set(evidence(aged)) - set(orders(aged)), "what the open breaks name is gone"
+
+
+def test_what_is_newest_in_the_lake_or_not_merged_stays_though_no_row_names_it(
+    aged: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reconcile(aged.project, "desk", LATER)
+    aged.pulled([order(4)])  # not merged
+    before = orders(aged)
+    monkeypatch.setattr(retention, "pinned", lambda *_: {})
+    assert retain(aged.project, LATER).detail["segments"] == before[:1]
+    assert orders(aged) == before[1:]
+
+
+def test_a_case_that_is_open_keeps_its_record(aged: Shop) -> None:
+    reconcile(aged.project, "desk", LATER)
+    refused = aged.pulled([order(9, created_at="soon")])
+    aged.sync()
+    with access.write(aged.project.warehouse) as con:
+        assert retention.pinned(con, entities())[refused] == "open case"
+
+
+def test_a_rebuild_of_what_is_gone_is_refused(aged: Shop, tmp_path: Path) -> None:
+    reconcile(aged.project, "desk", LATER)
+    retain(aged.project, LATER)
+    with pytest.raises(ConfigurationError, match="P545 1 segments that were merged are gone"):
+        replay(aged.project, dataclasses.replace(aged.project, data=tmp_path / "beside"))
+
+
+def test_without_a_setting_everything_is_kept(synced: Shop) -> None:
+    assert retain(synced.project, LATER).counts == {}
+
+
+@pytest.mark.parametrize("said", ["{days: 0}", "{days: soon}", "5", "{}", "{weeks: 2}"])
+def test_a_retention_is_a_number_of_days(synced: Shop, said: str) -> None:
+    path = synced.project.root / "crossdock.yaml"
+    path.write_text(f"{path.read_text()}\nretention: {said}\n")
+    with pytest.raises(ConfigurationError, match=r"F216|F204"):
+        load_project(synced.project.root)

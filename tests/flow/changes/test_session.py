@@ -1,0 +1,197 @@
+"""A session writes what runs of their own would have written, lets others have the warehouse, and loses nothing when it dies."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pytest
+from changes_harness import CUSTOMER, Shop, order
+
+from flow import follow as following
+from flow.gate import gate
+from flow.map import map
+from flow.merge import merge
+from flow.report import StepReport
+from flow.run import Run
+from flow.session import Session
+from flow.stage import stage
+from hub.config import load_project
+from hub.errors import TransientError, UsageError
+from warehouse import lasting
+from warehouse import merge as merging
+from warehouse.duck import StatementError
+from warehouse.lock import writer
+
+ANN = (CUSTOMER, "shop/customers")
+BATCHES: list[list[tuple[dict[str, Any], str]]] = [
+    [ANN],
+    [(order(number), "shop/orders") for number in (1, 2)],
+    [
+        (
+            order(1, total_price="13.50", line_items=[{"id": 1, "sku": "b", "quantity": 1}, {"id": 2, "sku": "c"}]),
+            "shop/orders",
+        )
+    ],
+    [(order(2), "shop/orders")],  # unchanged
+    [(order(3, customer={"id": 8}), "shop/orders")],  # waits
+    [(order(4, total_price="much"), "shop/orders"), (order(5), "shop/orders")],  # one is refused
+    [(CUSTOMER | {"id": 8, "email": "bo@example.com"}, "shop/customers")],
+    [(order(3, customer={"id": 8}, financial_status="pending"), "shop/orders"), (order(4), "shop/orders")],
+]
+# Everything but when, by which run and in which segment it came.
+COMPARED = {
+    f"{schema}.{entity}": f"SELECT * EXCLUDE ({without}) FROM {schema}.{entity}"
+    for schema, without in (
+        ("source", "run_id, seen_at"),
+        ("canonical", "run_id, valid_from"),
+        ("history", "run_id, valid_from, valid_to"),
+    )
+    for entity in ("customer", "sales_order", "order_line")
+} | {
+    "ops.bindings": "SELECT * EXCLUDE bound_at FROM ops.bindings",
+    "ops.counts": "SELECT * EXCLUDE run_id FROM ops.counts WHERE n > 0",
+    "ops.segments": "SELECT segment, seq FROM ops.segments",
+    "ops.shapes": "SELECT stream, path, kind, seen, records FROM ops.shapes",
+    "quality.quarantine": "SELECT source_id, code, count, closed_at IS NULL FROM quality.quarantine",
+    "quality.verdicts": "SELECT rule, checked, failed, closed FROM quality.verdicts",
+    "law": "SELECT law, left_side, right_side, holds FROM ops.count_law",
+}
+
+
+def a_run_each(shop: Shop) -> None:
+    run = Run.start(shop.project, "shop")
+    stage(run)
+    map(run)
+    gate(run)
+    merge(run)
+
+
+def held_by(shop: Shop) -> dict[str, list[Any]]:
+    with duckdb.connect(str(shop.project.warehouse), read_only=True) as con:
+        return {name: sorted(con.execute(sql).fetchall(), key=repr) for name, sql in COMPARED.items()}
+
+
+def pulled(shop: Shop, batch: list[tuple[dict[str, Any], str]]) -> None:
+    for name in dict.fromkeys(name for _, name in batch):
+        shop.pulled([record for record, of in batch if of == name], name)
+
+
+def test_a_session_writes_what_runs_of_their_own_write(shop: Shop, tmp_path: Path) -> None:
+    beside = tmp_path / "beside"
+    for file in ["crossdock.yaml", *(str(f.relative_to(tmp_path)) for f in (tmp_path / "mappings").rglob("*.yaml"))]:
+        (beside / file).parent.mkdir(parents=True, exist_ok=True)
+        (beside / file).write_text((tmp_path / file).read_text())
+    other = Shop(load_project(beside))
+    steps, shown = [], 0
+    with Session(shop.project, "shop") as session:
+        for batch in BATCHES:
+            pulled(shop, batch)
+            pulled(other, batch)
+            reports = session.batch()
+            steps.append([report.step for report in reports])
+            shown += any(
+                report.counts.get(what) for report in reports for what in ("rejected", "quarantined", "warned")
+            )
+            a_run_each(other)
+        assert session.batch() == []
+    assert steps == [["stage", "map", "gate", "merge"]] * len(BATCHES)
+    assert held_by(shop) == held_by(other)
+    assert 0 < shown == len(list(shop.project.runs.glob("*.duckdb"))) < len(BATCHES), (
+        "a run with something to show has a file"
+    )
+
+
+def test_others_have_the_warehouse_when_it_lets_go(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lasting, "HOLD", 600)
+    with Session(shop.project, "shop") as session:
+        pulled(shop, BATCHES[0])
+        session.batch()
+        with pytest.raises(TransientError) as busy, writer(shop.project.warehouse, timeout=0):
+            pass
+        assert busy.value.code == "W103"
+        session.let_go()
+        with writer(shop.project.warehouse, timeout=0), duckdb.connect(str(shop.project.warehouse)) as con:
+            assert con.execute("SELECT count(*) FROM canonical.customer").fetchall() == [(1,)]
+        monkeypatch.setattr(lasting, "HOLD", 0)  # every batch has held it for long enough
+        pulled(shop, BATCHES[1])
+        session.batch()
+        with writer(shop.project.warehouse, timeout=0):
+            pass
+
+
+def test_a_system_is_followed_and_what_is_not_there_is_asked_again(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    told: list[tuple[str, str]] = []
+    rounds = iter([[ANN], None, BATCHES[1]])
+
+    def pull(run: Run) -> StepReport:
+        if (batch := next(rounds)) is None:
+            raise TransientError("W103", "another process has been writing for 120 s")
+        pulled(shop, batch)
+        return StepReport("pull", "shop", counts={"pulled": len(batch)})
+
+    monkeypatch.setattr(following, "pull", pull)
+    following.follow(shop.project, "shop", 0.01, lambda report: told.append((report.step, report.status)), rounds=3)
+    one = [(step, "ok") for step in ("pull", "stage", "map", "gate", "merge")]
+    assert told == [*one, ("run", "failed"), *one]
+    with writer(shop.project.warehouse, timeout=0):
+        pass
+
+
+@pytest.mark.parametrize("given", [([], None, None), (["a", "b"], None, None), (["a"], "map", None), (["a"], None, 3)])
+def test_only_one_system_is_followed_and_the_whole_of_it(given: tuple[list[str], str | None, int | None]) -> None:
+    with pytest.raises(UsageError, match="P508"):
+        following.only(*given)
+
+
+@pytest.mark.parametrize("durable", [True, False])
+def test_a_commit_that_failed_is_asked_for(shop: Shop, monkeypatch: pytest.MonkeyPatch, durable: bool) -> None:
+    right = merging.Work.do
+
+    def fails(work: Any, name: str, sql: str, parameters: Any = None) -> int:
+        if name != "commit":
+            return right(work, name, sql, parameters)
+        if durable:
+            right(work, name, sql)
+        raise StatementError(name, duckdb.IOException("the disk is full"))
+
+    with Session(shop.project, "shop") as session:
+        pulled(shop, BATCHES[0])
+        with monkeypatch.context() as patch:
+            patch.setattr(merging.Work, "do", fails)
+            if durable:
+                assert session.batch()[-1].counts["changed"] == 1
+            else:
+                with pytest.raises(StatementError):
+                    session.batch()
+        assert len(session.batch()) == (0 if durable else 4)
+    assert len(held_by(shop)["canonical.customer"]) == 1
+
+
+PROGRAM = """
+import sys
+from pathlib import Path
+from flow.session import Session
+from hub.config import load_project
+with Session(load_project(Path(sys.argv[1])), "shop") as session:
+    session.batch()
+"""
+
+
+@pytest.mark.parametrize("point", ["merge.before_commit", "merge.after_commit"])
+def test_what_dies_in_the_middle_is_merged_once(shop: Shop, point: str) -> None:
+    pulled(shop, [ANN, *BATCHES[1]])
+    killed = subprocess.run(
+        [sys.executable, "-c", PROGRAM, str(shop.project.root)], env={**os.environ, "CROSSDOCK_FAILPOINT": point}
+    )
+    assert killed.returncode == -signal.SIGKILL
+    with Session(shop.project, "shop") as session:
+        assert len(session.batch()) == (4 if point == "merge.before_commit" else 0)
+    held = held_by(shop)
+    assert len(held["canonical.sales_order"]) == 2
+    assert not held["history.sales_order"]

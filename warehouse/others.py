@@ -1,0 +1,75 @@
+"""gate.others: what the rules on single records have to know of rows that earlier runs merged, handed to the run file before the gate.
+
+Only the keys that the batch itself names are looked up, under the writer lock, in one connection that reads the warehouse
+beside the run file. A row of which the batch holds a version is no other one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import duckdb
+
+from hub.entity import Model
+from warehouse.duck import Connection, connect, literal, quote, run
+from warehouse.lock import writer
+
+_HUB = "hub"
+
+
+@dataclass(frozen=True, slots=True)
+class Sought:
+    """`what` names the question in gate.others. `columns` of `entity` (as they are stored) are to be unique; or, where `of` is
+    given, the one column is the id of a record of that entity.
+    """
+
+    what: str
+    entity: str
+    columns: tuple[str, ...]
+    of: str = ""
+
+
+def fill(run_file: Path, warehouse: Path, model: Model, sought: Sequence[Sought]) -> None:
+    """Write gate.others. A warehouse that is not there yet knows nothing."""
+    if not sought or not warehouse.is_file():
+        return
+    with writer(warehouse):
+        con = connect(run_file, attach={_HUB: warehouse})
+        try:
+            for one in sought:
+                _look_up(con, model, one)
+        finally:
+            con.close()
+
+
+def _look_up(con: Connection, model: Model, one: Sought) -> None:
+    sql = referred_sql(one) if one.of else repeated_sql(model, one)
+    try:
+        run(con, f"INSERT INTO gate.others {sql}", name=f"earlier rows for {one.what}")
+    except duckdb.CatalogException:  # nobody has merged into it
+        return
+
+
+def repeated_sql(model: Model, one: Sought) -> str:
+    """The values of the batch that records of earlier runs have, too: (what, system, key)."""
+    entity = model[one.entity]
+    columns = [quote(name) for name in one.columns]
+    there = " AND ".join(f"{column} IS NOT NULL" for column in columns)
+    head, own = (entity.parent, "parent_source_id") if entity.parent else (entity.name, "source_id")
+    key = ", ".join(f"CAST(s.{column} AS VARCHAR)" for column in columns)
+    return f"""
+        SELECT DISTINCT {literal(one.what)}, s.system, [{key}] FROM {_HUB}.source.{quote(entity.name)} s
+        SEMI JOIN (SELECT DISTINCT system, {", ".join(columns)} FROM mapped.{quote(entity.name)} WHERE {there}) m
+          ON {" AND ".join(f"m.{column} = s.{column}" for column in ("system", *columns))}
+        ANTI JOIN mapped.{quote(head)} n ON n.system = s.system AND n.source_id = s.{own}"""
+
+
+def referred_sql(one: Sought) -> str:
+    """The records of earlier runs that the batch refers to."""
+    (column,) = map(quote, one.columns)
+    return f"""
+        SELECT DISTINCT {literal(one.what)}, s.system, [s.source_id] FROM {_HUB}.source.{quote(one.of)} s
+        SEMI JOIN (SELECT DISTINCT system, {column} AS source_id FROM mapped.{quote(one.entity)} WHERE {column} IS NOT NULL) m
+          ON m.system = s.system AND m.source_id = s.source_id"""
