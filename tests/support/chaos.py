@@ -327,8 +327,8 @@ def _of_the_push(name: str) -> Mutant:
 
 # Planted mistakes of the push, each with the moment at which it shows and the book that shows it.
 MUTANTS: dict[str, tuple[str, str]] = {
-    "intent_after_call": ("push.after_call:1", "twice_in_erp"),
     "blind_retry": ("push.after_call:1", "twice_in_erp"),
+    "intent_after_call": ("push.after_call:1", "twice_in_erp"),
     "mark_before_send": ("push.intent_written:1", "not_in_erp"),
 }
 
@@ -342,6 +342,8 @@ def planted(project: Project, world: dict[str, Any]) -> dict[str, list[str]]:
             2
         ):  # killed there, and killed again where the mistake has shown: the other orders are left for the next one
             attempt(project, failpoint=moment, mutant=_of_the_push(name), step="push")
+        if shows == "not_in_erp":  # what was only not sent yet is not lost
+            attempt(project, step="push")
         fresh = set(verdict(project, world)[shows]) - seen
         seen |= fresh
         found[name] = sorted(fresh)
