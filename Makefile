@@ -56,6 +56,9 @@ bench-changes: setup ## what a run of a few changed records costs, what a plan a
 	@$(BIN)/python benchmarks/plan.py
 	@$(BIN)/python benchmarks/startup.py
 
+bench-trace: setup ## what it costs to trace one order among a million; keeps benchmarks/results/trace.json
+	@$(BIN)/python benchmarks/trace.py
+
 bench-pull: setup ## what a pull costs the hub, beside bare loops and zeep; keeps benchmarks/results/pull.json (PULL="--large 200")
 	@$(BIN)/python benchmarks/pull.py $(PULL)
 
@@ -78,4 +81,4 @@ lock: ## write requirements.lock anew
 clean: ## remove data and caches, keep .venv
 	@rm -rf data airflow_home .mypy_cache .ruff_cache .pytest_cache
 
-.PHONY: help setup demo test check format up chaos bench-changes hostile bench-pull bench-customers bench recon-bench gate-bench lock clean
+.PHONY: help setup demo test check format up chaos bench-changes bench-trace hostile bench-pull bench-customers bench recon-bench gate-bench lock clean

@@ -11,10 +11,12 @@ _NEEDS = {
     "dlt": ("dlt[duckdb,parquet]==1.31.0", "duckdb==2.0.0", "pyarrow==26.0.1", "orjson==3.13.0"),
     "singer": ("target-duckdb==0.8.0", "duckdb==2.0.0", "orjson==3.13.0"),
     "arrow": ("pandas==3.1.1", "duckdb==2.0.0", "pyarrow==26.0.1", "orjson==3.13.0"),
+    "datacompy": ("datacompy==1.1.0", "pyarrow==26.0.1"),
     "tpch": ("tpchgen-cli==4.0.0",),
     "plot": ("matplotlib==3.11.2",),
 }
-_OF = {"dlt_default": "dlt", "dlt_tuned": "dlt", "singer": "singer", "pandas": "arrow", "python_loop": "arrow"}
+_OF = {"dlt_default": "dlt", "dlt_tuned": "dlt", "pandas": "arrow", "python_loop": "arrow"}
+_OF |= {name: name for name in ("singer", "datacompy")}
 
 
 def cache() -> Path:

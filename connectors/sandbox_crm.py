@@ -7,7 +7,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from hub.connector import Change, Outcome, Stream, TargetField
+from hub.connector import Change, Operation, Outcome, Stream, TargetField
 from hub.errors import CrossdockError
 from hub.rest import Rest
 
@@ -45,7 +45,7 @@ _TAKES: dict[str, dict[str, TargetField]] = {
 }
 
 
-def _object(name: str, external_id: str, **more: Any) -> Stream:
+def _object(name: str, external_id: str, writes: tuple[Operation, ...] = ("upsert",), **more: Any) -> Stream:
     return Stream(
         name,
         primary_key="Id",
@@ -54,8 +54,9 @@ def _object(name: str, external_id: str, **more: Any) -> Stream:
         overlap=300,
         version_field="LastModified",
         version_trusted=True,
-        writes=("upsert",),
+        writes=writes,
         idempotency="external_id",
+        clears=True,
         page_size=200,
         batch_size=200,
         options={
@@ -75,7 +76,7 @@ class SandboxCrm(Rest):
     name = "sandbox_crm"
     parallel = 3
     streams = (
-        _object("accounts", "HubId", deletes="flagged"),
+        _object("accounts", "HubId", ("upsert", "archive"), deletes="flagged"),
         _object("contacts", "HubId"),
         _object("orders", "OrderNumber"),
     )
@@ -95,10 +96,11 @@ class SandboxCrm(Rest):
             return ""
 
     def push(self, stream: str, changes: Sequence[Change]) -> list[Outcome]:
-        """Upserts by external id, many in one call; each record has an outcome of its own."""
+        """Upserts by external id, and archives by Id, many in one call; each record has an outcome of its own."""
         outcomes: dict[int, Outcome] = {}
         for batch in self._batches(stream, changes, outcomes):
-            outcomes |= zip(batch, self._upsert(stream, [changes[n] for n in batch]), strict=True)
+            work = self._archive if changes[batch[0]].operation == "archive" else self._upsert
+            outcomes |= zip(batch, work(stream, [changes[n] for n in batch]), strict=True)
         return [outcomes[n] for n in range(len(changes))]
 
     def _batches(self, stream: str, changes: Sequence[Change], outcomes: dict[int, Outcome]) -> Iterator[list[int]]:
@@ -106,19 +108,31 @@ class SandboxCrm(Rest):
         spec = self.stream(stream)
         batch: list[int] = []
         for n, change in enumerate(changes):
-            if change.operation != "upsert":
+            if change.operation not in spec.writes:
                 outcomes[n] = Outcome("unsupported", message=f"the CRM cannot {change.operation} {stream}")
                 continue
-            if len(batch) >= spec.batch_size or any(changes[other].key == change.key for other in batch):
+            if change.operation == "archive" and not change.id:
+                outcomes[n] = Outcome("rejected", message="only an account whose Id is known can be archived")
+                continue
+            other = bool(batch) and changes[batch[0]].operation != change.operation
+            if other or len(batch) >= spec.batch_size or any(changes[one].key == change.key for one in batch):
                 yield batch
                 batch = []
             batch.append(n)
         if batch:
             yield batch
 
-    def _upsert(self, stream: str, batch: list[Change]) -> list[Outcome]:
-        from hub.http import NO_ANSWER, outcome_of, request_id
+    def _archive(self, stream: str, batch: list[Change]) -> list[Outcome]:
+        """Into the recycle bin, from where a person can have it back."""
+        ids = ",".join(str(change.id) for change in batch)
+        found = self._composite("DELETE", f"composite/{stream}?ids={ids}", None, len(batch))
+        gone = "ENTITY_IS_DELETED"  # it lies there already: as wanted
+        return [
+            replace(one, status="applied", id=change.id) if one.message.startswith(gone) else one
+            for one, change in zip(found, batch, strict=True)
+        ]
 
+    def _upsert(self, stream: str, batch: list[Change]) -> list[Outcome]:
         field = self.stream(stream).options["external_id"]
         # An account that was there before us has no external id yet: its own Id says which one gets it.
         wanted = [
@@ -126,14 +140,21 @@ class SandboxCrm(Rest):
             | ({"Id": change.id} if change.id else {})
             for change in batch
         ]
+        body = {"allOrNone": False, "records": wanted}
+        return self._composite("PATCH", f"composite/{stream}/{field}", body, len(batch))
+
+    def _composite(self, method: str, path: str, body: Any, n: int) -> list[Outcome]:
+        """One call about `n` records, and an outcome for each."""
+        from hub.http import NO_ANSWER, outcome_of, request_id
+
         try:
-            response = self.write("PATCH", f"composite/{stream}/{field}", {"allOrNone": False, "records": wanted})
+            response = self.write(method, path, body, repeatable=False)
             results = self.decoded(response)
         except CrossdockError as error:
-            return [outcome_of(error)] * len(batch)
-        if not isinstance(results, list) or len(results) != len(batch):
+            return [outcome_of(error)] * n
+        if not isinstance(results, list) or len(results) != n:
             said = f"{NO_ANSWER} the answer holds results for other records than were sent"
-            return [Outcome("unknown", message=said)] * len(batch)
+            return [Outcome("unknown", message=said)] * n
         return [replace(_outcome(result), request_id=request_id(response)) for result in results]
 
     def find(self, stream: str, key: str) -> list[Outcome]:

@@ -19,10 +19,13 @@ def plan(target: str) -> dict[str, str]:
     from airflow.sdk.exceptions import AirflowSkipException
 
     from flow.apply import recover
+    from flow.pause import paused
     from flow.plan import plan
     from flow.plan_text import markdown
     from flow.publish import fold_and_publish
 
+    if alone := paused(PROJECT, target):
+        raise AirflowSkipException(str(alone))
     recover(PROJECT, target)
     fold_and_publish(PROJECT)
     made = plan(PROJECT, target)

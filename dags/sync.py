@@ -17,10 +17,15 @@ PROJECT = load_project()
 @task(retries=2, retry_delay=timedelta(seconds=30), retry_exponential_backoff=True)
 def pull(system: str) -> str:
     """The records that changed, as untouched bytes, into the lake. Returns the run's id."""
+    from airflow.sdk.exceptions import AirflowSkipException
+
     from flow.pull import pull
 
     started = Run.start(PROJECT, system)
-    pull(started).or_raise()
+    report = pull(started)
+    if report.status == "held":
+        raise AirflowSkipException(str(report.findings[0]))
+    report.or_raise()
     return started.run_id
 
 

@@ -15,6 +15,7 @@ from datetime import UTC, datetime
 from itertools import groupby
 from typing import Any
 
+from flow import pause
 from flow.decide import MAKES
 from flow.plan import view
 from flow.plan_file import Call, Plan, Spot, load
@@ -27,7 +28,7 @@ from flow.weigh import REVERT
 from hub import canonical
 from hub.config import Project
 from hub.connector import Connector
-from hub.errors import CrossdockError, Place
+from hub.errors import AuthenticationError, CrossdockError, Place
 from hub.findings import Finding
 from warehouse.ledger import Intent, Ledger, Lock
 
@@ -112,12 +113,13 @@ def apply(
     plan = load(project, plan_id)
     run_id = f"{REVERT}{plan.reverts}" if plan.reverts else run_id or new_run("push")
     report = ApplyReport(plan.id, plan.target, run_id)
-    if refused := _refusal(project, plan):
+    if refused := _refusal(project, plan) or pause.paused(project, plan.target):
         return _held(report, refused)
     settings = settings or Settings()
     with Ledger(project.ledger) as ledger, ledger.lock(lock_name(plan.target), settings.lock_seconds) as lock:
-        if plan.calls and not approved_by and (plan.guards or not ledger.is_approved(plan.target)):
-            return _held(report, _unapproved(project, plan))
+        waits = plan.approval == "required" or plan.guards or not ledger.is_approved(plan.target)
+        if plan.calls and not approved_by and waits:
+            return _held(report, _unapproved(project, plan, first=not ledger.is_approved(plan.target)))
         if approved_by and plan.calls:
             ledger.approve(plan.id, plan.target, approved_by)
         applying = _Applying(
@@ -138,9 +140,16 @@ def recover(
     with Ledger(project.ledger, read_only=True) as ledger:
         if not ledger.open_intents(target) or not project.system(target).write:
             return Settled()
+    if pause.paused(project, target):
+        return Settled()
     connector = connector or _connector(project, target)
     with Ledger(project.ledger) as ledger, ledger.lock(lock_name(target), settings.lock_seconds) as lock:
-        return _settle(connector, ledger, lock, target, "", None, settings)
+        try:
+            return _settle(connector, ledger, lock, target, "", None, settings)
+        except AuthenticationError as error:
+            if pause.refused(project, target, error):
+                raise
+            return Settled()
 
 
 def _connector(project: Project, target: str) -> Connector:
@@ -242,6 +251,8 @@ class _Applying:
                 batch, rest = rest[: stream.batch_size], rest[stream.batch_size :]
                 if ready := [one for call in batch if (one := self._ready(call))]:
                     self._note_sent(sender.send(stream, ready))
+                if sender.locked_out:
+                    raise _locked_out(self.plan.target, sender.locked_out)
                 if sender.silent >= self.settings.breaker:
                     raise _silent(self.plan.target, sender.silent)
 
@@ -270,8 +281,12 @@ class _Applying:
         self.report.results += [Sent(call, status, call.external_id, message) for call in calls]
 
     def _stopped(self, error: CrossdockError) -> None:
-        self.report.status = "failed"
         self.report.exit_codes.append(error.exit_code)
+        if not pause.refused(self.project, self.plan.target, error):
+            self.report.status = "held"
+            self.report.findings.append(pause.still(self.project, self.plan.target))
+            return
+        self.report.status = "failed"
         self.report.findings.append(Finding.of(error))
 
     def _conclude(self) -> None:
@@ -289,6 +304,8 @@ class _Applying:
             )
         if troubled and self.report.status == "ok":
             self.report.status = "partial"
+        if any(sent.status in ("applied", "rejected") for sent in self.report.results) and not self.report.exit_codes:
+            pause.resume(self.project, self.plan.target)
 
 
 def resolve(value: Any, ids: dict[str, str]) -> Any:
@@ -336,14 +353,14 @@ def _refusal(project: Project, plan: Plan) -> Finding | None:
     return None
 
 
-def _unapproved(project: Project, plan: Plan) -> Finding:
+def _unapproved(project: Project, plan: Plan, *, first: bool) -> Finding:
     if plan.guards:
         what = f"the plan {plan.id} for '{plan.target}' waits for a person: {'; '.join(plan.guards)}"
         fix = f"look at it, then crossdock apply {plan.id}"
         return Finding("P209", what, project.system(plan.target).place, fix, "warning")
     return Finding(
         "P202",
-        f"the first plan for '{plan.target}' waits for a person: {len(plan.calls)} calls",
+        f"{'the first plan' if first else f'the plan {plan.id}'} for '{plan.target}' waits for a person: {len(plan.calls)} calls",
         project.system(plan.target).place,
         f"look at it, then crossdock apply {plan.id}",
         "warning",
@@ -355,6 +372,11 @@ def _held(report: ApplyReport, finding: Finding) -> ApplyReport:
     report.findings.append(finding)
     report.exit_codes.append(1)
     return report
+
+
+def _locked_out(target: str, said: str) -> CrossdockError:
+    what = f"'{target}' refuses our credentials, the rest was not sent: {said}"
+    return AuthenticationError("P213", what, place=target, fix="correct login and password of the connection")
 
 
 def _silent(target: str, batches: int) -> CrossdockError:

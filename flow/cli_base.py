@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -19,6 +20,11 @@ def the_project() -> Any:
 
 def print_json(value: Any) -> None:
     print(json.dumps(value, default=str, ensure_ascii=False, indent=1))
+
+
+def shown(path: Path) -> str:
+    """A path as a person would write it here."""
+    return str(path.relative_to(Path.cwd())) if path.is_relative_to(Path.cwd()) else str(path)
 
 
 def may_see(project: Any, unmask: bool, what: str) -> None:

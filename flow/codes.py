@@ -54,12 +54,18 @@ it never did.
 Do: crossdock plan TARGET lists what is held, with the call's number; crossdock settle CALL --happened ID, or --never.""",
     "P209": """A plan goes beyond a guard and waits for a person.
 A bad mapping shows itself in numbers: a plan of more calls than are usual, for too large a part of what the target knows,
-with many cancellations, with a key field that changes, or with a status that falls back from shipped to processing.
+with a record that is cancelled or archived, with a key field that changes, or with a status that falls back from shipped to processing.
 Do: read the plan (crossdock plan TARGET), then crossdock apply ID; or set the limit in crossdock.yaml:
 guards: {records: 5000, share: 0.2, cancels: 50, keys: 0, backwards: 0}, with false for none.""",
     "P210": """There is nothing to take back.
 A plan is taken back by its id, or a run by its own: whole, as the ledger knows them. Only calls that the target took can be.
 Do: crossdock query "select distinct plan_id, target from push.log" lists what was sent.""",
+    "P212": """A system refused our credentials, and its connection is left alone since.
+Trying again and again would lock the user out, and every attempt would be one more alert about the same thing. The other
+systems go on. One attempt is made an hour; it ends by itself when login, password or url of the connection are others.
+Do: correct them, or, where the system has changed its mind: crossdock resume SYSTEM.""",
+    "P213": """The target refused our credentials in the middle of a push. No other call was made; what was not sent is planned again.
+Do: correct login and password of the connection (AIRFLOW_CONN_<ID>, or the environment that crossdock.yaml names).""",
     "P301": """Another process pushes to this target.
 Two at once could send a record twice or in the wrong order, so one holds a lock while it works.
 Do: wait until it has finished. If it died on this machine the lock is taken over at once, else after ten minutes.""",

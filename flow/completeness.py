@@ -1,31 +1,34 @@
 """`crossdock complete SYSTEM`: is everything here that the system has? A full pass, beside the lake and beside the warehouse.
 
 The system is read from end to end without moving a position, and what the lake keeps is mapped again into a run file that is
-thrown away. What looks late is given one more ordinary run: a record that changes while it is counted is no loss.
+thrown away. What looks late is given one more ordinary run: a record that changes while it is counted is no loss. The pass also
+sees every field of every record, of which ordinary runs look at a sample.
 """
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from decimal import Decimal
-from typing import Any
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Any
 
 from flow.cycle import cycle
 from flow.map import map
 from flow.report import StepReport
 from flow.run import Run
 from flow.stage import stage
-from hub import canonical
 from hub.boundary import blame
 from hub.config import Project
 from hub.connector import Stream
-from hub.segments import list_segments, read_lines
+from hub.segments import SegmentWriter, list_segments
 from quality.completeness import MOST_GONE, Completeness, Missing, compare, prepare
+from warehouse import layers
 
-_SOURCE = ("_body", "_offset", "_file")  # where a record stood in its page: no part of it
-Layer = tuple[str, str, str, str | None, str | None, int | None]
+if TYPE_CHECKING:
+    from warehouse.duck import Connection
 
 
 def complete(project: Project, system: str, most_gone: Decimal = MOST_GONE) -> StepReport:
@@ -37,12 +40,13 @@ def complete(project: Project, system: str, most_gone: Decimal = MOST_GONE) -> S
         report.status = "failed"
         report.detail["exit_codes"] = [3]
         return report
-    found = _compared(project, system, most_gone)
+    found, fields = _compared(project, system, most_gone)
     if any(one.code in ("R301", "R302") for one in found.missing):
         cycle(project, [system], step="merge")
-        found = _compared(project, system, most_gone)
+        found, more = _compared(project, system, most_gone)
+        fields += more
     _keep(project, system, found)
-    return _told(report, found)
+    return _told(report, found, fields)
 
 
 def _keep(project: Project, system: str, found: Completeness) -> None:
@@ -62,101 +66,129 @@ def _keep(project: Project, system: str, found: Completeness) -> None:
             con.execute(f"INSERT INTO recon.completeness VALUES ({', '.join('?' * len(row))})", row)
 
 
-def _compared(project: Project, system: str, most_gone: Decimal) -> Completeness:
-    import duckdb
+def _compared(project: Project, system: str, most_gone: Decimal) -> tuple[Completeness, list[str]]:
+    """What is missing, and what is new about the fields. All keys and hashes stand in a file that is thrown away."""
+    from warehouse.duck import connect
 
     run = Run.start(project, system)
     read = {mapping.stream for mapping in run.inbound}
     streams = [stream for stream in run.connector.streams if stream.name in read]
-    con = duckdb.connect()
-    try:
-        prepare(con)
-        for stream in streams:
-            _fill(con, "full", _full(run, stream))
-            _fill(con, "lake", newest_in_lake(project, system, stream))
-        _fill_mapped(con, run)
-        return compare(con, [stream.name for stream in streams], most_gone)
-    finally:
-        con.close()
-        run.file.unlink(missing_ok=True)
+    with _beside(project) as beside:
+        full = {stream.name: _full(run, stream, beside) for stream in streams}
+        _map_all(run)
+        con = _keys(project, beside)
+        try:
+            for stream in streams:
+                files = [(full[stream.name].name, full[stream.name])] if full[stream.name].exists() else []
+                layers.fill(con, "full", stream, files, beside / "read")
+                layers.fill(con, "lake", stream, _segments(project, system, stream, beside), beside / "read")
+            layers.same_said(con, {"full": str(beside), "lake": project.lake})
+            told = _drift(con, run, full, beside)
+        finally:
+            con.close()
+        _fill_mapped(run, beside / "keys.duckdb")
+        con = connect(beside / "keys.duckdb")
+        try:
+            return compare(con, [stream.name for stream in streams], most_gone), told
+        finally:
+            con.close()
+            run.file.unlink(missing_ok=True)
 
 
-def _full(run: Run, stream: Stream) -> Iterator[Layer]:
-    newest: dict[str, Layer] = {}  # pages may overlap
+def newest_in_lake(project: Project, system: str, stream: Stream) -> set[str]:
+    """The segments that hold the newest version of a record of the stream."""
+    with _beside(project) as beside:
+        con = _keys(project, beside)
+        try:
+            layers.fill(con, "lake", stream, _segments(project, system, stream, beside), beside / "read")
+            rows = con.execute("SELECT DISTINCT segment FROM complete_lake").fetchall()
+        finally:
+            con.close()
+    return {segment for (segment,) in rows}
+
+
+@contextmanager
+def _beside(project: Project) -> Iterator[Path]:
+    """A folder that is thrown away, on the disk of the runs: a full pass may be large."""
+    project.runs.mkdir(parents=True, exist_ok=True)
+    with TemporaryDirectory(prefix="complete-", dir=project.runs) as folder:
+        yield Path(folder)
+
+
+def _keys(project: Project, beside: Path) -> Connection:
+    """The file of keys and hashes, which may read the lake and the folder."""
+    from warehouse.duck import connect
+    from warehouse.runfile import local_folder
+
+    local = local_folder(project.lake)
+    con = connect(beside / "keys.duckdb", allowed=[beside, *([local] if local else [])])
+    prepare(con)
+    return con
+
+
+def _full(run: Run, stream: Stream, beside: Path) -> Path:
+    """A pass over the whole stream that moves no position, as a segment of its own; no file where nothing came."""
+    path = beside / f"full-{stream.name}.jsonl"
+    writer = SegmentWriter(path)
     with blame(run.connector.name, stream.name):
         for page in run.connector.pull(stream.name, None):
-            for raw in page.records:
-                if (one := _layer(stream, raw, None, None)) is not None:
-                    newest[one[1]] = one
-    yield from newest.values()
+            writer.write(page.records)
+    if writer.records:
+        return writer.close({})
+    writer.discard()
+    return path
 
 
-def newest_in_lake(project: Project, system: str, stream: Stream) -> Iterator[Layer]:
-    newest: dict[str, Layer] = {}
-    for segment in list_segments(project.lake, system, stream.name):
-        for number, raw in enumerate(read_lines(project.lake, segment.path), 1):
-            if (one := _layer(stream, raw, segment.path, number)) is not None:
-                newest[one[1]] = one
-    yield from newest.values()
+def _segments(project: Project, system: str, stream: Stream, beside: Path) -> list[tuple[str, Path]]:
+    """The segments of the lake as files of this machine, in their order."""
+    from warehouse.sift import Source
+    from warehouse.stage import StageReport, fetch
+
+    source = Source(stream, {}, "", beside / "lake" / stream.name, project.lake)
+    found = fetch(source, list_segments(project.lake, system, stream.name), StageReport(system, stream.name))
+    return [(one.segment.path, one.path) for one in found]
 
 
-def _layer(stream: Stream, raw: bytes, segment: str | None, line: int | None) -> Layer | None:
-    """A record that cannot be read has no key and waits in quarantine; one without the stream's id is known by its content."""
-    try:
-        record = canonical.loads(raw)
-    except ValueError:
-        return None
-    told = {name: value for name, value in record.items() if name not in _SOURCE}
-    day = _at(record, stream.cursor_fields[0]) if stream.cursor_fields else None
-    digest = hashlib.blake2b(canonical.dumps(told).encode(), digest_size=12).hexdigest()
-    key = _at(record, stream.primary_key)
-    return stream.name, digest if key is None else str(key), digest, str(day)[:10] if day else None, segment, line
-
-
-def _at(record: Any, path: str) -> Any:
-    for name in path.split("."):
-        record = record.get(name) if isinstance(record, Mapping) else None
-    return record
-
-
-def _fill(con: Any, layer: str, rows: Iterable[Layer]) -> None:
-    import pandas
-
-    names = ["stream", "key", "hash", "day", "segment", "line"]
-    arrived = pandas.DataFrame(list(rows), columns=names, dtype=object)
-    if len(arrived):
-        con.register("arrived", arrived)
-        con.execute(f"INSERT INTO complete_{layer} FROM arrived")
-        con.unregister("arrived")
-
-
-def _fill_mapped(con: Any, run: Run) -> None:
-    """What the mappings make of everything that was merged, and what the warehouse has of it, in quarantine or not."""
-    from warehouse import runfile
-    from warehouse.access import write
+def _map_all(run: Run) -> None:
+    """What the mappings make of everything that was merged."""
     from warehouse.merge import merged_segments
 
     stage(run, merged_segments(run.project.warehouse, run.system))
     map(run)
-    entities = sorted({mapping.entity for mapping in run.inbound})
-    mapped = runfile.open(run.file, read_only=True)
-    try:
-        for entity in entities:
-            rows = mapped.execute(f'SELECT source_id, _segment, _line FROM mapped."{entity}"').fetchall()
-            _fill(con, "mapped", ((entity, key, "", None, segment, line) for key, segment, line in rows))
-    finally:
-        mapped.close()
-    with write(run.project.warehouse) as warehouse:
-        for entity in entities:
-            rows = warehouse.execute(
-                f"""SELECT source_id FROM source."{entity}" WHERE system = $system UNION
-                SELECT source_id FROM quality.quarantine WHERE system = $system AND entity = '{entity}' AND source_id IS NOT NULL""",
-                {"system": run.system},
-            ).fetchall()
-            _fill(con, "kept", ((entity, key, "", None, None, None) for (key,) in rows))
 
 
-def _told(report: StepReport, found: Completeness) -> StepReport:
+def _fill_mapped(run: Run, keys: Path) -> None:
+    """The keys of what the mappings make, and of what the warehouse has of it, in quarantine or not."""
+    from warehouse.duck import connect
+    from warehouse.lock import writer
+
+    with writer(run.project.warehouse):
+        con = connect(keys, attach={"run_file": run.file, "hub": run.project.warehouse})
+        try:
+            for entity in sorted({mapping.entity for mapping in run.inbound}):
+                con.execute(
+                    f"""INSERT INTO complete_mapped
+                    SELECT '{entity}', source_id, '', NULL, _segment, _line FROM run_file.mapped."{entity}" """
+                )
+                con.execute(
+                    f"""INSERT INTO complete_kept BY NAME SELECT '{entity}' AS stream, key FROM (
+                    SELECT source_id AS key FROM hub.source."{entity}" WHERE system = $system UNION
+                    SELECT source_id FROM hub.quality.quarantine WHERE system = $system AND entity = '{entity}' AND source_id IS NOT NULL)""",
+                    {"system": run.system},
+                )
+        finally:
+            con.close()
+
+
+def _drift(con: Any, run: Run, full: Mapping[str, Path], beside: Path) -> list[str]:
+    """The fields of every record of the pass, compared with what is known of them and remembered."""
+    from warehouse import drift
+
+    found = {name: layers.shapes(con, path, beside / "read") for name, path in full.items() if path.exists()}
+    return drift.note_all(run.project.warehouse, run.model, run.run_id, run.system, run.started, found)
+
+
+def _told(report: StepReport, found: Completeness, fields: list[str]) -> StepReport:
     from quality.codes import CODES
 
     lost = {code: sum(one.code == code for one in found.missing) for code in ("R301", "R302", "R303", "R304")}
@@ -172,7 +204,7 @@ def _told(report: StepReport, found: Completeness) -> StepReport:
     report.detail["summary"] = (
         f"{report.counts['source']:,} records in the system, {report.counts['lake']:,} kept: {said}"
     )
-    report.detail["lines"] = [f"{stream}: {why}" for stream, why in found.refused.items()]
+    report.detail["lines"] = [f"{stream}: {why}" for stream, why in found.refused.items()] + fields
     report.detail["lines"] += [_line(one, CODES[one.code]) for one in found.missing[:50]]
     report.detail["missing"] = [{name: getattr(one, name) for name in Missing.__slots__} for one in found.missing]
     report.detail["streams"] = found.counts

@@ -102,7 +102,7 @@ def _sync(
             came = future.result()
             for report in came:
                 say(report)
-            if any(report.status == "failed" for report in came) or last < STEPS.index("gate"):
+            if any(report.status in ("failed", "held") for report in came) or last < STEPS.index("gate"):
                 continue
             if say(_guarded("gate", run.system, partial(gate, run, expectations=not read_back))).status == "failed":
                 continue
@@ -116,7 +116,7 @@ def _prepare(run: Run, last: int, judged: bool) -> list[StepReport]:
         from quality import judge
 
         judge.start()
-    if reports[0].status == "failed" and not any(reports[0].counts.values()):
+    if reports[0].status in ("failed", "held") and not any(reports[0].counts.values()):
         return reports
     with run.together():
         for name, work in (("stage", stage), ("map", map)):

@@ -3,7 +3,7 @@
 create   only while nothing is bound and no create was applied or is open; never for a record from before go-live
 change   only of what is bound, if the payload is not what was sent last and the target does not show it already
 fulfil   like change; upsert like change, bound or not
-cancel   once, of what is bound; nothing else is done with a record that is to be cancelled
+cancel   once, of what is bound, and so archive; nothing else is done with a record that is to be cancelled or archived
 any      not while an earlier call for the record or its key has no answer; a refusal stands until the payload changes
 """
 
@@ -15,14 +15,14 @@ from datetime import datetime
 from typing import Any, Literal
 
 from hub.canonical import fingerprint
-from hub.connector import Operation
+from hub.connector import ENDS, Operation
 from warehouse.ledger import Intent
 
 MAKES: frozenset[str] = frozenset(("create", "upsert"))
-ORDER: Mapping[str, int] = {"create": 0, "upsert": 1, "change": 2, "fulfil": 3, "cancel": 4}
+ORDER: Mapping[str, int] = {"create": 0, "upsert": 1, "change": 2, "fulfil": 3, "cancel": 4, "archive": 5}
 UNREAD = "it was made in the target and has not been read back since"
 OUTDATED = "the target was last read before it was told otherwise"
-REOPENED = "it was cancelled in the target and is wanted again"
+REOPENED = "it was cancelled or archived in the target and is wanted again"
 Verdict = Literal["call", "unchanged", "unbound", "before_go_live", "waiting", "held", "refused"]
 Record = tuple[str, str, int]  # stream, entity, hub_id
 
@@ -44,6 +44,7 @@ class Candidate:
     payload: dict[str, Any]
     seen_at: datetime | None = None
     named: frozenset[str] = frozenset()
+    match: str = "bound"
 
     @property
     def record(self) -> Record:
@@ -145,8 +146,9 @@ class History:
     def made(self, record: Record) -> bool:
         return any((record, operation) in self._applied for operation in MAKES)
 
-    def cancelled(self, record: Record) -> bool:
-        return (record, "cancel") in self._applied
+    def ended(self, record: Record) -> bool:
+        """Whether it was cancelled or archived there."""
+        return any((record, operation) in self._applied for operation in ENDS)
 
     def maker_of(self, stream: str, key: str) -> int | None:
         """The hub_id for which a record with this key was, or is being, made."""
@@ -218,9 +220,9 @@ def _decide(
             return [Decision("before_go_live", first)]
         by_operation = {op: one for op, one in by_operation.items() if op not in old}
     is_bound = any(candidate.external_id for candidate in candidates)
-    if cancel := by_operation.get("cancel"):
-        return [_cancel(cancel, is_bound, history, retry)]
-    if history.cancelled(first.record):
+    if ending := next((by_operation[operation] for operation in ENDS if operation in by_operation), None):
+        return [_end(ending, is_bound, history, retry)]
+    if history.ended(first.record):
         return [Decision("held", first, REOPENED)]
     if not is_bound and not made:
         return [_make(by_operation, history, available, retry)]
@@ -230,12 +232,12 @@ def _decide(
     ]
 
 
-def _cancel(cancel: Candidate, is_bound: bool, history: History, retry: Collection[str]) -> Decision:
+def _end(ending: Candidate, is_bound: bool, history: History, retry: Collection[str]) -> Decision:
     if not is_bound:
-        return Decision("unbound", cancel)
-    if history.same(cancel) is True or history.cancelled(cancel.record):
-        return Decision("unchanged", cancel)
-    return _due(cancel, history, (), retry)
+        return Decision("unbound", ending)
+    if history.same(ending) is True or history.ended(ending.record):
+        return Decision("unchanged", ending)
+    return _due(ending, history, (), retry)
 
 
 def _make(

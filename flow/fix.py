@@ -13,7 +13,9 @@ from typing import Any
 from flow.plan import plan
 from flow.plan_file import Call, Kept, Plan, identity, save
 from flow.publish import fold_and_publish, query_snapshot
+from flow.reconcile import specs
 from hub.config import Project
+from quality.reconcile_report import record_sql
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,9 +49,9 @@ def fix(project: Project, name: str | None = None) -> Fix:
     fold_and_publish(project)
     answer = query_snapshot(
         project,
-        """SELECT name, key, reason, code, hub_id, left_system, right_system,
+        f"""SELECT name, {record_sql(specs(project, name))} AS key, reason, code, hub_id, left_system, right_system,
              list_distinct([left_entity, right_entity]) AS entities
-           FROM recon.breaks WHERE state = 'open' AND ($name IS NULL OR name = $name) ORDER BY money_at_risk DESC, name, key""",
+           FROM recon.breaks WHERE state = 'open' AND ($name IS NULL OR name = $name) ORDER BY money_at_risk DESC, name, breaks.key""",
         {"name": name},
     )
     breaks = [dict(zip(answer.columns, row, strict=True)) for row in answer.rows]

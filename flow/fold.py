@@ -60,7 +60,7 @@ def position(con: Connection) -> int:
 
 def _opened(path: Path) -> Connection:
     if not path.is_file():
-        fix = "crossdock run, then crossdock publish: a plan reads the snapshot"
+        fix = "crossdock run, then crossdock publish: plans and traces read the snapshot"
         raise ConfigurationError("P101", "nothing has been published yet", fix=fix)
     schemas = ["CREATE SCHEMA canonical", "CREATE SCHEMA marts"]  # before the search path can name them
     return connect(":memory:", attach={"published": path}, settings=schemas, search_path="canonical,marts")

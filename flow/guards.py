@@ -11,6 +11,7 @@ from typing import Any
 
 from flow.decide import Decision
 from flow.plan_file import Edit, Spot
+from hub.connector import ENDS
 from hub.entity import Model
 from hub.push_settings import Guards
 from warehouse.duck import Connection, quote, run
@@ -44,8 +45,8 @@ def reasons(
         _above(limits.records, len(calls), "{n:,} calls, more than {limit:,.0f}"),
         _above(
             limits.cancels,
-            sum(d.candidate.operation == "cancel" for d in calls),
-            "{n:,} records would be cancelled, more than {limit:,.0f}",
+            sum(d.candidate.operation in ENDS for d in calls),
+            "{n:,} records would be cancelled or archived, more than {limit:,.0f}",
         ),
         _above(limits.keys, _keys(model, columns, edits), "a key field would change {n:,} times"),
         _above(

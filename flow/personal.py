@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import getpass
 import json
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
@@ -51,8 +51,9 @@ def is_personal(model: Model, entity: str | None, field: str | None) -> bool:
 class Hider:
     """Masks raw records: what a personal column is made of, and what no mapping reads, of which nobody says what it is."""
 
-    def __init__(self, project: Project, model: Model) -> None:
-        self.project, self.model = project, model
+    def __init__(self, model: Model, mappings: Callable[[str], Iterable[Any]]) -> None:
+        """`mappings` gives those of a system (`mappings.syntax.Mapping`)."""
+        self.model, self.mappings = model, mappings
         self._parts: dict[tuple[str, str], Parts] = {}
 
     def record(self, system: str, stream: str, raw: Any) -> Any:
@@ -66,11 +67,10 @@ class Hider:
         return self._parts[system, stream]
 
     def _read(self, system: str, stream: str) -> Parts:
-        from flow.language import load_mappings
         from mappings.reads import reads
 
         found: dict[tuple[str, ...], bool] = {}
-        for mapping in load_mappings(self.project, self.model, [system]).of(system):
+        for mapping in self.mappings(system):
             for part, pii in reads(mapping, self.model).items() if mapping.stream == stream else ():
                 found[part] = found.get(part, False) or pii
         return found

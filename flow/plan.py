@@ -176,15 +176,20 @@ def _model() -> Model:
 
 def outbound_mappings(project: Project, target: str, model: Model) -> list[Any]:
     """Every push of the target's mappings, compiled (`mappings.outbound.Outbound`)."""
-    from mappings.held import held
     from mappings.load import load
-    from mappings.outbound import compile as compile_push
 
     mappings = load(project.folders("mappings"), model, only=[target])
     if broken := errors_in(mappings.findings):
         what = "\n".join(str(finding) for finding in broken)
         raise ConfigurationError("P102", f"a mapping of '{target}' is not right:\n{what}", fix="crossdock lint")
-    siblings = mappings.of(target)
+    return compiled_pushes(mappings.of(target), model)
+
+
+def compiled_pushes(siblings: Sequence[Any], model: Model) -> list[Any]:
+    """Every push of the mappings of one system, compiled (`mappings.outbound.Outbound`)."""
+    from mappings.held import held
+    from mappings.outbound import compile as compile_push
+
     return [
         replace(compile_push(mapping, push, model, siblings), held=held(mapping, push, model, siblings))
         for mapping in siblings
@@ -250,6 +255,7 @@ def _candidate(outbound: Any, row: Mapping[str, Any]) -> Candidate:
         same=row["same"],
         payload=canonical.loads(row["payload"]),
         seen_at=_aware(row.get("seen_at")),
+        match=getattr(outbound, "match", "bound"),
     )
 
 
@@ -389,6 +395,7 @@ def _call(
         before=before,
         edits=edits.get((one.operation, one.stream, one.entity, one.hub_id), ()),
         mapping=prints.get((one.operation, one.stream, one.entity), ""),
+        match="bound" if one.external_id else one.match,
     )
 
 

@@ -69,7 +69,8 @@ class Call:
 
     `before` is the target's own view of the record in canonical words, where one is known; `edits` are the values that
     differ from what it holds or was sent. `mapping` is the fingerprint of the push's statement. `kept`: the places in which
-    the target's own value goes back to it → what we would have said.
+    the target's own value goes back to it → what we would have said. `match` find: the target is asked for the key first, and
+    nothing is made where it has it.
     """
 
     operation: Operation
@@ -85,6 +86,7 @@ class Call:
     edits: tuple[Edit, ...] = ()
     mapping: str = ""
     kept: Mapping[str, Any] = field(default_factory=dict)
+    match: str = "bound"
 
     @property
     def spot(self) -> Spot:

@@ -11,6 +11,7 @@ from flow import earlier
 from flow.personal import masked
 from flow.plan_file import Call, Conflict, Contested, Edit, Plan
 from hub.config import Project
+from hub.connector import ENDS
 from hub.entity import Model
 from hub.secrets import MASK
 
@@ -52,8 +53,8 @@ def _of(items: Collection[Any], key: str) -> tuple[Any, ...]:
 
 
 def verb(call: Call) -> str:
-    """What a call does to the target: it makes a record, or updates, cancels, fulfils one."""
-    if call.operation in ("cancel", "fulfil"):
+    """What a call does to the target: it makes a record, or updates, cancels, archives, fulfils one."""
+    if call.operation in (*ENDS, "fulfil"):
         return call.operation
     return "update" if call.external_id else "create"
 

@@ -26,6 +26,7 @@ from hub.segments import list_segments
 
 if TYPE_CHECKING:
     from mappings.inbound import Inbound
+    from mappings.load import Mappings
     from mappings.steps import View
     from mappings.syntax import Mapping
     from warehouse.duck import Connection
@@ -110,13 +111,14 @@ class Wanted:
 class Bench:
     """A mapping, compiled as a run compiles it, and a temporary folder to try it in."""
 
-    def __init__(self, project: Project, name: str, folder: Path) -> None:
+    def __init__(self, project: Project, name: str, folder: Path, loaded: Mappings | None = None) -> None:
+        """`loaded` are the mappings of the system, where somebody has read them already."""
         from warehouse.model import entities
 
         self.project, self.folder = project, folder
         self.model: Model = entities()
         system = name.partition("/")[0]
-        loaded = load_mappings(project, self.model, [system])
+        loaded = loaded or load_mappings(project, self.model, [system])
         self.mapping: Mapping = loaded[name]
         if self.mapping.key is None:
             raise UsageError("P522", f"{name} reads nothing, it only pushes", place=self.mapping.place)

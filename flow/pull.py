@@ -18,6 +18,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from flow import pause
 from flow.fill import Filled, Reader, fill
 from flow.report import StepReport
 from flow.run import Run
@@ -30,11 +31,21 @@ KEPT_PACKAGES = 10  # of those that dlt has loaded: its folders hold a schema an
 
 
 def pull(run: Run) -> StepReport:
-    """Read every stream of the system from its position. One stream that fails does not stop the others."""
+    """Read every stream of the system from its position. One stream that fails does not stop the others.
+
+    `held` where the system refused our credentials before: it is left alone (`flow/pause.py`).
+    """
     from warehouse.lock import writer
 
+    if alone := pause.paused(run.project, run.system):
+        return StepReport("pull", run.system, "held", findings=[alone])
     with writer(run.project.data / "dlt" / run.system):  # dlt's folder of a system is for one process
-        return _pull(run)
+        report = _pull(run)
+    if report.failure is None:
+        pause.resume(run.project, run.system)
+    elif not pause.refused(run.project, run.system, report.failure):
+        report.status, report.findings, report.failure = "held", [pause.still(run.project, run.system)], None
+    return report
 
 
 def _pull(run: Run) -> StepReport:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 
 from flow.apply import apply, recover
+from flow.pause import paused
 from flow.plan import plan
 from flow.plan_file import Plan
 from flow.report import StepReport
@@ -16,6 +17,8 @@ _SHOWN = 4
 def push(project: Project, target: str, approve_first: str | None = None, run_id: str | None = None) -> StepReport:
     """Plan and apply, as part of a run. A target's first plan waits for a person, and so does one beyond a guard, unless `approve_first` says who approves it now."""
     began = time.monotonic()
+    if alone := paused(project, target):
+        return StepReport("push", target, "held", findings=[alone])
     recover(project, target)
     made = plan(project, target)
     if not made.calls:

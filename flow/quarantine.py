@@ -14,6 +14,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from flow.language import load_mappings
 from flow.personal import Hider, is_personal
 from flow.publish import fold_and_publish, query_snapshot
 from flow.replay import again
@@ -69,7 +70,8 @@ def show(project: Project, name: str, *, unmask: bool = False, limit: int = 3) -
 
     found = _named(project, [name], closed=True)
     places = list(dict.fromkeys((row["system"], row["segment"], row["line"]) for row in found))
-    hidden = None if unmask else Hider(project, entities())
+    loaded = load_mappings(project, entities())
+    hidden = None if unmask else Hider(entities(), loaded.of)
     shown = []
     for system, segment, line in places[:limit]:
         here = [row for row in found if (row["system"], row["segment"], row["line"]) == (system, segment, line)]

@@ -12,6 +12,7 @@ from flow import reconcile_plots as plots
 from flow.page import HERE, document
 from flow.reconcile import specs
 from hub.config import Project
+from quality.reconcile_report import record_sql
 
 _WORST = 25
 _OPEN = "name IN (SELECT unnest($names)) AND state = 'open'"
@@ -25,7 +26,7 @@ _QUERIES = {
         WHERE name IN (SELECT unnest($names)) AND outcome = 'agree' ORDER BY started_at""",
     "aged": f"SELECT reason, coalesce(age_bucket, 'no date') AS bucket, count(*) AS n FROM recon.breaks WHERE {_OPEN} GROUP BY ALL",
     "severities": f"SELECT severity, count(*) AS n, count(*) FILTER (due_at < $now) AS overdue FROM recon.breaks WHERE {_OPEN} GROUP BY ALL",
-    "breaks": f"""SELECT * FROM recon.breaks WHERE {_OPEN}
+    "breaks": f"""SELECT * REPLACE ({{record}} AS key) FROM recon.breaks WHERE {_OPEN}
         QUALIFY row_number() OVER (PARTITION BY name ORDER BY money_at_risk DESC, key) <= {_WORST} ORDER BY name, money_at_risk DESC, key""",
     "parts": f"SELECT break_id, part, amount FROM recon.break_parts JOIN recon.breaks USING (break_id) WHERE {_OPEN} ORDER BY abs(amount) DESC",
     "records": f"SELECT break_id, side, r.system, r.source_id, segment, line, mapping, mapping_hash FROM recon.break_records r JOIN (SELECT break_id FROM recon.breaks WHERE {_OPEN}) USING (break_id) ORDER BY side, source_id",
@@ -39,7 +40,8 @@ def write(project: Project, path: Path, name: str | None = None, now: datetime |
     chosen = {spec.name: spec for spec in specs(project, name)}
     at = now or datetime.now(UTC)
     with access.write(project.warehouse) as con:
-        found = {what: _rows(con, sql, {"names": list(chosen), "now": at}) for what, sql in _QUERIES.items()}
+        asked = {what: sql.replace("{record}", record_sql(chosen.values())) for what, sql in _QUERIES.items()}
+        found = {what: _rows(con, sql, {"names": list(chosen), "now": at}) for what, sql in asked.items()}
     path.write_text(page(project.name, chosen, found, at), encoding="utf-8")
     return path
 
@@ -64,7 +66,7 @@ def _headline(found: Mapping[str, list[dict[str, Any]]]) -> str:
     broken = sum(run["breaks_open"] or 0 for run in found["runs"])
     if not found["runs"]:
         return "Nothing was compared yet"
-    return "The systems agree" if not broken else f"{broken:,} record{'s do' if broken > 1 else ' does'} not agree"
+    return "The systems agree" if not broken else f"{broken:,} open break{'s' if broken > 1 else ''}"
 
 
 def _money(runs: Iterable[Mapping[str, Any]]) -> dict[str, Any]:

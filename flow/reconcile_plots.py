@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from html import escape
 
-WIDTHS = {"wide": 620, "narrow": 330}
+WIDTHS = {"wide": 510, "narrow": 330}
 _ROW = 30
 
 

@@ -60,7 +60,7 @@ def _newest(project: Project, streams: Collection[tuple[str, str]]) -> set[str]:
     found: set[str] = set()
     for system, name in streams:
         stream = known.get(system, {}).get(name) or Stream(name, primary_key="id")
-        found |= {str(layer[4]) for layer in newest_in_lake(project, system, stream)}
+        found |= newest_in_lake(project, system, stream)
     return found
 
 

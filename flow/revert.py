@@ -2,8 +2,8 @@
 
 changed         the values are set to what the target held, where it still holds what was sent: what others changed since is a
                 conflict, and stays as they want it
-made            cancelled, where the target can cancel; else a person has to remove it
-cancelled, fulfilled, cleared   cannot be taken back by a call, and is said so
+made            cancelled or archived, where the target can; else it is refused, and a person has to remove it there
+cancelled, archived, fulfilled   refused: no call takes it back
 
 It is shown and applied like any plan. What the hub wants is not changed by it: until the data or the mapping is, the next
 plan wants to say the same again, and waits for a person.
@@ -27,7 +27,7 @@ from flow.three_way import units
 from flow.weigh import Kind, holdings, known_of, personal
 from hub import canonical
 from hub.config import Project
-from hub.connector import Stream
+from hub.connector import ENDS, Stream
 from hub.errors import UsageError
 from warehouse.ledger import Intent, Ledger
 
@@ -113,6 +113,7 @@ class _Reverting:
         self.places: Mapping[Kind, Collection[str]] = {}  # of which the target's value can be known
         self.calls: list[Call] = []
         self.kept: list[Kept] = []
+        self.refused: list[Kept] = []
         self.contested: list[Contested] = []
 
     def take(self, done: _Done) -> None:
@@ -122,21 +123,19 @@ class _Reverting:
         elif intent.operation in ("change", "upsert"):
             self._restore(done)
         else:
-            self._keep(intent, f"a {intent.operation} cannot be taken back by a call")
-
-    def _keep(self, intent: Intent, reason: str) -> None:
-        self.kept.append(
-            Kept(intent.operation, intent.stream, intent.entity, intent.hub_id, intent.business_key, reason)
-        )
+            self.refused.append(_kept(intent, f"{intent.operation} cannot be taken back by a call"))
 
     def _remove(self, intent: Intent) -> None:
-        cancelled = self.past.get(("cancel", intent.stream, intent.entity, intent.hub_id))
-        if cancelled is not None and cancelled.status == "applied":
+        ends = [self.past.get((end, intent.stream, intent.entity, intent.hub_id)) for end in ENDS]
+        if any(one is not None and one.status == "applied" for one in ends):
             return  # it is gone already
-        if intent.stream not in self.known or "cancel" not in self.known[intent.stream].writes:
-            self._keep(intent, f"the target cannot cancel what was made in {intent.stream}; it has to be removed there")
+        able = self.known[intent.stream].writes if intent.stream in self.known else ()
+        end = next((one for one in ENDS if one in able), None)
+        if end is None:
+            why = f"the target can neither cancel nor archive what was made in {intent.stream}; it has to be removed there"
+            self.refused.append(_kept(intent, why))
             return
-        self.calls.append(_call(intent, "cancel", {"reason": TAKEN_BACK}, ()))
+        self.calls.append(_call(intent, end, {"reason": TAKEN_BACK} if end == "cancel" else {}, ()))
 
     def _restore(self, done: _Done) -> None:
         intent = done.intent
@@ -145,14 +144,14 @@ class _Reverting:
         holds = dict(units(now)) if now is not None else None
         newest = self.past.get((*kind, intent.hub_id))
         if newest is not None and newest.id != intent.id and newest.status == "applied":
-            self._keep(intent, "the record was sent again since; take that back first")
+            self.kept.append(_kept(intent, "the record was sent again since; take that back first"))
             return
         edits, conflicts = _opposite(done.edits.values(), holds, self.places.get(kind, ()))
         if conflicts:
             self.contested.append(Contested(*kind, intent.hub_id, intent.business_key, tuple(conflicts)))
         if not edits:
             if not conflicts:
-                self._keep(intent, "what the target held before is not known")
+                self.kept.append(_kept(intent, "what the target held before is not known"))
             return
         payload = _restored(done.body, {edit.place: edit.new for edit in edits}, holds or {})
         said, back = dict(units(done.body)) | done.kept, {edit.place for edit in edits}
@@ -194,6 +193,10 @@ def _restored(
     return made
 
 
+def _kept(intent: Intent, reason: str) -> Kept:
+    return Kept(intent.operation, intent.stream, intent.entity, intent.hub_id, intent.business_key, reason)
+
+
 def _call(intent: Intent, operation: Any, payload: dict[str, Any], edits: tuple[Edit, ...]) -> Call:
     return Call(
         operation=operation,
@@ -220,7 +223,7 @@ def _plan(taken: str, target: str, found: _Reverting, places: Mapping[str, tuple
         calls=calls,
         waiting=(),
         held=tuple(found.kept),
-        refused=(),
+        refused=tuple(found.refused),
         counts={},
         conflicts=tuple(found.contested),
         guards=(f"it takes back {taken}",) if calls else (),

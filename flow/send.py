@@ -15,7 +15,7 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from flow.plan_file import Call
-from flow.settle import NEVER_ARRIVED, NO_ANSWER, Known, look_up, sleep_until
+from flow.settle import NEVER_ARRIVED, NO_ANSWER, THERE, Known, ask, look_up, sleep_until
 from flow.three_way import units
 from hub import canonical
 from hub.boundary import where
@@ -76,7 +76,9 @@ class _Open:
 
 
 class Sender:
-    """Sends batches to one target under its lock. `silent` counts batches in a row that got no answer at all."""
+    """Sends batches to one target under its lock. `silent` counts batches in a row that got no answer at all; `locked_out` is
+    what the target said when it refused our credentials.
+    """
 
     def __init__(
         self,
@@ -91,6 +93,7 @@ class Sender:
         self.connector, self.ledger, self.lock, self.target = connector, ledger, lock, target
         self.plan_id, self.run_id, self.settings = plan_id, run_id, settings
         self.silent = 0
+        self.locked_out = ""
         self.until = 0.0  # by the wall clock, as the lock itself: when it may be somebody else's
 
     def send(self, stream: Stream, batch: Sequence[Ready]) -> list[Sent]:
@@ -103,9 +106,30 @@ class Sender:
             intent.id: _Open(intent, _change(intent, ready.payload))
             for intent, ready in zip(intents, batch, strict=True)
         }
-        final = self._until_known(stream, waiting)
+        final = self._there_already(stream, batch, waiting)
+        final |= self._until_known(stream, waiting) if waiting else {}
+        self.locked_out = next((o.outcome.message for o in final.values() if o.outcome.locked_out), "")
         self.silent = self.silent + 1 if all(_is_silent(one.outcome) for one in final.values()) else 0
         return [_sent(ready.call, final[intent.id].outcome) for intent, ready in zip(intents, batch, strict=True)]
+
+    def _there_already(self, stream: Stream, batch: Sequence[Ready], waiting: dict[int, _Open]) -> dict[int, _Open]:
+        """Of the calls that are to ask first, those that are settled by it; they leave `waiting`."""
+        settled: dict[int, _Open] = {}
+        for (id, one), ready in zip(list(waiting.items()), batch, strict=True):
+            known = ask(self.connector, stream, one.intent) if ready.call.match == "find" else None
+            if known is None or known.kind == "absent":
+                continue
+            outcome = (
+                Outcome("applied", known.id, THERE)
+                if known.kind == "applied"
+                else Outcome("unknown", message=known.reason)
+            )
+            if known.kind == "later":  # nothing was sent: it may be planned again
+                outcome = Outcome("rejected", message=known.reason, transient=True)
+            result = Result(id, outcome, found=known.kind == "applied", hold=known.kind == "person")
+            self.ledger.conclude(self.lock, [result])
+            settled[id] = replace(waiting.pop(id), outcome=outcome)
+        return settled
 
     def resend(self, stream: Stream, intent: Intent) -> Outcome:
         """The same call once more, with the same key and payload: for a target where only that tells what became of it."""
@@ -183,7 +207,7 @@ class Sender:
     def _judge(self, stream: Stream, one: _Open, last: bool) -> Result | None:
         """The result to be written, or None where the call is made again."""
         outcome = one.outcome
-        if outcome.status == "rejected" and outcome.transient and not last:
+        if outcome.status == "rejected" and outcome.transient and not last and not outcome.locked_out:
             return None
         if outcome.status != "unknown":
             close = outcome.status == "pending" and one.intent.operation not in ("create", "upsert")

@@ -17,11 +17,12 @@ from datetime import UTC, datetime
 from typing import Literal
 
 from hub.config import Project
-from hub.connector import Connector, Outcome, Stream
+from hub.connector import ENDS, Connector, Outcome, Stream
 from hub.errors import AuthenticationError, CrossdockError, UsageError
 from warehouse.ledger import Intent, Ledger, Lock, Result
 
 NEVER_ARRIVED = "it never arrived"
+THERE = "the target has it already, found by its key; nothing was sent"
 NO_ANSWER = "no answer came; sending it again is harmless"
 
 
@@ -39,12 +40,18 @@ def look_up(connector: Connector, stream: Stream, intent: Intent) -> Known:
     where = f"{connector.connection.system}.{stream.name}"
     if stream.idempotency == "none" or intent.operation == "fulfil":
         return Known("person", reason=f"no answer came, and {where} offers no way to find out whether it happened")
+    return ask(connector, stream, intent)
+
+
+def ask(connector: Connector, stream: Stream, intent: Intent) -> Known:
+    """Whether the target holds a record with our key. Raises AuthenticationError only."""
+    where = f"{connector.connection.system}.{stream.name}"
     try:
         found = connector.find(stream.name, intent.business_key)
     except NotImplementedError:
         if stream.idempotency == "key":
             return Known("same_key")
-        return Known("person", reason=f"no answer came, and the connector cannot look for a key in {where}")
+        return Known("person", reason=f"the connector cannot look for a key in {where}")
     except AuthenticationError:
         raise
     except CrossdockError as error:
@@ -64,7 +71,7 @@ def look_up(connector: Connector, stream: Stream, intent: Intent) -> Known:
 
 
 def _repeatable(stream: Stream, intent: Intent) -> bool:
-    if intent.operation in ("change", "cancel"):
+    if intent.operation in ("change", *ENDS):
         return True
     if intent.operation == "fulfil":
         return stream.idempotency != "none"

@@ -87,7 +87,7 @@ def _explained(stores: Stores, pull: Pull, field: str) -> dict[str, Any]:
 @contextmanager
 def _bench(stores: Stores, mapping: str) -> Iterator[Bench]:
     with tempfile.TemporaryDirectory(prefix="crossdock-trace-") as folder:
-        yield Bench(stores.project, mapping, Path(folder))
+        yield Bench(stores.project, mapping, Path(folder), stores.mappings(mapping.partition("/")[0]))
 
 
 def _source_of(stores: Stores, bench: Bench) -> Source:
@@ -123,12 +123,17 @@ def map_again(stores: Stores, pulls: Sequence[Pull]) -> None:
 
 
 def _map(stores: Stores, mapping: str, pulls: Sequence[Pull]) -> None:
-    lines = [Line(pull.segment, pull.line, pull.record or b"") for pull in pulls]
+    # What came twice, byte for byte, is mapped once: staging takes it for a duplicate.
+    same: dict[bytes, list[Pull]] = {}
+    for pull in pulls:
+        same.setdefault(pull.record or b"", []).append(pull)
+    lines = [Line(some[0].segment, some[0].line, record) for record, some in same.items()]
+    of_line = list(same.values())
     listed = ", ".join(f'"{c.name}"' for c in stores.entity if not c.ref)
     with _bench(stores, mapping) as bench, bench.tried(_source_of(stores, bench), lines, judged=False) as con:
         cursor = con.execute(f"SELECT _line, source_id, {listed} FROM mapped.{stores.entity.name}")
         names = [column[0] for column in cursor.description or ()]
         for row in (dict(zip(names, values, strict=True)) for values in cursor.fetchall()):
-            pull = pulls[row.pop("_line") - 1]
-            if row["source_id"] == pull.source_id:
-                pull.values = {**row, "system": pull.system}
+            for pull in of_line[row.pop("_line") - 1]:
+                if row["source_id"] == pull.source_id:
+                    pull.values = {**row, "system": pull.system}

@@ -57,10 +57,12 @@ class Sent:
         return json.loads(body) if self.stores.unmask else masked(json.loads(body), self._personal(intent))
 
     def _held(self, intent: Intent) -> dict[str, Any]:
-        """Place → what the target held there before the call."""
+        """Place → what the target held there before the call; as it was sent last, where the target's own was not known."""
         image = json.loads(self.images.get(intent.id) or "{}")
         places = () if self.stores.unmask else self._personal(intent)
-        return {edit["place"]: masked(edit["old"], places, edit["place"]) for edit in image.get("edits", ())}
+        edits = image.get("edits", ())
+        values = {edit["place"]: edit["old"] if edit["known"] else edit["sent"] for edit in edits}
+        return {place: masked(value, places, place) for place, value in values.items() if value is not None}
 
     def _personal(self, intent: Intent) -> Collection[str] | None:
         """The personal places of the payload; None where no push of that kind is known any more."""
@@ -69,16 +71,19 @@ class Sent:
 
     def push(self, intent: Intent) -> Any:
         """The compiled push behind a call (`mappings.outbound.Outbound`), as the mappings are now; None where there is none."""
-        from flow.plan import outbound_mappings
-
         if intent.target not in self._pushes:
             try:
-                self._pushes[intent.target] = outbound_mappings(self.stores.project, intent.target, self.stores.model)
+                self._pushes[intent.target] = self._compiled(intent.target)
             except CrossdockError:  # a mapping that is not right now says nothing of what was sent then
                 self._pushes[intent.target] = []
         wanted = (intent.operation, intent.stream, intent.entity)
         mine = (one for one in self._pushes[intent.target] if (one.operation, one.stream, one.entity) == wanted)
         return next((one for one in mine if one.held is not None), None)
+
+    def _compiled(self, target: str) -> list[Any]:
+        from flow.plan import compiled_pushes
+
+        return compiled_pushes(self.stores.mappings(target).of(target), self.stores.model)
 
     def of_column(self, column: str) -> Iterator[dict[str, Any]]:
         """Each call that carried the column: where in the payload, as which value, and the target's answer."""

@@ -42,9 +42,19 @@ class Stores:
         self.unmask = unmask
         self.masked = frozenset() if unmask else frozenset(c.name for c in entity if c.pii)
 
+        self._mappings: dict[str, Any] = {}
+
+    def mappings(self, system: str) -> Any:
+        """The system's mappings (`mappings.load.Mappings`), read once. Raises ConfigurationError where they are not right."""
+        from flow.language import load_mappings
+
+        if system not in self._mappings:
+            self._mappings[system] = load_mappings(self.project, self.model, [system])
+        return self._mappings[system]
+
     @cached_property
     def hider(self) -> Hider:
-        return Hider(self.project, self.model)
+        return Hider(self.model, lambda system: self.mappings(system).of(system))
 
     def rows(self, sql: str, parameters: Mapping[str, Any]) -> list[Row]:
         cursor = self.con.execute(sql, {name: value for name, value in parameters.items() if f"${name}" in sql})

@@ -97,11 +97,14 @@ def merged(stores: Stores, record: Record) -> Iterator[Event]:
             UNION ALL SELECT {listed}, valid_from, run_id FROM canonical.{name} WHERE hub_id = $hub ORDER BY valid_from""",
         {"hub": record.hub_id},
     )
+    speakers = {(pull.system, pull.source_id) for pull in record.pulls}
+    if len(speakers) > 1 and len(versions) > 1:
+        _map_again(stores, [pull for pull in record.pulls if pull.values is None and pull.record is not None])
     for before, version in zip([None, *versions], versions, strict=False):
         changed = [c.name for c in stores.entity if before is not None and version[c.name] != before[c.name]]
         if before is not None and not changed:
             continue
-        then = _then(stores, record, version["valid_from"])
+        then = _then(record, version["valid_from"]) if len(speakers) > 1 else _alone(speakers, version)
         columns = changed if before is not None else [c.name for c in stores.entity if version[c.name] is not None]
         found = {column: won(stores, version, then, column) for column in columns}
         if before is None:
@@ -113,22 +116,25 @@ def merged(stores: Stores, record: Record) -> Iterator[Event]:
         yield event(record.done(version["run_id"], version["valid_from"]), "merge", "hub", what, detail)
 
 
-def _then(stores: Stores, record: Record, at: datetime) -> list[Row]:
+def _then(record: Record, at: datetime) -> list[Row]:
     """What each system said at that time: of each record the newest pull until then, as far as its values are known."""
     found: dict[tuple[str, str], Pull] = {}
     for pull in sorted(record.pulls, key=lambda one: one.run_at):
         if pull.run_at <= at:
             found[pull.system, pull.source_id] = pull
-    _map_again(stores, [pull for pull in found.values() if pull.values is None and pull.record is not None])
     return [pull.values for pull in found.values() if pull.values is not None and not pull.values.get("waiting")]
+
+
+def _alone(speakers: Collection[tuple[str, str]], version: Row) -> list[Row]:
+    """Where only one system ever spoke, what held is what it said."""
+    return [{**version, "system": system, "source_id": source_id} for system, source_id in speakers]
 
 
 def _map_again(stores: Stores, pulls: list[Pull]) -> None:
     """What the mappings, as they are now, make of versions that were replaced since: the warehouse keeps only where they lie."""
-    if pulls:
-        from flow.trace_field import map_again
+    from flow.trace_field import map_again
 
-        map_again(stores, pulls)
+    map_again(stores, pulls)
 
 
 def _merged(stores: Stores, column: str, before: Row | None, version: Row, found: Any) -> dict[str, Any]:

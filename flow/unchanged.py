@@ -1,7 +1,7 @@
 """What needs no decision: records that the target already shows as they should be. They are counted in SQL, never one by one.
 
 That is what `decide.py` says of a record that is bound, whose only push finds it the same, which is not from before go-live,
-and for which no call is open, was a cancellation, or was made since the target's view was read. Every other row is decided
+and for which no call is open, was a cancellation or an archiving, or was made since the target's view was read. Every other row is decided
 there. A stream's entity with several pushes is decided there as a whole, because what is due depends on all of them.
 """
 
@@ -14,6 +14,7 @@ from datetime import datetime
 from typing import Any
 
 from flow.decide import MAKES
+from hub.connector import ENDS
 from hub.errors import ConfigurationError
 from warehouse.duck import Connection, StatementError, literal, run
 from warehouse.ledger import Intent
@@ -46,7 +47,7 @@ def set_aside(
         table = f"_wanted_{number}"
         _execute(con, outbound, target, f"CREATE OR REPLACE TEMP TABLE {table} AS {outbound.sql}")
         settled = _settled_sql(outbound, go_live) if alone[outbound.stream, outbound.entity] == 1 else "false"
-        if outbound.operation in ("create", "cancel"):
+        if outbound.operation in ("create", *ENDS):
             settled = "false"
         name = f"unchanged {outbound.entity}"
         found = run(con, f"SELECT count(*) FROM {table} w WHERE {settled}", name=name).fetchone()
@@ -74,7 +75,7 @@ def _tell(con: Connection, target: str, intents: Sequence[Intent]) -> None:
     comes after that of the call: at worst a record is decided one by one that need not have been.
     """
     told = [
-        (i.stream, i.entity, i.hub_id, i.attempted_at, i.state == "done" and i.operation != "cancel") for i in intents
+        (i.stream, i.entity, i.hub_id, i.attempted_at, i.state == "done" and i.operation not in ENDS) for i in intents
     ]
     _table(
         con,

@@ -20,7 +20,8 @@ if TYPE_CHECKING:
 CursorKind = Literal["timestamp", "keyset", "token", "date", "none"]
 Idempotency = Literal["key", "external_id", "read_back", "none"]
 ConditionalWrite = Literal["etag", "version", "read_before_write", "none"]
-Operation = Literal["create", "change", "cancel", "fulfil", "upsert"]
+Operation = Literal["create", "change", "cancel", "fulfil", "upsert", "archive"]
+ENDS: tuple[Operation, ...] = ("cancel", "archive")  # after which nothing else is done with the record there
 Status = Literal["applied", "rejected", "unsupported", "pending", "unknown"]
 
 
@@ -53,6 +54,8 @@ class Stream:
     `options` is for the protocol (path, page size name, operation), documented there. `target_fields` says what an
     operation takes, by dotted place in the payload (`items.quantity` of a list): lint then knows what a push misses. `types`
     says what the fields of a record mean in trade (`line_items.price`: `money net in currency`), as `types:` of a mapping.
+    `clears` says that a null in a payload empties the field. Nothing is ever deleted: `archive` sets a record aside where it
+    can be had back (a recycle bin, an inactive state).
     """
 
     name: str
@@ -66,6 +69,7 @@ class Stream:
     writes: tuple[Operation, ...] = ()
     idempotency: Idempotency = "none"
     conditional_write: ConditionalWrite = "none"
+    clears: bool = False
     page_size: int = 100
     parallel: int = 1
     batch_size: int = 1
@@ -114,7 +118,8 @@ class Outcome:
 
     applied: it is done. rejected: the target refused, for a reason in the data. unsupported: the target cannot do this.
     pending: accepted, the result comes later. unknown: no answer came, it may or may not have happened.
-    `transient` on a rejected one says that the same call may succeed later.
+    `transient` on a rejected one says that the same call may succeed later, `locked_out` that our credentials were refused:
+    then no other call is made.
     """
 
     status: Status
@@ -123,6 +128,7 @@ class Outcome:
     request_id: str = ""
     transient: bool = False
     version: str | None = None
+    locked_out: bool = False
 
 
 @dataclass(frozen=True, slots=True)

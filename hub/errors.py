@@ -6,7 +6,8 @@
     ├── StreamError                stop this stream, the others go on
     │   └── UnavailableError       the system does not answer (exit code 3)
     └── ConfigurationError         a person has to change something first
-        ├── AuthenticationError    the credentials were refused (exit code 3)
+        ├── AuthenticationError    the credentials were refused (exit code 3): the connection is left alone
+        │   └── ForbiddenError     they were taken, and do not permit this call: only that is left
         └── UsageError             the command itself was wrong (exit code 2)
 
 Codes are stable and explained by `crossdock explain CODE`: C connection, D data on the wire, F configuration,
@@ -96,6 +97,10 @@ class ConfigurationError(CrossdockError):
 
 class AuthenticationError(ConfigurationError):
     exit_code = 3
+
+
+class ForbiddenError(AuthenticationError):
+    pass
 
 
 class UsageError(ConfigurationError):

@@ -17,7 +17,7 @@ import msgspec
 import requests
 
 from hub import records
-from hub.errors import AuthenticationError, CrossdockError, StreamError, TransientError
+from hub.errors import AuthenticationError, CrossdockError, ForbiddenError, StreamError, TransientError
 from hub.rest import Rest
 
 
@@ -78,7 +78,8 @@ class GraphQL(Rest):
         common: dict[str, Any] = {"place": self.connection.system, "detail": code}
         if code in ("FORBIDDEN", "UNAUTHENTICATED", "UNAUTHORIZED"):
             fix = "check login, password and permissions of the connection"
-            return AuthenticationError("C105", f"the call is refused: {said}", fix=fix, **common)
+            kind = ForbiddenError if code == "FORBIDDEN" else AuthenticationError
+            return kind("C105", f"the call is refused: {said}", fix=fix, **common)
         if code in ("THROTTLED", "RATE_LIMITED", "SERVICE_UNAVAILABLE"):
             return TransientError("C103", f"the system is busy: {said}", fix="try again later", **common)
         return StreamError("C401", f"the system answered with an error: {said}", fix=FIX_ERROR, **common)

@@ -31,6 +31,7 @@ from hub.errors import (
     AuthenticationError,
     ConfigurationError,
     CrossdockError,
+    ForbiddenError,
     Place,
     StreamError,
     TransientError,
@@ -424,7 +425,10 @@ def outcome_of(error: CrossdockError) -> Outcome:
     if error.code in (NO_ANSWER, *_UNREADABLE):
         return Outcome("unknown", message=str(error), request_id=error.request_id)
     transient = isinstance(error, (TransientError, UnavailableError, AuthenticationError))
-    return Outcome("rejected", message=str(error), request_id=error.request_id, transient=transient)
+    locked_out = isinstance(error, AuthenticationError) and not isinstance(error, ForbiddenError)
+    return Outcome(
+        "rejected", message=str(error), request_id=error.request_id, transient=transient, locked_out=locked_out
+    )
 
 
 def unclear(response: requests.Response) -> bool:
@@ -451,7 +455,8 @@ def refusal(session: HttpSession, response: requests.Response, what: str, messag
     if session.transient(response):
         return TransientError("C103", f"{what} answered {response.status_code}", fix="try again later", **common)
     if response.status_code in (401, 403):
-        return AuthenticationError(
+        kind = ForbiddenError if response.status_code == 403 else AuthenticationError
+        return kind(
             "C105",
             f"{what} is refused: {response.status_code} {said[:200]}".strip(),
             fix="check login, password and permissions of the connection",

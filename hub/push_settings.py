@@ -16,13 +16,13 @@ POLICIES = ("ours", "theirs", "newest", "owner", "manual")
 class Guards:
     """Above these numbers a plan waits for a person; None: never.
 
-    `records` are calls, `share` those about records that the target knows (0 to 1), `cancels` calls that take a record
-    back, `keys` changes of a key field, `backwards` records whose status would fall back (shipped → processing).
+    `records` are calls, `share` those about records that the target knows (0 to 1), `cancels` calls that cancel or archive
+    a record, `keys` changes of a key field, `backwards` records whose status would fall back (shipped → processing).
     """
 
     records: float | None = 1000
     share: float | None = 0.5
-    cancels: float | None = 20
+    cancels: float | None = 0
     keys: float | None = 0
     backwards: float | None = 0
 

@@ -263,7 +263,7 @@ class Rest(Connector):
         response = self.session.request(
             method,
             self.url(path),
-            data=records.encode(payload),
+            data=None if payload is None else records.encode(payload),
             headers={"Content-Type": "application/json"},
             repeatable=repeatable,
         )

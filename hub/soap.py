@@ -127,7 +127,9 @@ class Soap(Connector):
             later = (*self.login_faults, *self.transient_faults)
             said = self.service.session.redact(str(fault))
             transient = fault.code.startswith(later)
-            return Outcome("rejected", message=said, request_id=self.service.request_id, transient=transient), {}
+            locked_out = fault.code.startswith(self.login_faults)
+            id = self.service.request_id
+            return Outcome("rejected", message=said, request_id=id, transient=transient, locked_out=locked_out), {}
         except CrossdockError as error:
             return outcome_of(error), {}
 

@@ -49,7 +49,8 @@ Example: mappings/Shop/Orders.yaml   Fix: mappings/shop/orders.yaml""",
 Each of them is compiled for itself, and the whole file would take long for nothing.
 Example: 21 of them under push:   Fix: split the mapping; 20 pushes, and 20 lists in each, are read""",
     "M119": """A push names an operation that there is not.
-Example: operation: update   Fix: one of create, change, cancel, fulfil, upsert""",
+What others call insert and update is create and change here.
+Example: operation: update   Fix: one of create, change, cancel, fulfil, upsert, archive, mirror""",
     "M120": """An expression cannot be read. The language has paths, literals, operators, case and a closed list of functions,
 and nothing else of SQL: no select, no second statement, no comment.
 Example: lower(email   Fix: lower(email)""",
@@ -172,6 +173,14 @@ Those records would be refused one by one, the first of them perhaps in a year.
 Example: tier: {Platinum: gold}, where the target has Standard, Silver and Gold   Fix: tier: {Gold: gold}""",
     "M224": """A push can send a text that is longer than the target's field; it would be refused, or cut.
 Example: order_type: "'WEBSHOP'" for a field of 4 characters   Fix: "'WEB'\"""",
+    "M225": """A push names an operation that the target's stream cannot do, so that no plan would ever make the call.
+A mirror is two operations: upsert, and archive for what is not wanted any more. Nothing is deleted instead.
+Example: operation: mirror for orders, which the CRM cannot archive   Fix: operation: upsert; or teach the connector to archive""",
+    "M226": """match: find asks the target for our key before a record is made there, and here it cannot be asked, or nothing is made.
+Example: match: find with operation: change   Fix: leave match: out; what was pulled and matched is known without asking""",
+    "M227": """null: clear empties a field of the target where our value is missing, and here that is not possible: the stream's API
+takes no null, the field is required there, or the operation changes no field.
+Example: - name: {at: Name, null: clear}, where the CRM needs a name   Fix: null: keep""",
     "M301": """A value is not of the column's type. The record is rejected with the raw value; it never becomes an empty column.
 Example: quantity is 'many'; a date is 2026-02-30   Fix: have it corrected in the system, or read it with a function""",
     "M302": """A value is missing that every row needs: null, absent, or an empty text.

@@ -3,7 +3,7 @@
 A value that is named after a canonical column is compared with what the target's records say in that column, if a mapping of
 the target reads it. Any other value is computed a second time, from the target's own view, if all that it reads is read
 from there too. What cannot be compared makes `same` unknown, not true; a constant is not compared. What is missing on our
-side is never sent and so never differs.
+side is not sent and so does not differ, unless the field says `null: clear`.
 
 Rows of a child are compared in the order of their values, so that neither side's order matters.
 """
@@ -16,10 +16,11 @@ from hub.entity import Entity
 from hub.findings import Finding
 from mappings import sql
 from mappings.reach import TYPES, Reach, Rows
-from mappings.syntax import Child, Expr, Field, Mapping, PushChild, PushField
+from mappings.syntax import Child, Field, Mapping, PushChild, PushField
 
 Known = frozenset[tuple[str, str]]
 _UNKNOWN = "CAST(NULL AS BOOLEAN)"
+ELSEWHERE = "LEFT JOIN elsewhere ON elsewhere.hub_id = ours.hub_id"
 
 
 def known(mappings: Iterable[Mapping]) -> Known:
@@ -40,6 +41,7 @@ class Comparison:
         self.theirs = Rows(reach, "their", entity, "theirs", "theirs")
         self.terms: dict[str, None] = {}
         self.lists: dict[str, str] = {}
+        self.cleared: dict[str, None] = {}  # columns
 
     def queries(self) -> dict[str, str]:
         """`seen`: the wanted records with `same` and `seen_at`; `due`: those of them that are not the same already."""
@@ -59,22 +61,46 @@ class Comparison:
         """A value that is pushed. Whether the target's own view can be asked is found out here."""
         if field.name in self.entity:
             self.terms[self._column(field, read) or _UNKNOWN] = None
-        elif field.value is not None and (term := self._expression(field.value)):
+        elif field.value is not None and (term := self._expression(field)):
             self.terms[term] = None
 
-    def _expression(self, value: Expr) -> str | None:
+    def _expression(self, field: PushField) -> str | None:
         """A value with a name of its own: computed from both views; None for a constant."""
-        here = self.ours.read(value, [])
-        if here is None or (not here.columns and not here.unseen):
+        value = field.value
+        here = self.ours.read(value, []) if value else None
+        if value is None or here is None or (not here.columns and not here.unseen):
             return None
         there = None if here.unseen or here.columns - self.known else self.theirs.read(value, [])
-        return _equal(here.value.sql, there.value.sql) if there else _UNKNOWN
+        return self._same_value(field, here.value.sql, there.value.sql) if there else _UNKNOWN
 
     def _column(self, field: PushField, read: Field | None) -> str | None:
         if (self.entity.name, field.name) not in self.known:
             return None
         text = self._value(field, read, self.ours, self.entity)
-        return None if text is None else _equal(text, self.theirs.column(field.name))
+        return None if text is None else self._same_value(field, text, self.theirs.column(field.name))
+
+    def _same_value(self, field: PushField, ours: str, theirs: str) -> str:
+        if not field.clear:
+            return _equal(ours, theirs)
+        missing = self.missing(field, f"{sql.term(ours)} IS NULL")
+        return f"CASE WHEN {missing} THEN {sql.term(theirs)} IS NULL ELSE {_equal(ours, theirs)} END"
+
+    def missing(self, field: PushField, none: str) -> str:
+        """Whether another system has the record, and none has this value; `none` says it of a value that is no plain column."""
+        self.ours.joins["elsewhere"] = ELSEWHERE
+        if field.value is not None or field.name not in self.entity:
+            return f"(elsewhere.hub_id IS NOT NULL AND {none})"
+        self.cleared[field.name] = None
+        return f"(NOT elsewhere.{sql.name(field.name)})"
+
+    def elsewhere(self) -> dict[str, str]:
+        """Of which columns that are emptied any other system has a value; nothing where none is."""
+        if "elsewhere" not in self.ours.joins:
+            return {}
+        said = [f"bool_or({sql.name(name)} IS NOT NULL) AS {sql.name(name)}" for name in self.cleared]
+        shown = ",\n  ".join(["hub_id", *said])
+        where = "WHERE system <> $target AND hub_id IN (SELECT hub_id FROM wanted)"
+        return {"elsewhere": f"SELECT\n  {shown}\nFROM source.{sql.name(self.entity.name)}\n{where}\nGROUP BY 1"}
 
     def children(self, child: PushChild, read: Child | None, entity: Entity, alias: str) -> None:
         """The rows of a child; only values named after columns that are read count."""

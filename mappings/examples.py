@@ -131,7 +131,7 @@ def mapped_columns(entity: Entity) -> list[str]:
         "_line BIGINT",
         "_seq BIGINT",
     ]
-    return ["_row BIGINT", *owner, *lineage, "version VARCHAR", *own, "row_hash UBIGINT"]
+    return ["_row BIGINT", *owner, *lineage, "version VARCHAR", *own]
 
 
 def _stored(column: Column) -> str:

@@ -22,7 +22,7 @@ from mappings.syntax import Child, Expr, Field, Mapping, PushChild, PushField, V
 class Leaves:
     """The values of one object of the payload, by place. `holds`: condition → SQL of the reason; `waits`: SQL of a record or NULL.
 
-    `named`: SQL of a record whose hub id is sent.
+    `named`: SQL of a record whose hub id is sent. `cleared`: places that are emptied where our value is missing.
     """
 
     json: dict[At, str] = field(default_factory=dict)
@@ -31,6 +31,7 @@ class Leaves:
     named: dict[str, None] = field(default_factory=dict)
     refers: dict[str, None] = field(default_factory=dict)
     taken: list[tuple[At, Place]] = field(default_factory=list)
+    cleared: dict[At, PushField] = field(default_factory=dict)
 
 
 class LeafMaker:
@@ -63,6 +64,8 @@ class LeafMaker:
         text = self._reference(said) if said.ref is not None else self._json(said, ".".join(place))
         if text is not None:
             self.leaves.json[place] = text
+            if said.clear:
+                self.leaves.cleared[place] = pushed
         return text is not None
 
     def place(self, at: Expr) -> At | None:

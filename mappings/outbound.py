@@ -14,9 +14,9 @@ It gives a row for each record that the push is about, in the order of hub_id:
                               {} where `same` is true: nothing is to be sent
     seen_at      TIMESTAMPTZ  when the target's own view was read; NULL without one
 
-`create` is about records that the target does not know, `change`, `cancel` and `fulfil` about those it knows, `upsert` about both.
-What is missing on our side is never sent, so it never clears anything, and it never makes a difference. `reach.py` says
-what an expression may name, `compare.py` how `same` is made.
+`create` is about records that the target does not know, `change`, `cancel`, `fulfil` and `archive` about those it knows, `upsert`
+about both. What is missing on our side is not sent, so it clears nothing and makes no difference. A field that says `null: clear` is emptied
+where another system has the record and none has the value: what the target holds may be nothing but what we sent it. `reach.py` says what an expression may name, `compare.py` how `same` is made.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from hub.entity import Entity, Model
 from hub.errors import ConfigurationError
 from hub.findings import Finding, did_you_mean, errors_in
 from mappings import sql
-from mappings.compare import Comparison, Known
+from mappings.compare import ELSEWHERE, Comparison, Known
 from mappings.compare import known as known_of
 from mappings.declarations import taken
 from mappings.held import Held
@@ -60,6 +60,7 @@ class Outbound:
     sql: str
     refers: tuple[str, ...] = ()
     held: Held | None = None
+    match: str = "bound"
 
 
 def compile(mapping: Mapping, push: Push, model: Model, siblings: Iterable[Mapping] = ()) -> Outbound:
@@ -124,7 +125,14 @@ class _Compiler:
         text = self._statement(wanted, key, since, payload)
         shown = self.push.key.text if self.push.key else self._default_key().text
         return Outbound(
-            self.mapping.name, self.push.stream, self.entity.name, self.push.operation, shown, text, tuple(self.refers)
+            self.mapping.name,
+            self.push.stream,
+            self.entity.name,
+            self.push.operation,
+            shown,
+            text,
+            tuple(self.refers),
+            match=self.push.match,
         )
 
     # -- which records
@@ -134,7 +142,7 @@ class _Compiler:
         rows = Rows(self.reach, "our", self.entity, "ours", "ours")
         conditions = [_KNOWN_THERE.get(self.push.operation, "me.source_id IS NOT NULL")]
         if self.push.when and (reading := rows.read(self.push.when, self.findings, "boolean")):
-            conditions.append(_certain(reading))
+            conditions += _gone(self.entity, reading) if self.push.gone else [_certain(reading)]
             if reading.value.failed and (again := self.rows.read(self.push.when, [], "boolean")):
                 self.holds[str(again.value.failed)] = sql.text("whether it is due cannot be computed")
         binding = _ON_BINDING.format(entity=sql.text(self.entity.name))
@@ -175,6 +183,8 @@ class _Compiler:
             read = inbound_field(self.mapping, None, self.entity, field.name)
             if maker.add(field, read) and self.views:
                 self.same.value(field, read)
+        if self.push.operation in ("change", "upsert"):
+            self._clear(leaves)
         for child in self.push.children:
             place = maker.place(child.each)
             if place and maker.take(place, child) and (alias := self._children(child, place)):
@@ -188,6 +198,14 @@ class _Compiler:
         if self.views:
             made = f"CASE WHEN seen.same THEN '{{}}' ELSE {made} END"
         return f"CAST({made} AS JSON)"
+
+    def _clear(self, leaves: Leaves) -> None:
+        """What is missing in every other system is emptied in a record that the target has, and not in one that is only made."""
+        for place, field in leaves.cleared.items():
+            text = leaves.json[place]
+            missing = self.same.missing(field, f"{sql.term(text)} IS NULL")
+            leaves.json[place] = f"CASE WHEN {missing} AND seen.external_id IS NOT NULL THEN 'null' ELSE {text} END"
+            self.rows.joins["elsewhere"] = ELSEWHERE
 
     # -- children
 
@@ -261,7 +279,15 @@ class _Compiler:
         joins += f"\nLEFT JOIN doubtful ON doubtful.hub_id = {base}.hub_id"
         made = f"SELECT\n{shown}\nFROM {base}{joins}{self.rows.joined()}"
         compared = self.same.queries() if self.views else {}
-        queries = {**self._bound(), **self.reach.queries(), "wanted": wanted, **compared, **self.lists, "made": made}
+        queries = {
+            **self._bound(),
+            **self.reach.queries(),
+            "wanted": wanted,
+            **self.same.elsewhere(),
+            **compared,
+            **self.lists,
+            "made": made,
+        }
         if not any("theirs." in text for name, text in queries.items() if name != "theirs"):
             del queries["theirs"]
         if "due" in queries and not self.lists:
@@ -281,6 +307,15 @@ class _Compiler:
             "JOIN ops.bindings AS bindings USING (system, entity, source_id)\n"
             f"WHERE quarantine.entity = {sql.text(self.entity.name)} AND quarantine.closed_at IS NULL",
         }
+
+
+def _gone(entity: Entity, reading: Reading) -> list[str]:
+    """What another system brought and is not wanted any more; what only the target ever knew is its own."""
+    brought = f"SELECT hub_id FROM source.{sql.name(entity.name)} WHERE system <> $target"
+    unwanted = f"({reading.value.sql}) IS NOT TRUE" + (
+        f" OR {sql.term(reading.value.failed)}" if reading.value.failed else ""
+    )
+    return [f"ours.hub_id IN ({brought})", unwanted]
 
 
 def _certain(reading: Reading) -> str:

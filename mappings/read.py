@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
 from typing import Any, cast, get_args
@@ -23,6 +24,7 @@ from mappings.syntax import (
     Hold,
     Join,
     Mapping,
+    Match,
     Policy,
     Push,
     PushChild,
@@ -35,14 +37,19 @@ _SETTINGS = "extends stream entity each key version hub loose when types fields 
 _TOP = tuple(_SETTINGS.split())
 _FIELD = ("at", "ref", "values", "unmapped", "default", "required", "when", "lookup", "key", "by", "missing", "doc")
 _CHILD = ("each", "stream", "parent", "key", "when", "fields")
-_PUSH = ("operation", "stream", "entity", "key", "when", "since", "hold", "fields", "children", "doc")
-_PUSH_FIELD = ("at", "value", "values", "ref", "doc")
+_PUSH_SAYS = ("operation", "stream", "entity", "key", "when", "since", "hold", "match", "null", "doc")
+_PUSH = (*_PUSH_SAYS, "fields", "children", "archive")
+_PUSH_FIELD = ("at", "value", "values", "ref", "null", "doc")
 _PUSH_CHILD = ("each", "when", "fields")
+_PUSH_CHILD_FIELD = ("at", "value", "values", "ref", "doc")  # a list is sent whole, so nothing in it is cleared
 _EXAMPLE = ("name", "given", "known", "expect", "rejects", "excluded", "push")
 MAX_PUSHES = 20
 MAX_EXPANDED = 20_000  # parts of the functions of a project's own that one mapping calls
 _STREAM = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]{0,80}")
-_OPERATIONS: tuple[str, ...] = get_args(Operation)
+MIRROR = "mirror"  # two operations under one name: upsert, and archive what is not wanted any more
+_OPERATIONS: tuple[str, ...] = (*get_args(Operation), MIRROR)
+_MATCHES: tuple[str, ...] = get_args(Match)
+_NULLS = ("keep", "clear")
 _POLICIES: tuple[str, ...] = get_args(Policy)
 
 
@@ -346,7 +353,7 @@ class Reader:
                 continue
             made.append(
                 Push(
-                    operation=cast(Operation, operation),
+                    operation=cast(Operation, "upsert" if operation == MIRROR else operation),
                     place=place,
                     stream=str(part.get("stream") or stream),
                     entity=str(part.get("entity") or entity),
@@ -356,9 +363,31 @@ class Reader:
                     since=self._expr(part, "since"),
                     hold=self._holds(part),
                     children=self._push_children(part),
+                    match=cast(Match, self._one_of(part, "match", _MATCHES)),
                 )
             )
+            if operation == MIRROR:
+                made.append(self._archive(part, made[-1]))
+            elif part.get("archive") is not None:
+                self.wrong("M101", "only a mirror says what archives", part.key_places["archive"], "operation: mirror")
         return tuple(made)
+
+    def _archive(self, node: yaml.Node, mirror: Push) -> Push:
+        """The other half of a mirror."""
+        if mirror.when is None:
+            fix = "say when: which records the target should have"
+            self.wrong("M103", "a mirror without when: would never archive anything", mirror.place, fix)
+        fields = self._push_fields(node, "archive") if node.get("archive") is not None else ()
+        return replace(mirror, operation="archive", fields=fields, children=(), hold=(), match="bound", gone=True)
+
+    def _one_of(self, node: yaml.Node, name: str, words: tuple[str, ...]) -> str:
+        """A setting with a closed list of words, of which the first is meant where nothing is said."""
+        said = node.get(name)
+        if said is None or said in words:
+            return str(said or words[0])
+        fix = did_you_mean(str(said), words) or f"one of {', '.join(words)}"
+        self.wrong("M103", f"'{said}' is no word for {name}:", node.value_places[name], fix)
+        return words[0]
 
     def _few(self, value: Any, place: Place) -> list[tuple[Any, Place]]:
         parts = _parts(value, place)
@@ -366,18 +395,23 @@ class Reader:
             self.wrong("M118", f"more than {MAX_PUSHES} of them", parts[MAX_PUSHES][1], "split the mapping")
         return parts[:MAX_PUSHES]
 
-    def _push_fields(self, node: yaml.Node) -> tuple[PushField, ...]:
-        items = node.get("fields")
+    def _push_fields(
+        self, node: yaml.Node, name: str = "fields", known: Sequence[str] = _PUSH_FIELD
+    ) -> tuple[PushField, ...]:
+        items = node.get(name)
         if not isinstance(items, yaml.Items):
-            place = node.value_places.get("fields", node.place)
+            place = node.value_places.get(name, node.place)
             self.wrong("M101", "the fields of a push are a list", place, "write fields: [name, {note: {at: path}}]")
             return ()
-        made = [self._push_field(item, place) for item, place in zip(items, items.item_places, strict=True)]
+        clear = "null" in known and self._one_of(node, "null", _NULLS) == "clear"
+        made = [
+            self._push_field(item, place, clear, known) for item, place in zip(items, items.item_places, strict=True)
+        ]
         return tuple(field for field in made if field is not None)
 
-    def _push_field(self, item: Any, place: Place) -> PushField | None:
+    def _push_field(self, item: Any, place: Place, clear: bool, known: Sequence[str]) -> PushField | None:
         if isinstance(item, str):
-            return PushField(item, place, bare=True)
+            return PushField(item, place, bare=True, clear=clear)
         if not isinstance(item, yaml.Node) or len(item) != 1:
             self.wrong("M101", "one name in each item of the list", place, "write - name, or - name: {at: path}")
             return None
@@ -385,7 +419,7 @@ class Reader:
         if not isinstance(value, yaml.Node):
             self.wrong("M101", f"'{name}' says not how", item.value_places[name], "write - name: {at: path}")
             return None
-        self.findings += _unknown(value, _PUSH_FIELD)
+        self.findings += _unknown(value, known)
         at = self._expr(value, "at")
         if at is None:
             self.wrong(
@@ -400,6 +434,7 @@ class Reader:
             self._expr(value, "value"),
             self._values(value),
             None if ref is None else str(ref),
+            clear=clear if value.get("null") is None else self._one_of(value, "null", _NULLS) == "clear",
         )
 
     def _push_children(self, node: yaml.Node) -> tuple[PushChild, ...]:
@@ -417,7 +452,8 @@ class Reader:
                         "M103", f"nothing says where the {entity} rows go", place, "write each: <list in the payload>"
                     )
                     continue
-                made.append(PushChild(entity, place, each, self._push_fields(part), self._expr(part, "when")))
+                fields = self._push_fields(part, known=_PUSH_CHILD_FIELD)
+                made.append(PushChild(entity, place, each, fields, self._expr(part, "when")))
         return tuple(made)
 
     def _holds(self, node: yaml.Node) -> tuple[Hold, ...]:

@@ -38,13 +38,17 @@ A file, all of it (only `stream` and `entity` are always needed; `key` and `fiel
                                 # `parent` is this row's key. Of the mapping's own stream: several records are one row with its
                                 # children (a flat export), and the row itself is read from the newest of them
     push:                         # one, or a list of them
-      operation: create           # create | change | cancel | fulfil | upsert
+      operation: create           # create | change | cancel | fulfil | upsert | archive; mirror: upsert, and archive what
+                                  # another system once brought and `when` does not want any more
       stream: orders              # default: the mapping's stream
       entity: sales_order         # default: the mapping's entity
       key: number                 # our own business key; default: the entity's first match column, else hub_id
       when: payment_status = 'paid' and target.number is null
       since: ordered_at           # the column that is compared with the system's go-live
       hold: [{when: total > 10000, reason: over the limit}]
+      match: find                 # ask the target for our key before a record is made there; default: bound, what was pulled
+      null: clear                 # what no other system has is emptied there; default: keep. Also of one field
+      archive: [{reason: {at: reason, value: "'gone'"}}]     # of mirror: what the call that archives says; default: nothing
       fields:
         - number                                             # bare: the inbound field's path and value map, backwards
         - email: {at: contact.email}                         # the column, at this (nested) place of the payload
@@ -90,6 +94,7 @@ from hub.errors import Place
 from mappings.meaning import Meaning
 from mappings.parse import Type
 
+Match = Literal["bound", "find"]  # how it is known that a target has a record: as pulled, or by asking it
 Policy = Literal["quarantine", "default", "pass"]  # what becomes of a value that a value map or a lookup does not know
 
 
@@ -225,7 +230,8 @@ class PushField:
     """A value of the payload. `at` is its dotted place there; None: that of the inbound field `name`, read backwards.
 
     `value` None means the canonical column `name`. `bare` is True where only a name was written: path, value map and
-    ref then come from the inbound field, which has to be invertible (a path, no expression).
+    ref then come from the inbound field, which has to be invertible (a path, no expression). `clear`: where it is missing in
+    every other system, the target's is emptied.
     """
 
     name: str
@@ -235,6 +241,7 @@ class PushField:
     values: ValueMap | None = None
     ref: str | None = None
     bare: bool = False
+    clear: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -259,7 +266,11 @@ class Hold:
 
 @dataclass(frozen=True, slots=True)
 class Push:
-    """One kind of call: which records, which key, which payload. Expressions are over canonical columns."""
+    """One kind of call: which records, which key, which payload. Expressions are over canonical columns.
+
+    `match` find: the target is asked for the key before a record is made there. `gone`: it is about the records that `when`
+    does not want any more, and only those that another system brought.
+    """
 
     operation: Operation
     place: Place
@@ -271,6 +282,8 @@ class Push:
     since: Expr | None = None
     hold: tuple[Hold, ...] = ()
     children: tuple[PushChild, ...] = ()
+    match: Match = "bound"
+    gone: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,6 @@
-"""What a push sends, held against what the target's stream declares to take (`Stream.target_fields`).
+"""What a push does and sends, held against what the target's stream declares to take (`Stream.writes`, `target_fields`, `clears`).
 
-Findings M221 (a required field is not sent), M222 (a place that the target does not have), M223 (a value that its picklist
+Findings M225 (an operation that it cannot do), M226 (a key that it cannot look for), M227 (a field that cannot be emptied), M221 (a required field is not sent), M222 (a place that the target does not have), M223 (a value that its picklist
 does not have), M224 (a text that is longer than its field). A stream that declares nothing is not judged.
 """
 
@@ -22,12 +22,14 @@ _Sent = dict[str, Place]  # dotted place → where the mapping says so
 
 def check(mapping: Mapping, push: Push, model: Model, stream: Stream | None) -> list[Finding]:
     """All findings about one push. What is wrong with the push itself is said by `outbound.check`."""
-    takes = stream.target_fields.get(push.operation) if stream else None
+    if stream is None:
+        return []
+    findings = _abilities(mapping, push, stream)
+    takes = stream.target_fields.get(push.operation)
     entity = model.get(push.entity)
     if takes is None or entity is None:
-        return []
+        return findings
     shown = f"{push.operation} of {mapping.system}.{push.stream}"
-    findings: list[Finding] = []
     sent: _Sent = {}
     for child, rows, fields, prefix in _objects(push, entity, model):
         for one in fields:
@@ -35,11 +37,39 @@ def check(mapping: Mapping, push: Push, model: Model, stream: Stream | None) -> 
             place = _place(one, read)
             if place is not None:
                 sent[prefix + place] = (one.at or Expr("", one.place)).place
+                if one.clear and (field := takes.get(prefix + place)) and field.required:
+                    what = f"null: clear, but {shown} needs '{place}'"
+                    findings.append(Finding("M227", what, one.place, "null: keep"))
                 findings += _values(one, read, rows, takes.get(prefix + place), prefix + place)
         if prefix:
             sent[prefix.removesuffix(".")] = push.place
     findings += [_unknown(place, at, takes, shown) for place, at in sent.items() if not _known(place, takes)]
     return [*findings, *_missing(push, sent, takes, shown)]
+
+
+def _abilities(mapping: Mapping, push: Push, stream: Stream) -> list[Finding]:
+    """What the stream cannot do at all."""
+    where = f"{mapping.system}.{stream.name}"
+    findings = []
+    if push.operation not in stream.writes:
+        what = f"{where} cannot {push.operation}" + (", and a mirror has to" if push.gone else "")
+        fix = f"it can: {', '.join(stream.writes) or 'nothing'}"
+        findings.append(Finding("M225", what, push.place, fix))
+    if push.match == "find" and (stream.idempotency == "none" or push.operation not in ("create", "upsert")):
+        why = "cannot be asked for a key" if stream.idempotency == "none" else f"makes nothing by {push.operation}"
+        findings.append(Finding("M226", f"match: find, but {where} {why}", push.place, "leave match: out"))
+    if not stream.clears:
+        findings += [
+            Finding(
+                "M227", f"null: clear, but no field of {where} can be emptied", one.place, "leave null: out, or keep"
+            )
+            for one in push.fields
+            if one.clear
+        ]
+    elif idle := [one for one in push.fields if one.clear and push.operation not in ("change", "upsert")]:
+        what = f"null: clear, but a {push.operation} empties nothing"
+        findings.append(Finding("M227", what, idle[0].place, "say it of change or upsert"))
+    return findings
 
 
 def _objects(

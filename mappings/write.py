@@ -317,11 +317,10 @@ class _Writer:
 
     def _insert(self, part: Part, select: Sequence[str], row: str, where: Sequence[str] = ()) -> str:
         names = [sql.name(column.column) for column in part.columns]
-        hashed = f"hash({', '.join(_hashed(part))}) AS row_hash"
         source = (
             f"{sql.name(part.view)} AS made\nANTI JOIN {self._rejected_name} AS rejected ON rejected._row = made.{row}"
         )
-        return f"INSERT INTO {_mapped(part)} BY NAME\n" + _select([*select, *names, hashed], source, where)
+        return f"INSERT INTO {_mapped(part)} BY NAME\n" + _select([*select, *names], source, where)
 
     def _insert_rejects(self) -> str:
         select = [*self._about(), "source_id", "_segment AS segment", "_line AS line"]
@@ -428,13 +427,6 @@ def _told_apart(parts: Sequence[Part]) -> bool:
         constants = [part.key.constant for part in parts]
         return None not in constants and len(set(constants)) == len(parts) and not any(part.items for part in parts)
     return not parts[0].items or parts[0].key.sql in ("_ordinal", "CAST(_ordinal AS VARCHAR)")
-
-
-def _hashed(part: Part) -> list[str]:
-    """All columns of the model in its order, so that what is not mapped counts as NULL."""
-    mapped = {column.column for column in part.columns}
-    names = [f"{column.name}_ref" if column.kind == "ref" else column.name for column in part.entity]
-    return [sql.name(name) if name in mapped else "NULL" for name in names]
 
 
 def _asker(table: Table, key: str, ctes: Sequence[tuple[str, str]], last: str) -> Asker:

@@ -144,7 +144,8 @@ Example: an order in the ERP whose number the cart never gave.
 Fix: find out who entered it; a wrong number is corrected in the ERP.""",
     "R202": """missing_right: the left side has a record that has to be on the right side and is not.
 Example: a paid order of the cart that never reached the ERP.
-Fix: from go-live on the next push creates it; older ones are entered by a person.""",
+Fix: where the hub writes, the next push creates it, from go-live on; older ones are entered by a person.
+Money that did not arrive is asked for at the provider.""",
     "R203": """duplicate: one side has several live records for one key.
 Example: an order entered twice in the ERP.
 Fix: cancel all but one there.""",

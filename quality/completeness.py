@@ -78,7 +78,7 @@ class Completeness:
 def prepare(con: Any) -> None:
     """Empty layers, to be filled: full and lake, and of entities: mapped (from the lake) and kept (in the warehouse)."""
     for layer in ("full", "lake", "mapped", "kept"):
-        con.execute(f"CREATE OR REPLACE TEMP TABLE complete_{layer} ({LAYER})")
+        con.execute(f"CREATE OR REPLACE TABLE complete_{layer} ({LAYER})")
 
 
 def compare(con: Any, streams: Sequence[str], most_gone: Decimal = MOST_GONE) -> Completeness:

@@ -8,7 +8,7 @@ is compared with the next one that knows the key.
 from __future__ import annotations
 
 from collections.abc import Collection
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from typing import Any
 
 import duckdb
@@ -44,7 +44,7 @@ def reconcile(
     """Compare the sides as `source.*` has them at `now` and bring `recon.*` up to date, in one transaction.
 
     `go_live` is the day from which the hub creates records on the right side. On their way are, besides those with an open
-    outcome in `push.state`, the keys `in_flight` and the records (entity, hub_id) `planned`. `model` says what a key's reference names. With `write=False`
+    outcome in `push.state` or one newer than what was read, the keys `in_flight` and the records (entity, hub_id) `planned`. `model` says what a key's reference names. With `write=False`
     nothing is stored: for a snapshot. A side that was never synchronised makes the outcome undecided: no break opens or closes.
     """
     run_id = run_id or f"{now:%Y%m%dT%H%M%S}-reconcile-{spec.name}"
@@ -70,7 +70,7 @@ def _compare(
     con: Con, pairing: Pairing, moment: Moment, model: Model | None, planned: Collection[tuple[str, int]]
 ) -> dict[str, int]:
     """One pairing, from its sides to its breaks, which are added to those of the pairings before. Returns its counts."""
-    _prepare(con, pairing)
+    _prepare(con, pairing, moment)
     if planned:
         rows = ", ".join(f"({hub_id}, {literal(entity)})" for entity, hub_id in sorted(planned))
         con.execute(f"INSERT INTO recon_on_the_way VALUES {rows}")
@@ -146,8 +146,11 @@ def _known(con: Con, side: Side) -> bool:
     return con.execute("SELECT 1 FROM ops.runs WHERE system = ? LIMIT 1", [side.system]).fetchone() is not None
 
 
-def _prepare(con: Con, pairing: Pairing) -> None:
-    """When each system was loaded first, which records have a call on its way, and since when keys differ."""
+def _prepare(con: Con, pairing: Pairing, moment: Moment) -> None:
+    """When each system was loaded first, which records have a call on its way, and since when keys differ.
+
+    On its way is also what a call has just changed, until its system is read again.
+    """
     if _has(con, "ops", "runs"):
         first = "SELECT system, min(started_at) AS loaded_at FROM ops.runs GROUP BY system"
     else:
@@ -156,8 +159,8 @@ def _prepare(con: Con, pairing: Pairing) -> None:
     on_the_way = "SELECT NULL::BIGINT AS hub_id, NULL::VARCHAR AS entity WHERE false"
     if _has(con, "push", "state"):
         on_the_way = (
-            f"SELECT hub_id, entity FROM push.state WHERE target IN ({systems})"
-            " AND status IN ('pending', 'unknown') AND hub_id IS NOT NULL"
+            f"SELECT hub_id, entity FROM push.state WHERE target IN ({systems}) AND hub_id IS NOT NULL"
+            f" AND (status IN ('pending', 'unknown') OR {_unread(con, pairing, moment)})"
         )
     since = "SELECT NULL::VARCHAR AS key, NULL::TIMESTAMPTZ AS since WHERE false"
     if _has(con, "recon", "differing_since"):
@@ -167,6 +170,15 @@ def _prepare(con: Con, pairing: Pairing) -> None:
         )
     for table, sql in (("first", first), ("on_the_way", on_the_way), ("since", since)):
         con.execute(f"CREATE OR REPLACE TEMP TABLE recon_{table} AS {sql}")
+
+
+def _unread(con: Con, pairing: Pairing, moment: Moment) -> str:
+    """Applied, and no run of the target has begun since; within the window, for a target may be one that is never read."""
+    if not _has(con, "ops", "runs"):
+        return "false"
+    edge = literal(moment.now - timedelta(hours=float(pairing.spec.in_flight_hours)))
+    read_at = "(SELECT max(started_at) FROM ops.runs AS r WHERE r.system = target)"
+    return f"(status = 'applied' AND answered_at > greatest({edge}, {read_at}))"
 
 
 def _undecided(spec: Spec, run_id: str, systems: list[str]) -> ReconcileReport:

@@ -153,10 +153,17 @@ def _aspects(pairing: Pairing, moment: Moment) -> list[str]:
         other = "comparable AND other_quantity AND reason_of.key IS NULL"
         made.append(_aspect("quantity", "'quantity'", other, "0", ("left_quantity", "right_quantity")))
     if "customer" in has:
-        names = "'hub ids of the two customers'"
         other = "comparable AND left_customer <> right_customer"
-        made.append(_aspect("customer", "'customer'", other, both, ("left_customer", "right_customer"), names))
+        shown = [_own_id(pairing, prefix, side) for prefix, side in (("left", pairing.left), ("right", pairing.right))]
+        made.append(_aspect("customer", "'customer'", other, both, shown, "'the ids of two customers'"))
     return made + [_field(field) for field in pairing.fields]
+
+
+def _own_id(pairing: Pairing, prefix: str, side: Side) -> str:
+    """The customer's id as people find it in the side's system; the hub's is nothing that they ever see."""
+    column = name(f"{side.column(str(pairing.customer))}_ref")
+    own = f"SELECT s.{column} FROM source.{name(side.entity)} AS s WHERE s.rowid = {prefix}_rid"
+    return f"coalesce(({own}), {prefix}_customer::VARCHAR)"
 
 
 def _field(field: Field) -> str:

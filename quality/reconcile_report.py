@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
@@ -13,6 +14,7 @@ import duckdb
 from quality.codes import CODES
 from quality.reconcile_spec import REASONS, Spec
 from quality.reconcile_store import severity_sql
+from quality.sql import literal
 
 WORST = 20
 
@@ -120,10 +122,13 @@ def report_of(
         ORDER BY 2 DESC"""
     ).fetchall()
     worst = con.execute(
-        f"""WITH aged AS (SELECT *, date_diff('hour', record_at, ?) AS age_hours FROM recon_all_found)
-        SELECT break_id, key, aspect, reason, code, {severity_sql(spec)} AS severity, currency, left_system, left_entity, left_value,
+        f"""WITH ids AS (
+          SELECT break_id, min(source_id) FILTER (side = 'left') AS left_source_id, min(source_id) FILTER (side = 'right') AS right_source_id
+          FROM recon_all_records GROUP BY break_id
+        ), aged AS (SELECT *, date_diff('hour', record_at, ?) AS age_hours FROM recon_all_found LEFT JOIN ids USING (break_id))
+        SELECT break_id, {record_sql([spec])} AS key, aspect, reason, code, {severity_sql(spec)} AS severity, currency, left_system, left_entity, left_value,
           right_system, right_entity, right_value, difference, money_at_risk, age_hours, detail
-        FROM aged ORDER BY money_at_risk DESC, key, aspect LIMIT ?""",
+        FROM aged ORDER BY money_at_risk DESC, aged.key, aspect LIMIT ?""",
         [now, WORST],
     )
     names = [column[0] for column in worst.description or ()]
@@ -133,6 +138,13 @@ def report_of(
     return ReconcileReport(
         spec.name, run_id, spec.title, left, right, outcome, "", numbers, dict(reasons), dict(money), found
     )
+
+
+def record_sql(specs: Iterable[Spec]) -> str:
+    """How a row of recon.breaks names its record for people: the key; where that is the hub's own, the systems' ids."""
+    named = ", ".join(literal(spec.name) for spec in specs if spec.left.key == "hub_id")
+    ids = "concat_ws(' = ', left_system || ' ' || left_source_id, right_system || ' ' || right_source_id)"
+    return f"CASE WHEN name IN ({named}) THEN coalesce(nullif({ids}, ''), key) ELSE key END" if named else "key"
 
 
 def _break(spec: Spec, row: dict[str, Any]) -> Break:

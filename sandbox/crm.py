@@ -10,7 +10,7 @@ from typing import Any
 from flask import Flask, Response, request
 
 from sandbox.clock import Clock, instant_key, parse_instant
-from sandbox.crm_records import EXTERNAL_ID, Refusal, upsert
+from sandbox.crm_records import EXTERNAL_ID, Refusal, recycle_one, upsert
 from sandbox.httpd import Answer, json_answer
 from sandbox.store import Doc, Store, to_json
 
@@ -83,7 +83,27 @@ def make_app(store: Store, clock: Clock, quota: Quota) -> Flask:
             return error(400, "INVALID_FIELD", f"{field} is no external id of {table}", [field])
         return answer(to_json(apply(store, clock, table, field, wanted, bool(body.get("allOrNone")))))
 
+    @app.delete(f"/services/composite/{OBJECT}")
+    def recycle(table: str) -> Response:
+        ids = request.args.get("ids", "").split(",")
+        if len(ids) > LIMIT:
+            return error(400, "EXCEEDED_MAX_RECORDS", f"at most {LIMIT} records a call")
+        return answer(to_json(bin_all(store, clock, table, ids)))
+
     return app
+
+
+def bin_all(store: Store, clock: Clock, table: str, ids: list[str]) -> list[Doc]:
+    """Into the recycle bin: flagged, and never gone. One result a record, in order."""
+    results: list[Doc] = []
+    with store.writing() as tx:
+        for id in ids:
+            try:
+                recycle_one(tx, table, id, clock.now())
+                results.append({"id": id, "success": True, "errors": []})
+            except Refusal as refusal:
+                results.append({"id": id, "success": False, "errors": [refusal.shown()]})
+    return results
 
 
 class _Undo(Exception):

@@ -82,6 +82,8 @@ def upsert(tx: Writing, table: str, key: str, given: Doc, now: Any) -> tuple[str
     doc = tx.get(table, str(id)) if id else None
     if id and doc is None:
         raise Refusal("NOT_FOUND", f"no record {id}", ["Id"])
+    if doc and doc.get("IsDeleted"):
+        raise Refusal("ENTITY_IS_DELETED", "entity is deleted", [])
     created = doc is None
     before = dict(doc or {})
     doc = (doc or blank(table)) | checked(tx, table, given)
@@ -95,6 +97,16 @@ def upsert(tx: Writing, table: str, key: str, given: Doc, now: Any) -> tuple[str
     if doc != before:
         put(tx, table, doc, now)
     return str(doc["Id"]), created
+
+
+def recycle_one(tx: Writing, table: str, id: str, now: Any) -> None:
+    doc = tx.get(table, id)
+    if doc is None or "IsDeleted" not in doc:
+        raise Refusal("NOT_FOUND", f"no record {id} that can be deleted", ["Id"])
+    if doc["IsDeleted"]:
+        raise Refusal("ENTITY_IS_DELETED", "entity is deleted", [])
+    doc["IsDeleted"] = True
+    put(tx, table, doc, now)
 
 
 def checked(tx: Writing, table: str, given: Doc) -> Doc:

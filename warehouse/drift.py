@@ -1,4 +1,4 @@
-"""Fields of raw records that are new, vanished, or changed their kind, found by comparing samples with ops.shapes.
+"""Fields of raw records that are new, vanished, or changed their kind, found by comparing samples, or all of them, with ops.shapes.
 
 They are findings on the stream (quality.findings without a source_id) and stop nothing. A new field is told for thirty days; one
 that vanished until it comes again; another kind until a sample has only kinds that were known before.
@@ -6,14 +6,45 @@ that vanished until it comes again; another kind until a sample has only kinds t
 
 from __future__ import annotations
 
-from warehouse.duck import literal
+from collections.abc import Mapping
+from datetime import datetime
+from pathlib import Path
+
+from hub.entity import Model
+from hub.shape import Seen
+from warehouse.duck import connect, literal
+from warehouse.lock import writer
+from warehouse.runfile import SHAPES
 from warehouse.work import RUN, Work
 
 NEW, VANISHED, KIND = "W310", "W311", "W312"
 _ENOUGH = 20  # records in which a field that always came has to be missing
 
 
-def note(work: Work, system: str) -> list[str]:
+def note_all(
+    warehouse: Path, model: Model, run_id: str, system: str, at: datetime, found: Mapping[str, tuple[Seen, int]]
+) -> list[str]:
+    """As `note`, of every record of a full pass: `found` is, by stream, how many records have each field, and how many there are."""
+    with writer(warehouse):
+        con = connect(warehouse)
+        try:
+            work = Work(con, model, run_id, at)
+            work.do("attach", f"ATTACH ':memory:' AS {RUN}")
+            work.do("shapes", f"CREATE SCHEMA {RUN}.run")
+            work.do("shapes", f"CREATE TABLE {RUN}.run.shapes ({SHAPES})")
+            for stream, (seen, records) in found.items():
+                listed = [[path, kind, n] for (path, kind), n in seen.items()]
+                sql = f"INSERT INTO {RUN}.run.shapes SELECT $1, p[1], p[2], p[3]::BIGINT, $2 FROM (SELECT unnest($3::VARCHAR[][]) AS p)"
+                work.do("shapes", sql, [stream, records, listed])
+            work.do("begin", "BEGIN")
+            told = note(work, system, "the full pass")
+            work.do("commit", "COMMIT")
+        finally:
+            con.close()
+    return told
+
+
+def note(work: Work, system: str, where: str = "the sample") -> list[str]:
     """Write the findings of this run and remember the shapes; what is new of the findings, in words."""
     anything, differing, told_before = work.rows("shapes", differs_sql(system))[0]
     if not anything:
@@ -21,7 +52,7 @@ def note(work: Work, system: str) -> list[str]:
     if not differing and not told_before:
         work.do("shapes", remember_sql(work, system))
         return []
-    work.do("drift", f"CREATE OR REPLACE TEMP TABLE _drift AS {drift_sql(system)}")
+    work.do("drift", f"CREATE OR REPLACE TEMP TABLE _drift AS {drift_sql(system, where)}")
     work.do("drift that is over", over_sql(work, system))
     fresh = f"NOT EXISTS (SELECT 1 FROM quality.findings q WHERE {_ours(system)} AND q.entity = d.stream AND q.code = d.code AND q.field = d.path)"
     told = work.rows("drift to tell", f"SELECT stream, code, path, message FROM _drift d WHERE {fresh} ORDER BY ALL")
@@ -53,7 +84,7 @@ def _ours(system: str) -> str:
     return f"q.system = {literal(system)} AND q.rule = 'schema'"
 
 
-def drift_sql(system: str) -> str:
+def drift_sql(system: str, where: str = "the sample") -> str:
     """stream, code, path, message, kinds: only of streams whose shape is known, and vanished only where its parent came."""
     return f"""
         WITH known AS (SELECT * FROM ops.shapes WHERE system = {literal(system)}),
@@ -68,7 +99,7 @@ def drift_sql(system: str) -> str:
                string_agg(kind, ', ' ORDER BY kind) AS kinds
         FROM here ANTI JOIN old USING (stream, path) GROUP BY stream, path
         UNION ALL
-        SELECT o.stream, '{VANISHED}', o.path, 'a field that always came is in no record of the sample', o.kinds
+        SELECT o.stream, '{VANISHED}', o.path, 'a field that always came is in no record of {where}', o.kinds
         FROM old o ANTI JOIN here USING (stream, path)
         JOIN parents p ON p.stream = o.stream AND p.n >= {_ENOUGH}
                       AND p.path = CASE WHEN contains(o.path, '.') THEN regexp_replace(o.path, '\\.[^.]*$', '') ELSE '' END

@@ -227,7 +227,7 @@ FIXED: dict[str, tuple[str, str]] = {
         request_id VARCHAR -- the target's own id of the call, where it gives one
         fingerprint VARCHAR -- SHA-256 of the payload as it was sent
         plan_id VARCHAR -- the plan that showed the call
-        run_id VARCHAR -- the run that applied the plan; NULL where a person did
+        run_id VARCHAR -- the run that made the call, by which it can be taken back; NULL where that was not kept yet
         answered_at TIMESTAMP WITH TIME ZONE -- when the outcome was known
         duration DOUBLE -- seconds until the answer
         fields VARCHAR[] -- the places of the payload that the call was about, by name
@@ -246,7 +246,7 @@ FIXED: dict[str, tuple[str, str]] = {
         external_id VARCHAR -- the target's id of the record
         message VARCHAR -- what the target said
         fingerprint VARCHAR -- SHA-256 of the payload that was sent last
-        run_id VARCHAR -- the run that applied the plan; NULL where a person did
+        run_id VARCHAR -- the run that made the call, by which it can be taken back; NULL where that was not kept yet
         seq BIGINT -- the outcome in push.log
         answered_at TIMESTAMP WITH TIME ZONE -- when it was known
         """,

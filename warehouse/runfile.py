@@ -31,6 +31,7 @@ Step = Literal["stage", "map", "gate"]
 # The file lives for a day: compressing it costs half as much again as reading the records.
 _SETTINGS = ("SET force_compression = 'uncompressed'",)
 
+SHAPES = "stream VARCHAR, path VARCHAR, kind VARCHAR, n BIGINT, records BIGINT"
 _TABLES: dict[str, str] = {
     "run.segments": "system VARCHAR, stream VARCHAR, segment VARCHAR, seq BIGINT, records BIGINT, pulled_at TIMESTAMPTZ,"
     " file INTEGER, first_row BIGINT, base BIGINT",
@@ -39,7 +40,7 @@ _TABLES: dict[str, str] = {
     "run.counts": "stream VARCHAR, mapping VARCHAR, entity VARCHAR, state VARCHAR, n BIGINT",
     "raw._gone": "stream VARCHAR, _seq BIGINT",
     "run.mappings": "mapping VARCHAR, hash VARCHAR",
-    "run.shapes": "stream VARCHAR, path VARCHAR, kind VARCHAR, n BIGINT, records BIGINT",
+    "run.shapes": SHAPES,
     "run.contents": "segment VARCHAR, line BIGINT, content VARCHAR",
     "gate.findings": "entity VARCHAR, _row BIGINT, source_id VARCHAR, rule VARCHAR, code VARCHAR, severity VARCHAR,"
     " field VARCHAR, message VARCHAR, raw VARCHAR",
@@ -129,7 +130,7 @@ def mapped_table_sql(entity: Entity) -> str:
     """The DDL of mapped.<entity>.
 
     `_row` is unique in the table and follows `_seq`; children carry their header's as `_parent_row`. `_hub` is the
-    hub's own id where the record quotes it. `row_hash` is for readers; merge computes its own.
+    hub's own id where the record quotes it. What tells rows apart is a hash that merge computes.
     """
     head = [("_row", "BIGINT")]
     text = ["system", "source_id", "mapping", "_segment"]
@@ -144,7 +145,6 @@ def mapped_table_sql(entity: Entity) -> str:
         ("version", "VARCHAR"),
         *([] if entity.parent else [("_hub", "VARCHAR")]),
         *c.mapped_columns(entity),
-        ("row_hash", "UBIGINT"),
     ]
     listed = ", ".join(f"{quote(name)} {kind}" for name, kind in columns)
     return f"CREATE TABLE IF NOT EXISTS mapped.{quote(entity.name)} ({listed})"

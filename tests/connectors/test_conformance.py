@@ -134,7 +134,14 @@ def crm(sandbox):
         payload = {"AccountId": made.id, "Status": status, "TotalAmount": "35.58", "CurrencyIsoCode": "EUR"}
         return with_key("upsert", "OrderNumber", payload)
 
+    def account():
+        (made,) = connector.push("accounts", [change("upsert", {"Name": "Ann Lee"})])
+        return made.id
+
     samples = {
+        ("accounts", "archive"): Sample(
+            lambda: change("archive", {}, id=account()), lambda: change("archive", {}, id="001000000999999AAA")
+        ),
         ("accounts", "upsert"): Sample(
             lambda: change("upsert", {"Name": "Ann Lee"}), lambda: change("upsert", {"Name": "Ann Lee", "Tier": "Iron"})
         ),
@@ -145,7 +152,11 @@ def crm(sandbox):
         ("orders", "upsert"): Sample(lambda: order("Open"), lambda: order("Odd")),
     }
     wrong = replace(connection, password=Secret("not-the-crm-token"))
-    lose = loser(sandbox, "crm", "PATCH /services/composite/{stream}")
+
+    def lose(stream, operation):
+        method = "DELETE" if operation == "archive" else "PATCH"
+        loser(sandbox, "crm", f"{method} /services/composite/{{stream}}")(stream, operation)
+
     return Subject(type(connector), connection, wrong, samples, lose, page_size=50)
 
 

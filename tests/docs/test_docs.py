@@ -70,16 +70,21 @@ def missing(expected: list[str], said: str) -> str | None:
 
 
 @pytest.fixture
-def shell(tmp_path: Path, sandbox_fresh: Any) -> Iterator[dict[str, str]]:
-    """The environment of the page's commands: the sandbox systems, and a server that gives out the folder `feed`."""
+def shell(tmp_path: Path) -> Iterator[dict[str, str]]:
+    """The environment of the page's commands: small sandbox systems, and a server that gives out the folder `feed`."""
+    from sandbox.servers import running
+
+    with running(tmp_path / "sandbox", customers=60, orders=100, products=20) as systems:
+        yield from environment(tmp_path, systems)
+
+
+def environment(tmp_path: Path, systems: Any) -> Iterator[dict[str, str]]:
     feed = tmp_path / "feed"
     feed.mkdir()
     server = ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=str(feed)))
     threading.Thread(target=server.serve_forever, daemon=True).start()
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("CROSSDOCK_", "AIRFLOW_"))}
-    addresses = {
-        f"CROSSDOCK_{name.upper()}": str(getattr(sandbox_fresh, name)) for name in ("cart", "erp", "crm", "drop")
-    }
+    addresses = {f"CROSSDOCK_{name.upper()}": str(getattr(systems, name)) for name in ("cart", "erp", "crm", "drop")}
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     more = {"PATH": path, "COLUMNS": "120", "FEED": f"http://127.0.0.1:{server.server_address[1]}"}
     yield kept | addresses | more

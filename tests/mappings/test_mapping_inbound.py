@@ -495,14 +495,6 @@ def test_a_repeated_task_changes_nothing(run: Callable[..., Any]) -> None:
     assert content() == before
 
 
-def test_the_row_hash_is_over_all_columns_of_the_model(run: Callable[..., Any], model: Model) -> None:
-    made = run(ORDER, [order(id=1), order(id=2), order(id=3, total="1")])
-    hashes = [h for (h,) in made.rows("sales_order", "row_hash")]
-    assert hashes[0] == hashes[1] != hashes[2]
-    names = ", ".join(f"{c.name}_ref" if c.ref else c.name for c in model["sales_order"])
-    assert made.con.execute(f"SELECT bool_and(row_hash = hash({names})) FROM mapped.sales_order").fetchone() == (True,)
-
-
 def test_rows_of_two_mappings_of_an_entity_do_not_share_a_number(
     write: Callable[..., Any], loaded: Callable[[], Mappings], model: Model
 ) -> None:

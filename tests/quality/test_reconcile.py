@@ -20,6 +20,7 @@ from quality.codes import CODES
 from quality.reconcile import ReconcileReport, reconcile
 from quality.reconcile_read import load
 from quality.reconcile_spec import REASONS, Field, Part, Spec, Tolerance
+from quality.reconcile_tables import ensure_tables
 
 Con = duckdb.DuckDBPyConnection
 NOW = datetime(2026, 11, 20, 12, tzinfo=UTC)
@@ -55,7 +56,9 @@ def warehouse(model: Model) -> Iterator[Con]:
         con.execute(
             "CREATE TABLE ops.runs (run_id VARCHAR, system VARCHAR, started_at TIMESTAMPTZ, mapping_hash VARCHAR)"
         )
-        con.execute("CREATE TABLE push.state (target VARCHAR, entity VARCHAR, hub_id BIGINT, status VARCHAR)")
+        con.execute(
+            "CREATE TABLE push.state (target VARCHAR, entity VARCHAR, hub_id BIGINT, status VARCHAR, answered_at TIMESTAMPTZ)"
+        )
         for system in ("cart", "erp"):
             con.execute("INSERT INTO ops.runs VALUES ('first', ?, ?, 'm1')", [system, LOADED])
         yield con
@@ -99,6 +102,33 @@ def parts(con: Con, key: str) -> dict[str, Decimal]:
 
 SHIPPED_FREE = {"charge_total": D(0), "total": D("30.68")}
 A_CENT = {"tax_total": D("5.67"), "total": D("35.57")}
+
+
+def test_what_analysts_look_at_is_described_and_an_older_store_is_brought_up_to_date(warehouse: Con) -> None:
+    ensure_tables(warehouse)
+    columns = "SELECT table_name || '.' || column_name, comment FROM duckdb_columns() WHERE schema_name = 'recon' ORDER BY ALL"
+    said = dict(warehouse.execute(columns).fetchall())
+    plain = {
+        "break_id",
+        "name",
+        "pairing",
+        "key",
+        "line",
+        "system",
+        "left_line",
+        "right_line",
+        "happened_at",
+        "checked_at",
+        "reason",
+    }
+    plain |= {
+        f"{side}_{what}" for side in ("left", "right") for what in ("system", "entity", "source_id", "segment")
+    } | {"entity"}
+    assert {name.partition(".")[2] for name, comment in said.items() if not comment} <= plain
+    assert said["breaks.due_at"] == "Until when it has to be settled, by its severity"
+    warehouse.execute("ALTER TABLE recon.breaks DROP COLUMN due_at")
+    ensure_tables(warehouse)
+    assert dict(warehouse.execute(columns).fetchall()) == said
 
 
 def test_every_reason_is_told_from_every_other(warehouse: Con, spec: Spec) -> None:
@@ -224,20 +254,34 @@ def test_what_is_on_its_way_is_no_break(warehouse: Con, spec: Spec) -> None:
     put(con, "cart", "1001", ordered_at=recent, seen_at=recent)
     put(con, "cart", "1002", ordered_at=datetime(2026, 11, 17, tzinfo=UTC))  # after go-live, seen an hour ago
     put(con, "cart", "1003")  # open outcome
-    con.execute("INSERT INTO push.state VALUES ('erp', 'sales_order', 1003, 'unknown')")
+    con.execute("INSERT INTO push.state VALUES ('erp', 'sales_order', 1003, 'unknown', NULL)")
     put(con, "cart", "1004")  # planned
     put(con, "cart", "1005", seen_at=recent)  # an old one, paid just now
     put(con, "erp", "1006", total=D("1"), seen_at=recent)
     put(con, "cart", "1006")
     put(con, "cart", "1007")  # from before go-live: nothing will bring it
     put(con, "cart", "1008")  # refused: not on its way any more
-    con.execute("INSERT INTO push.state VALUES ('erp', 'sales_order', 1008, 'rejected')")
+    con.execute("INSERT INTO push.state VALUES ('erp', 'sales_order', 1008, 'rejected', NULL)")
     report = reconcile(con, spec, NOW, go_live=GO_LIVE, in_flight=["1004"])
     assert set(breaks(con)) == {"1007", "1008"}
     assert report.numbers["in_flight"] == 6
     later = reconcile(con, spec, NOW + timedelta(hours=3), go_live=GO_LIVE)
     assert set(breaks(con)) == {"1001", "1002", "1004", "1005", "1006", "1007", "1008"}
     assert later.numbers["in_flight"] == 1, "an outcome that is unknown stays on its way until it is known"
+
+
+def test_what_was_applied_is_on_its_way_until_its_system_is_read_again(warehouse: Con, spec: Spec) -> None:
+    put(warehouse, "cart", "1001")
+    answered = "INSERT INTO push.state VALUES ('erp', 'sales_order', 1001, 'applied', ?)"
+    warehouse.execute(answered, [LOADED - timedelta(minutes=1)])
+    assert reconcile(warehouse, spec, NOW, go_live=GO_LIVE).numbers["opened"] == 1, "read since, and not there"
+    warehouse.execute("DELETE FROM push.state")
+    put(warehouse, "cart", "1002")
+    warehouse.execute(answered.replace("1001", "1002"), [NOW - timedelta(minutes=1)])
+    numbers = reconcile(warehouse, spec, NOW, go_live=GO_LIVE).numbers
+    assert (numbers["opened"], numbers["in_flight"]) == (0, 1)
+    numbers = reconcile(warehouse, spec, NOW + timedelta(hours=2), go_live=GO_LIVE).numbers
+    assert (numbers["opened"], numbers["in_flight"]) == (1, 0), "nobody read it: the window ends"
 
 
 def test_what_a_plan_is_about_is_on_its_way(warehouse: Con, spec: Spec) -> None:

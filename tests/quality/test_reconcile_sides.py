@@ -434,6 +434,6 @@ def test_personal_values_are_not_shown_and_what_one_side_leaves_open_is_no_diffe
     put(con, "customer", "crm", "1", hub_id=7, email="bo@example.com", phone=None, tier="gold")
     report = reconcile(con, spec(PERSONS), NOW, model=model)
     assert [(one.key, one.reason, one.left_value, one.right_value) for one in report.worst] == [
-        ("7", "customer", "***", "***")
+        ("cart 1 = crm 1", "customer", "***", "***")
     ]
     assert not [row for row in con.execute("SELECT * FROM recon.breaks").fetchall() if "example" in str(row)]

@@ -70,7 +70,7 @@ class Desk(Connector):
             return Outcome("rejected", message=self.refuses, request_id="R1")
         found = change.id or next((id for id, one in self.accounts.items() if one.get("HubId") == change.key), None)
         id = found or f"{self.connection.system}-{len(self.accounts) + 1}"
-        said = dict(change.payload)
+        said = {"IsDeleted": True} if change.operation == "archive" else dict(change.payload)
         if self.reformats and "Phone" in said:
             said["Phone"] = said["Phone"].replace(" ", "")
         self.accounts[id] = {"Id": id, **self.accounts.get(id, {}), **said}

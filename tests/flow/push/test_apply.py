@@ -13,7 +13,7 @@ import pytest
 from push_harness import ORDER, PARTNER, PUSHES, QUICK, FakeErp, Keyed, World, fill, now, patched, streams
 
 from flow import apply as apply_module
-from flow import decide, send, settle
+from flow import decide, pause, send, settle
 from flow.send import Sender, mask
 from hub.connector import Change, Outcome
 from hub.errors import TransientError
@@ -285,9 +285,24 @@ def test_refused_credentials_stop_the_target_with_one_error(world: World) -> Non
     assert report.exit_codes == [3]
     assert report.counts == {"not_sent": 5}
     assert len(world.books.calls()) == 1
+    again = world.push()
+    assert (again.status, [f.code for f in again.findings]) == ("held", ["P212"])
+    assert len(world.books.calls()) == 1, "nobody tries to log in again"
     world.books.db.execute("DELETE FROM faults")
+    assert pause.resume(world.project, "erp")
     assert world.push().counts == {"applied": 5}
     assert books(world) == ONCE
+
+
+def test_credentials_that_are_refused_for_a_call_stop_after_that_one(world: World) -> None:
+    class LockedOut(FakeErp):
+        def push(self, stream: str, changes: Sequence[Change]) -> list[Outcome]:
+            return [Outcome("rejected", message="ERP-401 locked", transient=True, locked_out=True) for _ in changes]
+
+    report = world.push(LockedOut(world.books))
+    assert (report.status, report.exit_codes, report.counts) == ("failed", [3], {"not_sent": 4, "rejected": 1})
+    assert [f.code for f in report.findings] == ["P213", "P206"]
+    assert world.push(LockedOut(world.books)).status == "held"
 
 
 def test_a_connector_with_a_bug_is_named_and_nothing_personal_is_told(world: World) -> None:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from desks_harness import ANN, Desks
-from push_harness import World
+from push_harness import World, patched, streams
 
 from flow import revert as revert_module
 from flow.plan_file import Plan
@@ -40,14 +41,12 @@ def test_the_values_are_as_they_were(changed: tuple[Desks, str]) -> None:
     desks, plan_id = changed
     (back,) = revert(desks.project, plan_id)
     assert _edits(back) == [("Name", "Ann Wrong", "Ann Lee"), ("Tier", "Gold", "Silver")]
-    assert [one.reason for one in back.held] == [
-        "the target cannot cancel what was made in accounts; it has to be removed there"
-    ]
+    assert [(call.operation, call.key) for call in back.calls if not call.edits] == [("archive", "2")]
     assert desks.apply(back, by=None).status == "held", "only a person takes back"
-    assert desks.apply(back).counts == {"applied": 1}
+    assert desks.apply(back).counts == {"applied": 2}
     account = desks.systems["desk"].accounts["d1"]
     assert (account["Name"], account["Tier"], account["Email"]) == ("Ann Lee", "Silver", "ann@example.com")
-    assert desks.apply(back).counts == {"done": 1}, "once is enough"
+    assert desks.apply(back).counts == {"done": 2}, "once is enough"
     desks.pull("desk")
     again = desks.plan("desk")
     assert _edits(again) == [("Name", "Ann Lee", "Ann Wrong"), ("Tier", "Silver", "Gold")]
@@ -91,6 +90,19 @@ def test_what_was_made_is_cancelled_where_the_target_can(world: World) -> None:
     assert {order["status"] for order in world.books.documents("orders")} == {"cancelled"}
     world.publish()
     assert world.plan().calls == (), "what a person took back is not made again"
+
+
+def test_what_the_target_cannot_take_back_is_refused_with_the_reason(world: World) -> None:
+    made = world.plan()
+    world.apply(made.id)
+    world.publish()
+    with patched(kinds=[replace(one, writes=("create", "change")) for one in streams()]):
+        (back,) = revert(world.project, made.id)
+    assert back.calls == ()
+    assert {(one.stream, one.reason) for one in back.refused} == {
+        (name, f"the target can neither cancel nor archive what was made in {name}; it has to be removed there")
+        for name in ("orders", "partners")
+    }
 
 
 def test_there_is_nothing_to_take_back(world: World) -> None:

@@ -246,8 +246,7 @@ SELECT
   status,
   tier,
   country_code,
-  guest,
-  hash(name, given_name, family_name, kind, email, phone, tax_id, status, tier, country_code, guest) AS row_hash
+  guest
 FROM "cart/customers" AS made
 ANTI JOIN "cart/customers rejected" AS rejected ON rejected._row = made._row;
 
@@ -269,8 +268,7 @@ SELECT
   city,
   postal_zone,
   region,
-  country_code,
-  hash(purpose, name, street, city, postal_zone, region, country_code) AS row_hash
+  country_code
 FROM "cart/customers customer_address" AS made
 ANTI JOIN "cart/customers rejected" AS rejected ON rejected._row = made._parent_row;
 

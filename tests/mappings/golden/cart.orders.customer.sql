@@ -169,8 +169,7 @@ SELECT
   email,
   status,
   country_code,
-  guest,
-  hash(name, NULL, NULL, kind, email, NULL, NULL, status, NULL, country_code, guest) AS row_hash
+  guest
 FROM "cart/orders.customer" AS made
 ANTI JOIN "cart/orders.customer rejected" AS rejected ON rejected._row = made._row
 WHERE NOT _excluded;
@@ -192,8 +191,7 @@ SELECT
   street,
   city,
   postal_zone,
-  country_code,
-  hash(purpose, name, street, city, postal_zone, NULL, country_code) AS row_hash
+  country_code
 FROM "cart/orders.customer customer_address" AS made
 ANTI JOIN "cart/orders.customer rejected" AS rejected ON rejected._row = made._parent_row;
 

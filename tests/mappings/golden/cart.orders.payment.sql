@@ -193,8 +193,7 @@ SELECT
   status,
   reference,
   fee,
-  net_amount,
-  hash(sales_order_ref, means, currency, amount, paid_at, status, reference, fee, net_amount) AS row_hash
+  net_amount
 FROM "cart/orders.payment" AS made
 ANTI JOIN "cart/orders.payment rejected" AS rejected ON rejected._row = made._row;
 

@@ -157,8 +157,7 @@ SELECT
   currency,
   amount,
   refunded_at,
-  reason,
-  hash(sales_order_ref, number, currency, amount, refunded_at, reason) AS row_hash
+  reason
 FROM "cart/orders.refund" AS made
 ANTI JOIN "cart/orders.refund rejected" AS rejected ON rejected._row = made._row;
 

@@ -779,8 +779,7 @@ SELECT
   ship_to_city,
   ship_to_postal_zone,
   ship_to_country_code,
-  note,
-  hash(number, seller_number, NULL, channel, ordered_at, NULL, customer_ref, currency, line_total, discount_total, charge_total, tax_total, total, refunded_total, tax_included, lifecycle_status, payment_status, fulfilment_status, NULL, NULL, cancelled_at, ship_to_name, ship_to_street, ship_to_city, ship_to_postal_zone, ship_to_country_code, note) AS row_hash
+  note
 FROM "cart/orders" AS made
 ANTI JOIN "cart/orders rejected" AS rejected ON rejected._row = made._row;
 
@@ -804,8 +803,7 @@ SELECT
   unit_price,
   discount,
   line_total,
-  tax_amount,
-  hash(line_number, NULL, sku, description, quantity, NULL, currency, unit_price, discount, line_total, tax_amount, NULL) AS row_hash
+  tax_amount
 FROM "cart/orders order_line" AS made
 ANTI JOIN "cart/orders rejected" AS rejected ON rejected._row = made._parent_row;
 
@@ -826,8 +824,7 @@ SELECT
   code,
   currency,
   amount,
-  tax_amount,
-  hash(charge, reason, code, currency, amount, tax_amount) AS row_hash
+  tax_amount
 FROM "cart/orders allowance_charge" AS made
 ANTI JOIN "cart/orders rejected" AS rejected ON rejected._row = made._parent_row;
 
@@ -847,8 +844,7 @@ SELECT
   reason,
   code,
   currency,
-  amount,
-  hash(charge, reason, code, currency, amount, NULL) AS row_hash
+  amount
 FROM "cart/orders allowance_charge 2" AS made
 ANTI JOIN "cart/orders rejected" AS rejected ON rejected._row = made._parent_row;
 
@@ -868,8 +864,7 @@ SELECT
   rate,
   currency,
   taxable_amount,
-  amount,
-  hash(title, rate, currency, taxable_amount, amount) AS row_hash
+  amount
 FROM "cart/orders tax_line" AS made
 ANTI JOIN "cart/orders rejected" AS rejected ON rejected._row = made._parent_row;
 

@@ -204,8 +204,7 @@ SELECT
   fee,
   net_amount,
   settled_at,
-  status,
-  hash(payout_ref, kind, reference, currency, amount, fee, net_amount, settled_at, status) AS row_hash
+  status
 FROM "cart/payouts.entry" AS made
 ANTI JOIN "cart/payouts.entry rejected" AS rejected ON rejected._row = made._row;
 

@@ -147,8 +147,7 @@ SELECT
   fee_total,
   amount,
   arrives_at,
-  status,
-  hash(number, currency, gross_total, fee_total, amount, arrives_at, status) AS row_hash
+  status
 FROM "cart/payouts" AS made
 ANTI JOIN "cart/payouts rejected" AS rejected ON rejected._row = made._row;
 

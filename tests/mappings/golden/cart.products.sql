@@ -122,8 +122,7 @@ SELECT
   name,
   unit,
   status,
-  offered_quantity,
-  hash(sku, gtin, name, unit, status, offered_quantity) AS row_hash
+  offered_quantity
 FROM "cart/products" AS made
 ANTI JOIN "cart/products rejected" AS rejected ON rejected._row = made._row;
 

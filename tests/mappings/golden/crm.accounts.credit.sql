@@ -121,8 +121,7 @@ SELECT
   currency,
   credit_limit,
   overdue_amount,
-  hold,
-  hash(customer_ref, currency, credit_limit, NULL, NULL, overdue_amount, hold, NULL, NULL) AS row_hash
+  hold
 FROM "crm/accounts.credit" AS made
 ANTI JOIN "crm/accounts.credit rejected" AS rejected ON rejected._row = made._row
 WHERE NOT _excluded;

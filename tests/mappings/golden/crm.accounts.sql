@@ -110,8 +110,7 @@ SELECT
   phone,
   tax_id,
   tier,
-  country_code,
-  hash(name, NULL, NULL, NULL, email, phone, tax_id, NULL, tier, country_code, NULL) AS row_hash
+  country_code
 FROM "crm/accounts" AS made
 ANTI JOIN "crm/accounts rejected" AS rejected ON rejected._row = made._row
 WHERE NOT _excluded;

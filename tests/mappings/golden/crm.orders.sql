@@ -150,8 +150,7 @@ SELECT
   currency,
   total,
   lifecycle_status,
-  fulfilment_status,
-  hash(number, seller_number, NULL, NULL, ordered_at, NULL, customer_ref, currency, NULL, NULL, NULL, NULL, total, NULL, NULL, lifecycle_status, NULL, fulfilment_status, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL) AS row_hash
+  fulfilment_status
 FROM "crm/orders" AS made
 ANTI JOIN "crm/orders rejected" AS rejected ON rejected._row = made._row;
 

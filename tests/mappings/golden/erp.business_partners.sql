@@ -188,8 +188,7 @@ SELECT
   phone,
   tax_id,
   status,
-  country_code,
-  hash(name, NULL, NULL, kind, email, phone, tax_id, status, NULL, country_code, NULL) AS row_hash
+  country_code
 FROM "erp/business_partners" AS made
 ANTI JOIN "erp/business_partners rejected" AS rejected ON rejected._row = made._row;
 
@@ -210,8 +209,7 @@ SELECT
   street,
   city,
   postal_zone,
-  country_code,
-  hash(purpose, name, street, city, postal_zone, NULL, country_code) AS row_hash
+  country_code
 FROM "erp/business_partners customer_address" AS made
 ANTI JOIN "erp/business_partners rejected" AS rejected ON rejected._row = made._parent_row;
 

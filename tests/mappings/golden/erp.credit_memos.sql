@@ -116,8 +116,7 @@ SELECT
   sales_order_ref,
   currency,
   amount,
-  reason,
-  hash(sales_order_ref, number, currency, amount, NULL, reason) AS row_hash
+  reason
 FROM "erp/credit_memos" AS made
 ANTI JOIN "erp/credit_memos rejected" AS rejected ON rejected._row = made._row;
 

@@ -163,8 +163,7 @@ SELECT
   overdue_amount,
   hold,
   terms,
-  as_of,
-  hash(customer_ref, currency, credit_limit, exposure, available, overdue_amount, hold, terms, as_of) AS row_hash
+  as_of
 FROM "erp/credit_status" AS made
 ANTI JOIN "erp/credit_status rejected" AS rejected ON rejected._row = made._row;
 

@@ -168,8 +168,7 @@ SELECT
   tax_total,
   total,
   open_amount,
-  status,
-  hash(number, sales_order_ref, customer_ref, issued_on, due_on, currency, tax_total, total, open_amount, status) AS row_hash
+  status
 FROM "erp/invoices" AS made
 ANTI JOIN "erp/invoices rejected" AS rejected ON rejected._row = made._row;
 

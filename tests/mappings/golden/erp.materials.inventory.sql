@@ -176,8 +176,7 @@ SELECT
   reserved,
   available,
   incoming,
-  safety_stock,
-  hash(product_ref, location_code, on_hand, reserved, available, incoming, safety_stock) AS row_hash
+  safety_stock
 FROM "erp/materials.inventory" AS made
 ANTI JOIN "erp/materials.inventory rejected" AS rejected ON rejected._row = made._row;
 

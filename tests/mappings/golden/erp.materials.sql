@@ -108,8 +108,7 @@ SELECT
   gtin,
   name,
   unit,
-  status,
-  hash(sku, gtin, name, unit, status, NULL) AS row_hash
+  status
 FROM "erp/materials" AS made
 ANTI JOIN "erp/materials rejected" AS rejected ON rejected._row = made._row;
 

@@ -528,8 +528,7 @@ SELECT
   total,
   tax_included,
   lifecycle_status,
-  fulfilment_status,
-  hash(number, seller_number, NULL, NULL, ordered_at, NULL, customer_ref, currency, line_total, discount_total, charge_total, tax_total, total, NULL, tax_included, lifecycle_status, NULL, fulfilment_status, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL) AS row_hash
+  fulfilment_status
 FROM "erp/sales_orders" AS made
 ANTI JOIN "erp/sales_orders rejected" AS rejected ON rejected._row = made._row;
 
@@ -555,8 +554,7 @@ SELECT
   discount,
   line_total,
   tax_amount,
-  fulfilled_quantity,
-  hash(line_number, product_ref, sku, NULL, quantity, unit, currency, unit_price, discount, line_total, tax_amount, fulfilled_quantity) AS row_hash
+  fulfilled_quantity
 FROM "erp/sales_orders order_line" AS made
 ANTI JOIN "erp/sales_orders rejected" AS rejected ON rejected._row = made._parent_row;
 
@@ -575,8 +573,7 @@ SELECT
   charge,
   reason,
   currency,
-  amount,
-  hash(charge, reason, NULL, currency, amount, NULL) AS row_hash
+  amount
 FROM "erp/sales_orders allowance_charge" AS made
 ANTI JOIN "erp/sales_orders rejected" AS rejected ON rejected._row = made._parent_row;
 
@@ -595,8 +592,7 @@ SELECT
   charge,
   reason,
   currency,
-  amount,
-  hash(charge, reason, NULL, currency, amount, NULL) AS row_hash
+  amount
 FROM "erp/sales_orders allowance_charge 2" AS made
 ANTI JOIN "erp/sales_orders rejected" AS rejected ON rejected._row = made._parent_row;
 

@@ -87,8 +87,7 @@ SELECT
   _line,
   _seq,
   sku,
-  name,
-  hash(sku, NULL, name, NULL, NULL, NULL) AS row_hash
+  name
 FROM "pricelist/prices.product" AS made
 ANTI JOIN "pricelist/prices.product rejected" AS rejected ON rejected._row = made._row;
 

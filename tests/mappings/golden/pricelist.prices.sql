@@ -154,8 +154,7 @@ SELECT
   amount,
   minimum_quantity,
   valid_from_date,
-  valid_to_date,
-  hash(product_ref, list_name, currency, amount, minimum_quantity, valid_from_date, valid_to_date) AS row_hash
+  valid_to_date
 FROM "pricelist/prices" AS made
 ANTI JOIN "pricelist/prices rejected" AS rejected ON rejected._row = made._row;
 

@@ -279,8 +279,7 @@ SELECT
   family_name,
   given_name,
   tax_id,
-  phone,
-  hash(name, given_name, family_name, NULL, NULL, phone, tax_id, NULL, tier, NULL, NULL) AS row_hash
+  phone
 FROM "shop/customers" AS made
 ANTI JOIN "shop/customers rejected" AS rejected ON rejected._row = made._row;
 
@@ -298,8 +297,7 @@ SELECT
   _seq,
   purpose,
   street,
-  city,
-  hash(purpose, NULL, street, city, NULL, NULL, NULL) AS row_hash
+  city
 FROM "shop/customers customer_address" AS made
 ANTI JOIN "shop/customers rejected" AS rejected ON rejected._row = made._parent_row;
 

@@ -271,8 +271,7 @@ SELECT
   customer_ref,
   currency,
   total,
-  lifecycle_status,
-  hash(number, NULL, NULL, NULL, ordered_at, NULL, customer_ref, currency, NULL, NULL, NULL, NULL, total, NULL, NULL, lifecycle_status, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL) AS row_hash
+  lifecycle_status
 FROM "shop/export" AS made
 ANTI JOIN "shop/export rejected" AS rejected ON rejected._row = made._row
 WHERE NOT _excluded;
@@ -291,8 +290,7 @@ SELECT
   _seq,
   line_number,
   quantity,
-  description,
-  hash(line_number, NULL, NULL, description, quantity, NULL, NULL, NULL, NULL, NULL, NULL, NULL) AS row_hash
+  description
 FROM "shop/export order_line" AS made
 ANTI JOIN "shop/export rejected" AS rejected ON rejected._row = made._parent_row;
 
