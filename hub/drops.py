@@ -160,12 +160,23 @@ class Drops(Connector):
         return sorted(path for path in listed if own.fullmatch(str(path).rpartition("/")[2]))
 
     def _books(self, stream: Stream) -> list[_Book]:
-        """What has been dropped; a file whose rename a crash prevented is put in its place first."""
-        books = [msgspec.json.decode(self._fs.cat_file(path), type=_Book) for path in self._names(stream)]
-        for book in books:
+        """What has been dropped; a file whose rename a crash prevented is put in its place first.
+
+        A book never changes, so each is read once by a connector, and only the new ones by a further push.
+        """
+        names = self._names(stream)
+        for path in names:
+            if path in self._read:
+                continue
+            book = msgspec.json.decode(self._fs.cat_file(path), type=_Book)
             if self._fs.exists(f"{self._root}/{book.file}.part"):
                 self._appear(book.file)
-        return books
+            self._read[path] = book  # its file is in its place now
+        return [self._read[path] for path in names]
+
+    @cached_property
+    def _read(self) -> dict[str, _Book]:
+        return {}
 
     @cached_property
     def _place(self) -> tuple[Any, str]:

@@ -66,6 +66,24 @@ def test_lines_of_json_say_key_and_operation(drop, tmp_path):
     ]
 
 
+@pytest.mark.parametrize("forgets", [False, True])
+def test_a_further_push_reads_only_what_is_new(drop, forgets):
+    """However many files there are; the broken twin forgets what it has read."""
+    for n in range(5):
+        drop.push("prices", [upsert(f"k{n}", name="x")])
+    drop.find("prices", "k4")
+    read, cat = [], drop._fs.cat_file
+    drop._fs.cat_file = lambda path: read.append(path) or cat(path)
+    try:
+        if forgets:
+            drop._read.clear()
+        drop.push("prices", [upsert("k5", name="x"), upsert("k0", name="x")])
+        drop.find("prices", "k5")
+    finally:
+        del drop._fs.cat_file
+    assert len(read) == (6 if forgets else 1)
+
+
 def test_a_call_is_written_once_whoever_repeats_it_and_beside_whatever(drop, tmp_path):
     drop.push("prices", [upsert("a", name="x"), upsert("a", name="x")])
     again = Drop(drop.connection)
