@@ -20,6 +20,10 @@ if TYPE_CHECKING:
     from warehouse.others import Sought
 
 
+class NeedsFile(Exception):
+    """A rule looks among what earlier runs merged, and the run is in memory: a session takes the long way."""
+
+
 def gate(run: Run, *, expectations: bool = True, shares: bool = True, history: bool = True) -> StepReport:
     """Marks rows by predicate, has Great Expectations judge the closed run file, and writes the verdict.
 
@@ -46,6 +50,8 @@ def gate(run: Run, *, expectations: bool = True, shares: bool = True, history: b
             if history and expectations and shares:
                 _know(con, run, rules)
             sought = _sought(rules, keeper.with_rows(con, keeper.mapped_tables(con, run.model)))
+        if sought and run.lasting is not None:
+            raise NeedsFile
         if sought and run.project.warehouse.is_file():
             run.release()
             others.fill(run.file, run.project.warehouse, run.model, sought)

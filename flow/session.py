@@ -3,7 +3,7 @@
 A batch that is small and has nothing to show goes the short way: its run is in memory, in the instance that has the warehouse
 (`warehouse/lasting.py`). Every other goes the long way, as a run with a file of its own: one that is larger than what the
 gate decides by its marks alone, one of which something was refused or held back, and one whose mappings look into other
-streams. Nothing was written when that turns out, so the long way begins anew with the same segments.
+streams, or whose rules look among what was merged before. Nothing was written when that turns out, so the long way begins anew with the same segments.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import os
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
-from flow.gate import MICRO_BATCH, gate
+from flow.gate import MICRO_BATCH, NeedsFile, gate
 from flow.known import looked_into
 from flow.map import map
 from flow.merge import merge, settle_journal
@@ -85,7 +85,10 @@ class Session:
         reports = [stage(run), map(run)]
         if not _plain(reports):
             return self._long_way()
-        reports.append(gate(run))
+        try:
+            reports.append(gate(run))
+        except NeedsFile:
+            return self._long_way()
         if not _plain(reports):
             return self._long_way()
         with lasting.run() as con:

@@ -30,7 +30,7 @@ def test_it_is_the_number_of_records_that_decides(
 ) -> None:
     questions: list[Path] = []
 
-    def no_answer(run_file: Path, rules: Any) -> list[Any]:
+    def no_answer(run_file: Path, rules: Any, site: Any) -> list[Any]:
         questions.append(run_file)
         return []
 
