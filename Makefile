@@ -48,7 +48,7 @@ up: setup ## start the sandbox and Airflow on 127.0.0.1; ctrl-C stops both
 gate-bench: setup ## 20 rules over a million rows and over 100; keeps benchmarks/results/gate.json
 	@PYTHONPATH=. $(BIN)/python benchmarks/gate.py --json benchmarks/results/gate.json
 
-chaos: setup ## 100 SIGKILLs and every failpoint over 20,000 records; keeps benchmarks/chaos.json
+chaos: setup ## 200 SIGKILLs, every failpoint × 4 over 20,000 orders, 10,000 faulty pushes; keeps benchmarks/chaos.json
 	@$(BIN)/python tests/support/chaos.py
 
 bench-changes: setup ## what a run of a few changed records costs, what a plan and what a start costs (benchmarks/results)

@@ -58,7 +58,7 @@ def reasons(
     if len(calls) >= FEW and known and (limit := limits.share) is not None and known / (known + unchanged) > limit:
         found.append(f"{known:,} of {known + unchanged:,} records that the target knows, more than {limit:.0%}")
     if taken_back:
-        found.append(f"{taken_back:,} records would be told again what was taken back")
+        found.append(f"{taken_back:,} record{'' if taken_back == 1 else 's'} would be told again what was taken back")
     return tuple(reason for reason in found if reason)
 
 

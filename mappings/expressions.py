@@ -12,15 +12,13 @@ record would stop all others. What cannot be read gives NULL, and `Value.failed`
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Protocol, cast
 
 from hub.errors import Place
 from hub.findings import Finding, did_you_mean
 from mappings import meaning as means
-from mappings import sql
 from mappings.functions import FUNCTIONS, OF_PUSHES, Function, Parameter
 from mappings.meaning import Meaning
 from mappings.parse import (
@@ -40,43 +38,41 @@ from mappings.parse import (
 )
 from mappings.render import divided
 from mappings.syntax import Expr, Named
+from mappings.value import (
+    MAX_PRODUCT,
+    NUMBER,
+    SQL_TYPES,
+    Value,
+    any_of,
+    as_number,
+    as_text,
+    chained,
+    choices_of,
+    computed,
+    computed_of,
+    converted,
+    has_offset,
+    literal,
+    made_of,
+    reached_in,
+    strict,
+    where,
+    wide,
+    wrapped,
+)
 
-NUMBER = "DECIMAL(27,10)"  # two of them added, or multiplied below MAX_PRODUCT, fit into DuckDB's 38 digits
-MAX_PRODUCT = "1e17"
-MAX_SQL = 30_000  # products name their factors several times
-SQL_TYPES = {
-    "text": "VARCHAR",
-    "number": NUMBER,
-    "integer": "BIGINT",
-    "boolean": "BOOLEAN",
-    "date": "DATE",
-    "instant": "TIMESTAMP WITH TIME ZONE",
-}
-
-
-@dataclass(frozen=True, slots=True)
-class Value:
-    """A compiled expression: `sql` is NULL where it has no value, and where it cannot be computed.
-
-    `failed` is a condition, never NULL, that is true where it cannot be computed; None where that cannot be. `inputs` are the
-    paths it reads, (shown, SQL as text). `constant` is the literal's own text where the value is one; `choices` all texts
-    it can be, where they can be told. `meaning` is what it is in trade, None where nobody said it (`meaning.py`); `place` names
-    the field of the record where it is nothing else: `line_items.price`.
-    """
-
-    sql: str
-    type: Type
-    failed: str | None = None
-    inputs: tuple[tuple[str, str], ...] = ()
-    constant: str | None = None
-    choices: frozenset[str] | None = None
-    meaning: Meaning | None = None
-    place: str = ""
-
-    @property
-    def raises(self) -> bool:
-        """Can it be impossible to compute on some row?"""
-        return self.failed is not None
+__all__ = [
+    "NUMBER",
+    "SQL_TYPES",
+    "Compiler",
+    "Scope",
+    "Value",
+    "compile_expression",
+    "computed",
+    "has_offset",
+    "literal",
+    "within",
+]
 
 
 class Scope(Protocol):
@@ -112,11 +108,6 @@ def compile_expression(expr: Expr, scope: Scope, findings: list[Finding], want: 
         compiler.report(error)
         return None
     return value if len(findings) == before else None
-
-
-def literal(text: str, kind: Type = "text") -> Value:
-    """A constant of a mapping as a value."""
-    return Value(sql.text(text) if kind == "text" else text, kind, constant=text, choices=frozenset([text]))
 
 
 def within(arguments: Mapping[str, Value], around: Scope) -> Scope:
@@ -164,7 +155,7 @@ class Compiler:
                 return self._unary(node)
             case IsNull():
                 inner = self.value(node.operand)
-                return _made(f"{_wrap(inner)} IS {'NOT ' if node.negated else ''}NULL", "boolean", inner)
+                return made_of(f"{wrapped(inner)} IS {'NOT ' if node.negated else ''}NULL", "boolean", inner)
             case In():
                 return self._in(node)
             case Case():
@@ -187,17 +178,17 @@ class Compiler:
         if have == "text" and value.meaning and value.meaning.kind in ("instant", "date"):
             have = cast(Type, value.meaning.kind)  # the field is declared to be one
             if have == want:
-                return _strict(value, want)
+                return strict(value, want)
         if have == "missing":
             return replace(value, sql=f"CAST(NULL AS {SQL_TYPES[want]})", type=want)
         if have == "text":
-            return _strict(value, want)
+            return strict(value, want)
         if want == "text":
-            return _as_text(value, at)
+            return as_text(value, at)
         if want == "number" and have == "integer":
             if value.constant is not None:
-                return _number(value)
-            return _converted(value, f"TRY_CAST({value.sql} AS {NUMBER})", "number")
+                return as_number(value)
+            return converted(value, f"TRY_CAST({value.sql} AS {NUMBER})", "number")
         if want == "integer" and have == "number":
             raise ExpressionError(
                 "a number is no integer by itself", at, "write round(x, 0), floor(x) or ceil(x)", "M124"
@@ -235,7 +226,7 @@ class Compiler:
         inner = self.value(node.operand)
         if node.op == "not":
             inner = self.read_as(inner, "boolean", node.at)
-            return _made(f"NOT {_wrap(inner)}", "boolean", inner)
+            return made_of(f"NOT {wrapped(inner)}", "boolean", inner)
         if inner.constant is not None and inner.type in ("integer", "number"):
             turned = [text[1:] if text.startswith("-") else f"-{text}" for text in (inner.sql, inner.constant)]
             return replace(inner, sql=turned[0], constant=turned[1])  # two signs would begin a comment
@@ -247,17 +238,17 @@ class Compiler:
             left, right = self.read_as(left, "boolean", node.at), self.read_as(right, "boolean", node.at)
             # What comes after `and` does not matter where the first part is false, so it cannot fail there.
             decided = "FALSE" if node.op == "and" else "TRUE"
-            guarded = replace(right, failed=_where(f"{_wrap(left)} IS NOT {decided}", right.failed))
-            return _made(f"{_chained(node, left)} {node.op.upper()} {_wrap(right)}", "boolean", left, guarded)
+            guarded = replace(right, failed=where(f"{wrapped(left)} IS NOT {decided}", right.failed))
+            return made_of(f"{chained(node, left)} {node.op.upper()} {wrapped(right)}", "boolean", left, guarded)
         if node.op == "||":
             left, right = self.read_as(left, "text", node.at), self.read_as(right, "text", node.at)
-            return _made(f"{_chained(node, left)} || {_wrap(right)}", "text", left, right)
+            return made_of(f"{chained(node, left)} || {wrapped(right)}", "text", left, right)
         if node.op in ("+", "-", "*", "/"):
             return self._calculated(node, left, right)
         self._never_empty(left, right, at=node.at)
         means.compared((left, right), node.at)
         (left, right), _ = self.unify((left, right), node.at)
-        return _made(f"{_wrap(left)} {node.op} {_wrap(right)}", "boolean", left, right)
+        return made_of(f"{wrapped(left)} {node.op} {wrapped(right)}", "boolean", left, right)
 
     def _calculated(self, node: Binary, left: Value, right: Value) -> Value:
         meaning = means.calculated(node.op, left, right, node.at)
@@ -266,18 +257,18 @@ class Compiler:
 
     def _arithmetic(self, node: Binary, left: Value, right: Value) -> Value:
         if left.type == right.type == "integer" and node.op != "/":
-            made = f"TRY_CAST(CAST({left.sql} AS HUGEINT) {node.op} {_wrap(right)} AS BIGINT)"
-            return _computed(made, "integer", left, right)
+            made = f"TRY_CAST(CAST({left.sql} AS HUGEINT) {node.op} {wrapped(right)} AS BIGINT)"
+            return computed_of(made, "integer", left, right)
         left, right = self.read_as(left, "number", node.at), self.read_as(right, "number", node.at)
         if node.op == "/":
-            return _computed(divided(left.sql, right.sql), "number", left, right)
+            return computed_of(divided(left.sql, right.sql), "number", left, right)
         if node.op != "*":
-            return _made(f"{_wrap(left)} {node.op} {_wrap(right)}", "number", left, right)
-        product = f"TRY_CAST({_wide(left.sql)} * {_wrap(right)} AS {NUMBER})"
+            return made_of(f"{wrapped(left)} {node.op} {wrapped(right)}", "number", left, right)
+        product = f"TRY_CAST({wide(left.sql)} * {wrapped(right)} AS {NUMBER})"
         if all(value.constant is None or len(value.constant) > 9 for value in (left, right)):
             size = f"abs(CAST({left.sql} AS DOUBLE) * CAST({right.sql} AS DOUBLE))"
             product = f"CASE WHEN {size} < {MAX_PRODUCT} THEN {product} END"
-        return _computed(product, "number", left, right)
+        return computed_of(product, "number", left, right)
 
     def _in(self, node: In) -> Value:
         subject, *options = (self.value(part) for part in (node.operand, *node.options))
@@ -287,7 +278,7 @@ class Compiler:
         means.compared((subject, *options), node.at)
         (subject, *options), _ = self.unify((subject, *options), node.at)
         shown = ", ".join(option.sql for option in options)
-        return _made(f"{_wrap(subject)} {'NOT ' if node.negated else ''}IN ({shown})", "boolean", subject, *options)
+        return made_of(f"{wrapped(subject)} {'NOT ' if node.negated else ''}IN ({shown})", "boolean", subject, *options)
 
     def _case(self, node: Case) -> Value:
         subject = None if node.subject is None else self.value(node.subject)
@@ -303,15 +294,15 @@ class Compiler:
             results.append(self.value(node.default))
         meaning = means.joined(results, node.at)
         results, kind = self.unify(results, node.at)
-        tested = [c.sql if subject is None else f"{_wrap(subject)} = {_wrap(c)}" for c in conditions]
+        tested = [c.sql if subject is None else f"{wrapped(subject)} = {wrapped(c)}" for c in conditions]
         whens = " ".join(f"WHEN {c.sql} THEN {r.sql}" for c, r in zip(conditions, results, strict=False))
         tail = "" if node.default is None else f" ELSE {results[-1].sql}"
         head = "CASE" if subject is None else f"CASE {subject.sql}"
         parts = (*conditions, *results) if subject is None else (subject, *conditions, *results)
-        made = _made(f"{head} {whens}{tail} END", kind, *parts)
-        reached = _reached(tested, conditions, results)
-        failed = _any(subject.failed if subject else None, reached)
-        return replace(made, choices=_choices(results), failed=failed, meaning=meaning)
+        made = made_of(f"{head} {whens}{tail} END", kind, *parts)
+        reached = reached_in(tested, conditions, results)
+        failed = any_of(subject.failed if subject else None, reached)
+        return replace(made, choices=choices_of(results), failed=failed, meaning=meaning)
 
     def _never_empty(self, *values: Value, at: int) -> None:
         if any(value.constant == "" for value in values):
@@ -408,15 +399,15 @@ class Compiler:
             text = function.render(made, found)
         except ValueError as error:
             raise ExpressionError(str(error), node.at, function.signature, "M123") from None
-        choices = _choices(made[1:]) if function.name == "if" else None
+        choices = choices_of(made[1:]) if function.name == "if" else None
         if function.name == "coalesce":  # what comes after a value cannot fail
             for i in range(1, len(made)):
-                before = " AND ".join(f"{_wrap(value)} IS NULL" for value in made[:i])
-                made[i] = replace(made[i], failed=_where(before, made[i].failed))
+                before = " AND ".join(f"{wrapped(value)} IS NULL" for value in made[:i])
+                made[i] = replace(made[i], failed=where(before, made[i].failed))
         if function.name == "if":
-            failed = _reached([made[0].sql], made[:1], made[1:])
-            return replace(_made(text, kind, *made), choices=choices, failed=failed)
-        return _computed(text, kind, *made) if function.raises else _made(text, kind, *made)
+            failed = reached_in([made[0].sql], made[:1], made[1:])
+            return replace(made_of(text, kind, *made), choices=choices, failed=failed)
+        return computed_of(text, kind, *made) if function.raises else made_of(text, kind, *made)
 
     def _argument(self, node: Call, parameter: Parameter, value: Value) -> Value:
         if parameter.constant and value.constant is None:
@@ -468,112 +459,3 @@ _INSTEAD = {
 
 def _a(kind: str) -> str:
     return f"an {kind}" if kind[0] in "aeiou" else f"a {kind}"
-
-
-def _any(*conditions: str | None) -> str | None:
-    """Is one of them true?"""
-    found = list(dict.fromkeys(condition for condition in conditions if condition is not None))
-    return " OR ".join(sql.term(condition) for condition in found) if len(found) > 1 else next(iter(found), None)
-
-
-def _where(condition: str, failed: str | None) -> str | None:
-    """It matters only where the condition (never NULL) is true."""
-    return None if failed is None else f"{condition} AND {sql.term(failed)}"
-
-
-def _made(text: str, kind: Type, *parts: Value) -> Value:
-    """A value that fails where one of its parts does."""
-    inputs = tuple(dict.fromkeys(pair for part in parts for pair in part.inputs))
-    failed = _any(*(part.failed for part in parts))
-    if len(text) + len(failed or "") > MAX_SQL:
-        raise ExpressionError("the expression is too large", 0, "say it with fewer products and cases", "M120")
-    return Value(text, kind, failed, inputs)
-
-
-def computed(text: str, kind: Type, needed: Sequence[Value], parts: Sequence[Value]) -> Value:
-    """A value made of parts that fails also where it is NULL though nothing of what is needed is."""
-    known = [f"{_wrap(part)} IS NOT NULL" for part in needed if part.constant is None]
-    own = " AND ".join([*known, f"{sql.term(text)} IS NULL"])
-    made = _made(text, kind, *parts)
-    return replace(made, failed=_any(made.failed, own))
-
-
-def _computed(text: str, kind: Type, *parts: Value) -> Value:
-    return computed(text, kind, parts, parts)
-
-
-def _converted(value: Value, text: str, kind: Type) -> Value:
-    return _computed(text, kind, value)
-
-
-def _reached(tested: Sequence[str], conditions: Sequence[Value], results: Sequence[Value]) -> str | None:
-    """Where a case cannot be computed: in a condition that is asked, or in the result that is chosen."""
-    if not any(value.raises for value in (*conditions, *results)):
-        return None
-    branches = []
-    for text, condition, result in zip(tested, conditions, results, strict=False):
-        if condition.failed is not None:
-            branches.append(f"WHEN {condition.failed} THEN true")
-        branches.append(f"WHEN {text} THEN {result.failed or 'false'}")
-    default = results[-1].failed if len(results) > len(conditions) else None
-    return f"CASE {' '.join(branches)} ELSE {default or 'false'} END"
-
-
-def _wrap(value: Value) -> str:
-    return sql.term(value.sql)
-
-
-def _chained(node: Binary, left: Value) -> str:
-    """`a and b and c` needs no parentheses."""
-    return left.sql if isinstance(node.left, Binary) and node.left.op == node.op else _wrap(left)
-
-
-def _choices(values: Sequence[Value]) -> frozenset[str] | None:
-    found = [value.choices for value in values]
-    return None if None in found else frozenset[str]().union(*(one for one in found if one is not None))
-
-
-def _wide(text: str) -> str:
-    """A number in NUMBER's width: DuckDB multiplies narrow decimals within 18 digits, and raises where they do not fit."""
-    done = text.startswith("TRY_CAST(") and text.endswith(f" AS {NUMBER})") and text.count(" AS ") == 1
-    return text if done else f"TRY_CAST({text} AS {NUMBER})"
-
-
-def _number(value: Value) -> Value:
-    """A constant as a number: with a point, since whole numbers are multiplied within 32 bits."""
-    return replace(value, sql=value.sql if "." in value.sql else f"{value.sql}.0", type="number")
-
-
-def _strict(value: Value, want: Type) -> Value:
-    if want == "number" and value.constant is not None and _NUMERAL.fullmatch(value.constant):
-        return _number(replace(value, sql=value.constant, choices=None))
-    return _converted(value, _STRICT[want](value.sql), want)
-
-
-def has_offset(text: str) -> str:
-    """SQL: does a text end in Z, ±HH:MM, ±HHMM or ±HH after a time of day? NULL for NULL."""
-    return (
-        f"(length({text}) > 16 AND (suffix({text}, 'Z') OR substr({text}, -6, 1) IN ('+', '-')"
-        f" OR substr({text}, -5, 1) IN ('+', '-') OR substr({text}, -3, 1) IN ('+', '-')))"
-    )
-
-
-_NUMERAL = re.compile(r"[0-9]{1,17}([.][0-9]{1,10})?")
-_STRICT: dict[str, Callable[[str], str]] = {
-    "number": lambda x: f"TRY_CAST({x} AS {NUMBER})",
-    "integer": lambda x: f"CASE WHEN regexp_full_match({x}, '[+-]?[0-9]+') THEN TRY_CAST({x} AS BIGINT) END",
-    "boolean": lambda x: f"TRY_CAST({x} AS BOOLEAN)",
-    "date": lambda x: f"CASE WHEN length({x}) = 10 THEN TRY_CAST({x} AS DATE) END",
-    "instant": lambda x: f"CASE WHEN {has_offset(x)} THEN TRY_CAST({x} AS TIMESTAMP WITH TIME ZONE) END",
-}
-
-
-def _as_text(value: Value, at: int) -> Value:
-    if value.type == "instant":
-        raise ExpressionError(
-            "an instant is no text by itself", at, "write format_instant(x, 'YYYY-MM-DD', 'Zone/City')", "M124"
-        )
-    made = f"CAST({value.sql} AS VARCHAR)"
-    if value.type == "number":  # 12.5000000000 reads 12.5
-        made = f"regexp_replace(CAST(CAST({value.sql} AS DECIMAL(38,10)) AS VARCHAR), '[.]?0+$', '')"
-    return replace(value, sql=made, type="text", constant=None, choices=None)

@@ -14,7 +14,7 @@ from hub.failpoints import FAILPOINTS
 
 ROOT = Path(__file__).resolve().parents[2]
 pytestmark = [pytest.mark.chaos, pytest.mark.timeout(900)]
-SMALL = ("--records=600", "--kills=20", "--rounds=1", "--pushes=0", "--longest=4")
+SMALL = ("--records=400", "--kills=20", "--rounds=1", "--pushes=0", "--longest=4")
 
 
 @pytest.fixture(scope="module")
@@ -31,10 +31,10 @@ def found(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
 def test_nothing_is_lost_and_nothing_twice(found: dict[str, Any]) -> None:
     assert {name for name, ended in found["failpoints"].items() if ended == {"killed": 1}} == set(FAILPOINTS)
     assert found["kills"]["killed"] == 20
-    assert found["due_in_erp"] > 200
+    assert found["due_in_erp"] > 150
     assert found["clean"], found
 
 
 def test_the_same_books_show_planted_mistakes(found: dict[str, Any]) -> None:
-    assert found["mutants"]
-    assert [name for name, seen in found["mutants"].items() if not seen["caught"]] == []
+    assert len(found["mutants"]) == 3
+    assert [name for name, shown in found["mutants"].items() if not shown] == []

@@ -51,7 +51,7 @@ def project(tmp_path: Path) -> Project:
         survivorship={},
         data=tmp_path / "data",
         lake=str(tmp_path / "data" / "lake"),
-        ledger="",
+        ledger=f"sqlite:///{tmp_path / 'ledger.sqlite'}",
     )
 
 

@@ -17,8 +17,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qsl
 
-PATIENCE = 0.1  # seconds that the client waits between two bytes
-DEADLINE = 0.25  # seconds that it waits for a whole answer
+PATIENCE = 0.25  # seconds that the client waits between two bytes
+DEADLINE = 0.6  # seconds that it waits for a whole answer
 
 
 @dataclass(frozen=True)

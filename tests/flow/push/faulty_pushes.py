@@ -16,7 +16,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from fault_server import DEADLINE, FAULTS, PATIENCE, Asked, Fault, FaultServer, Honest
+from fault_server import FAULTS, Asked, Fault, FaultServer, Honest
 from push_harness import ORDER, PARTNER, World, patched, streams
 from push_mutants import planted
 
@@ -70,9 +70,9 @@ class Faulty(Rest):
 
     def __init__(self, url: str, kind: str) -> None:
         connection = Connection("erp", url)
-        times = (1.0, PATIENCE)
+        times = (1.0, 0.1)  # a call that is only slow is looked up like one that is lost
         super().__init__(
-            connection, HttpSession(connection, timeouts=times, deadline=DEADLINE, attempts=2, sleep=lambda _: None)
+            connection, HttpSession(connection, timeouts=times, deadline=0.3, attempts=2, sleep=lambda _: None)
         )
         self.kind = kind
         self.streams = self.kinds(kind)  # type: ignore[misc]

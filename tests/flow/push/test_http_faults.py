@@ -152,10 +152,10 @@ def ledger() -> Iterator[Ledger]:
         yield opened
 
 
-def patient(connection: Connection) -> HttpSession:
+def impatient(connection: Connection, times: float = 1.0) -> HttpSession:
     """A session that gives up early, so that what never ends costs little here."""
-    times = (1.0, PATIENCE)
-    return HttpSession(connection, timeouts=times, deadline=DEADLINE, max_body=60_000, attempts=2, sleep=lambda _: None)
+    waits, whole = (1.0, PATIENCE * times), DEADLINE * times
+    return HttpSession(connection, timeouts=waits, deadline=whole, max_body=60_000, attempts=2, sleep=lambda _: None)
 
 
 def connected(server: FaultServer, kind: type[Connector] = Shop) -> Any:
@@ -163,7 +163,7 @@ def connected(server: FaultServer, kind: type[Connector] = Shop) -> Any:
     connection = Connection("shop", server.url, "ann", Secret("s3cret-s3cret"), extra)
     if kind is Naive:
         return kind(connection)
-    session = patient(connection)
+    session = impatient(connection)
     made: Any = kind(connection, session)
     made.log_in(session)
     return made
@@ -358,7 +358,7 @@ def erp(sandbox: Any) -> Iterator[tuple[FaultServer, SandboxErp]]:
 
     server = FaultServer(forwarded)
     connection = Connection("erp", f"{server.url}/erp", "crossdock", Secret("sandbox-erp-password"))
-    yield server, SandboxErp(connection, patient(connection))
+    yield server, SandboxErp(connection, impatient(connection, 12))  # a real server is behind it
     server.close()
 
 

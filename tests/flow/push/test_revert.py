@@ -50,7 +50,7 @@ def test_the_values_are_as_they_were(changed: tuple[Desks, str]) -> None:
     desks.pull("desk")
     again = desks.plan("desk")
     assert _edits(again) == [("Name", "Ann Lee", "Ann Wrong"), ("Tier", "Silver", "Gold")]
-    assert again.guards == ("1 records would be told again what was taken back",)
+    assert again.guards == ("1 record would be told again what was taken back",)
 
 
 def test_what_others_changed_since_stays_as_they_want_it(changed: tuple[Desks, str]) -> None:
