@@ -310,7 +310,7 @@ def test_completeness_names_what_is_lost_late_gone_or_not_merged(cycled: Any, mo
     monkeypatch.setattr(completeness, "cycle", lambda *_, **__: [])
     clean = completeness.complete(cycled.project, "cart")
     held = 760 + cycled.rows("SELECT count(*) FROM source.payout")[0][0]
-    assert (clean.status, clean.counts["source"], clean.counts["lake"]) == ("ok", held, held)
+    assert (clean.status, clean.findings, clean.counts["source"], clean.counts["lake"]) == ("ok", [], held, held)
     monkeypatch.setattr(completeness, "_full", spoiled)
     with access.write(cycled.project.warehouse) as con:
         con.execute("DELETE FROM source.payment WHERE source_id = (SELECT min(source_id) FROM source.payment)")

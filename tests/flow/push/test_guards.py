@@ -119,7 +119,7 @@ def test_the_first_plan_waits_even_without_guards(world: World, monkeypatch: pyt
     assert (made.approval, made.guards) == ("required", ())
     assert [f.code for f in world.apply(made.id, by=None).findings] == ["P202"]
     monkeypatch.setattr(apply_module.Ledger, "is_approved", lambda self, target: True)
-    assert world.apply(made.id, by=None).counts == {"applied": 5}, "the broken twin asks nobody"
+    assert world.apply(world.plan().id, by=None).counts == {"applied": 5}, "the broken twin asks nobody"
 
 
 def test_the_broken_twin_without_a_go_live_makes_what_was_there_before(
