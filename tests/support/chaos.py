@@ -371,6 +371,7 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=7)
     parser.add_argument("--out", type=Path, default=ROOT / "benchmarks" / "chaos.json")
     told = parser.parse_args()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # whoever stops it stops the sandbox, too
     say("importing")
     preload()
     late = [name for name in FAILPOINTS if name.startswith("push.")]
