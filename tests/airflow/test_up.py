@@ -35,7 +35,10 @@ class Operator:
         """Tried again, as a person would, while Airflow's database is busy."""
 
         def answered() -> requests.Response | None:
-            answer = self.server.call(method, path, body)
+            try:
+                answer = self.server.call(method, path, body)
+            except requests.ConnectionError:
+                return None
             return answer if answer.status_code < 500 else None
 
         answer = until(answered, 60, f"an answer to {method} {path}")

