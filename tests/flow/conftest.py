@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import fcntl
+import os
+import pickle
 import shutil
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -50,14 +54,36 @@ class Cycled:
         return query_snapshot(self.project, sql, parameters or None).rows
 
 
-@pytest.fixture(scope="module")
-def cycled(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cycled]:
+@contextmanager
+def _beside(root: Path) -> Iterator[tuple[Project, Any]]:
+    """The repository's crossdock.yaml in `root`, and the sandbox that runs beside it."""
     from sandbox.servers import running
 
-    root = tmp_path_factory.mktemp("cycled")
     shutil.copy(ROOT / "crossdock.yaml", root)
     with pytest.MonkeyPatch.context() as patch, running(root / "sandbox") as sandbox:
         for name in ("cart", "erp", "crm", "drop"):
             patch.setenv(f"CROSSDOCK_{name.upper()}", str(getattr(sandbox, name)))
-        project = load_project(root)
-        yield Cycled(project, sandbox, cycle(project, approve_first="test"))
+        yield load_project(root), sandbox
+
+
+def _once(kept: Path) -> list[StepReport]:
+    """The reports of the cycle that `kept` holds; the first process of a run that asks makes it, the others wait."""
+    said = kept.with_suffix(".reports")
+    with kept.with_suffix(".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not said.exists():
+            kept.mkdir()
+            with _beside(kept) as (project, _):
+                said.write_bytes(pickle.dumps(cycle(project, approve_first="test")))
+        return list(pickle.loads(said.read_bytes()))
+
+
+@pytest.fixture(scope="module")
+def cycled(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cycled]:
+    base = tmp_path_factory.getbasetemp()
+    kept = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "one-cycle"
+    reports = _once(kept)
+    root = tmp_path_factory.mktemp("cycled") / "project"
+    shutil.copytree(kept, root)
+    with _beside(root) as (project, sandbox):
+        yield Cycled(project, sandbox, reports)
