@@ -19,12 +19,12 @@ import os
 import resource
 import statistics
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
 import duckdb
+import peers
 from changes_world import ROOT, World, loaded, orders
 
 from flow.gate import gate
@@ -56,7 +56,8 @@ def main() -> None:
         RESULTS.parent.mkdir(exist_ok=True)
         said = {"commit": commit.strip(), "load": round(os.getloadavg()[2], 1), "changed": CHANGED, "sizes": found}
         RESULTS.write_text(json.dumps(said, indent=1) + "\n")
-    subprocess.run([sys.executable, ROOT / "benchmarks" / "plot_changes.py", RESULTS, CURVE], check=True)
+    plot = [peers.environment("plot"), str(ROOT / "benchmarks" / "plot_changes.py"), str(RESULTS), str(CURVE)]
+    subprocess.run(plot, check=True)
 
 
 def measured(world: World, size: int, repeat: int) -> dict[str, Any]:
