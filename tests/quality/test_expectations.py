@@ -8,6 +8,7 @@ import re
 import shutil
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -182,6 +183,41 @@ def test_both_find_the_same_number_of_rows_for_each_kind(
         assert counted(results) == ours, seed
         ever_failed.update(rule for rule, failed in ours.items() if failed)
     assert ever_failed == {rule.id for rule in every_kind}, "rows that fail were made for each"
+
+
+def rows_by_great_expectations(path: Path, rules: Rules, monkeypatch: pytest.MonkeyPatch) -> dict[str, Counter[int]]:
+    """Which rows each of its expectations finds, a child's as its header's: those of its own kinds say so, and a query is asked."""
+    whole = {"result_format": "COMPLETE", "unexpected_index_column_names": ["_row"], "partial_unexpected_count": 1_000}
+    monkeypatch.setattr(expectations, "_FORMAT", whole)
+    found: dict[str, Counter[int]] = {}
+    for suite in expectations.evaluate(path, rules):
+        with duckdb.connect(str(path), read_only=True) as con:
+            con.execute("SET TimeZone = 'UTC'")
+            header = "_parent_row" if rules.model[suite.suite].parent else "_row"
+            of = dict(con.execute(f"SELECT _row, {header} FROM mapped.{suite.suite}").fetchall())
+            for one in json.loads(suite.json)["results"]:
+                if asked := one["arguments"].get("unexpected_rows_query"):
+                    asked = asked.replace("\\:", ":").format(batch=f"mapped.{suite.suite}")
+                    rows = [row for row, *_ in con.execute(asked).fetchall()]
+                else:
+                    rows = [int(at["_row"]) for at in one["result"].get("unexpected_index_list") or ()]
+                found[one["rule"]] = Counter(of.get(row) for row in rows)
+    return found
+
+
+def test_both_find_the_same_rows_of_each_kind(
+    run_file: Callable[..., Path], every_kind: Rules, model: Model, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    of_rows = {rule.id for rule in every_kind if not rule.of_batch}
+    path = run_file(world(Random(7)))
+    marked(path, every_kind, model, others=earlier(Random(7)))
+    with duckdb.connect(str(path), read_only=True) as con:
+        ours: dict[str, Counter[int]] = {rule: Counter() for rule in of_rows}
+        for rule, row in con.execute("SELECT rule, _row FROM gate.findings").fetchall():
+            ours[rule][row] += 1
+    theirs = rows_by_great_expectations(path, every_kind, monkeypatch)
+    assert {rule: rows for rule, rows in theirs.items() if rule in of_rows} == ours
+    assert sum(1 for rows in ours.values() if rows) > len(of_rows) * 0.9, "rows that fail were made for nearly each"
 
 
 def test_an_empty_batch_is_judged_by_what_is_usual(
