@@ -146,7 +146,8 @@ class _Reverting:
         if newest is not None and newest.id != intent.id and newest.status == "applied":
             self.kept.append(_kept(intent, "the record was sent again since; take that back first"))
             return
-        edits, conflicts = _opposite(done.edits.values(), holds, self.places.get(kind, ()))
+        clears = intent.stream in self.known and self.known[intent.stream].clears
+        edits, conflicts = _opposite(done.edits.values(), holds, self.places.get(kind, ()), clears)
         if conflicts:
             self.contested.append(Contested(*kind, intent.hub_id, intent.business_key, tuple(conflicts)))
         if not edits:
@@ -160,14 +161,17 @@ class _Reverting:
 
 
 def _opposite(
-    edits: Iterable[Edit], holds: Mapping[str, Any] | None, places: Collection[str]
+    edits: Iterable[Edit], holds: Mapping[str, Any] | None, places: Collection[str], clears: bool
 ) -> tuple[list[Edit], list[Conflict]]:
-    """The edits backwards. What the target holds now tells whether others were there meanwhile; None: it was not read."""
+    """The edits backwards. What the target holds now tells whether others were there meanwhile; None: it was not read.
+
+    What was missing before is emptied again where the target `clears`.
+    """
     back, conflicts = [], []
     for edit in edits:
         old = edit.old if edit.known else edit.sent
-        if old is None:
-            continue  # a missing value is never sent, so it cannot be cleared again
+        if old is None and not (clears and edit.known):
+            continue
         known = holds is not None and edit.place in places
         now = holds.get(edit.place) if known and holds is not None else None
         if known and not alike(now, edit.new):

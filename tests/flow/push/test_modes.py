@@ -180,6 +180,20 @@ def test_what_no_other_system_has_is_emptied_where_the_field_says_so(modes: Mode
     assert modes.crm.by_name("Ann Lee")["Phone"] == "+49 731 555012"
 
 
+def test_what_was_missing_before_is_emptied_again_when_it_is_taken_back(modes: Modes) -> None:
+    _told_and_cleared(modes, CLEARS)
+    modes.told()
+    assert modes.crm.by_name("Ann Lee")["Phone"] is None
+    modes.customer("Ann Lee", Phone="+49 731 555012")
+    modes.pull("shop")
+    modes.told()
+    assert modes.crm.by_name("Ann Lee")["Phone"] == "+49 731 555012"
+    (back,) = revert(modes.project, _last_plan(modes))
+    assert [(e.place, e.old, e.new) for e in back.calls[0].edits] == [("Phone", "+49 731 555012", None)]
+    modes.apply(back)
+    assert modes.crm.by_name("Ann Lee")["Phone"] is None
+
+
 def _last_plan(modes: Modes) -> str:
     with modes.ledger() as ledger:
         return ledger.outcomes_after(0)[-1].plan_id
