@@ -22,6 +22,7 @@ import check
 import generate
 import peers
 import report
+import revision
 from measure import measured
 from targets import targets
 
@@ -64,7 +65,7 @@ def bench(size: str, names: list[str], repeat: int) -> dict[str, Any]:
     runs = [least(name, rows, found[name], found["limit"]) for name in names]
     return {
         "size": size,
-        "commit": commit(),
+        "commit": revision.commit(),
         "runs": runs,
         "imports_s": _imports({name: found[name] for name in names}),
         "steps_cpu_s": _steps(found),
@@ -116,11 +117,6 @@ def _steps(found: dict[str, list[dict[str, Any]]]) -> dict[str, float]:
     """The steps of the fastest turn of crossdock_full."""
     turns = found.get("crossdock_full", [])
     return min(turns, key=lambda turn: turn["cpu_s"])["steps"] if turns else {}
-
-
-def commit() -> str:
-    said = subprocess.run(["git", "describe", "--always", "--dirty"], cwd=HERE, capture_output=True, text=True)
-    return said.stdout.strip()
 
 
 def chosen(size: str, only: str) -> list[str]:

@@ -25,6 +25,7 @@ from typing import Any
 
 import duckdb
 import peers
+import revision
 from changes_world import ROOT, World, loaded, orders
 
 from flow.gate import gate
@@ -46,7 +47,6 @@ def main() -> None:
     parser.add_argument("--repeat", type=int, default=5)
     options = parser.parse_args()
     sizes = [int(text.lower().replace("k", "000").replace("m", "000000")) for text in options.sizes.split(",")]
-    commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], cwd=ROOT, capture_output=True, text=True).stdout
     found: list[dict[str, Any]] = []
     for size in sizes:
         print(f"{size:,} orders", flush=True)
@@ -54,7 +54,7 @@ def main() -> None:
             found.append(measured(world, size, options.repeat))
         _print(found[-1])
         RESULTS.parent.mkdir(exist_ok=True)
-        said = {"commit": commit.strip(), "load": round(os.getloadavg()[2], 1), "changed": CHANGED, "sizes": found}
+        said = {"commit": revision.commit(), "load": round(os.getloadavg()[2], 1), "changed": CHANGED, "sizes": found}
         RESULTS.write_text(json.dumps(said, indent=1) + "\n")
     plot = [peers.environment("plot"), str(ROOT / "benchmarks" / "plot_changes.py"), str(RESULTS), str(CURVE)]
     subprocess.run(plot, check=True)

@@ -24,6 +24,7 @@ import generate
 import pages
 import peers
 import report
+import revision
 from tables import TABLES
 
 WAYS = ("csv", "soap")
@@ -51,7 +52,7 @@ def measure(size: str, repeat: int) -> dict[str, Any]:
         differ["customers_soap_limit"] = _otherwise(file["customers_csv_limit"], file["customers_soap_limit"])
     runs = [bench.least(name, orders // 4, found[name], found[limit(name)]) for name in names]
     imports = {name: round(min(turn["imports_s"] for turn in turns), 2) for name, turns in found.items()}
-    return {"size": size, "commit": bench.commit(), "runs": runs, "imports_s": imports, "differences": differ}
+    return {"size": size, "commit": revision.commit(), "runs": runs, "imports_s": imports, "differences": differ}
 
 
 def limit(name: str) -> str:

@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 import duckdb
+import revision
 from changes_world import CACHE, CUSTOMERS, ROOT, World, passed_through
 from sqlalchemy import insert
 
@@ -107,9 +108,8 @@ def main() -> None:
     found = {"records": count, "changed": CHANGED, **_measured(folder, options.repeat)}
     found["each_called_before"] = _measured(called, options.repeat)
     print(found, flush=True)
-    commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], cwd=ROOT, capture_output=True, text=True).stdout
     RESULTS.parent.mkdir(exist_ok=True)
-    RESULTS.write_text(json.dumps({"commit": commit.strip(), **found}, indent=1) + "\n")
+    RESULTS.write_text(json.dumps({"commit": revision.commit(), **found}, indent=1) + "\n")
 
 
 def _measured(folder: Path, repeat: int) -> dict[str, Any]:

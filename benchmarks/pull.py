@@ -29,6 +29,7 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT), str(ROOT / "benchmarks")]
 
 import pages  # noqa: E402
+import revision  # noqa: E402
 
 RESULTS = ROOT / "benchmarks" / "results" / "pull.json"
 Way = Callable[
@@ -295,9 +296,12 @@ def main() -> None:
     said = parser.parse_args()
     with pages.serving(said.records) as url:
         found = measure(said, url)
-    git = ["git", "-C", str(ROOT), "rev-parse", "--short", "HEAD"]
-    commit = subprocess.run(git, capture_output=True, text=True, check=False).stdout.strip()
-    head = {"commit": commit, "python": platform.python_version(), "cores": os.cpu_count(), "load": os.getloadavg()[0]}
+    head = {
+        "commit": revision.commit(),
+        "python": platform.python_version(),
+        "cores": os.cpu_count(),
+        "load": os.getloadavg()[0],
+    }
     RESULTS.parent.mkdir(exist_ok=True)
     RESULTS.write_text(json.dumps(rounded(head | found), indent=1) + "\n")
     print(json.dumps(rounded(found["ratios"]), indent=1))

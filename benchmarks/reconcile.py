@@ -26,6 +26,7 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(Path(__file__).parent))
 import peers  # noqa: E402
 import recon_world as world_of  # noqa: E402
+import revision  # noqa: E402
 
 PEERS = ("pandas", "datacompy")
 WALL_S = {"found": 60.0, "again": 5.0}  # the first comparison, which opens every break; any later one
@@ -221,10 +222,7 @@ def main() -> int:
     if said.heal:
         with tempfile.TemporaryDirectory() as folder:
             made["heal"] = heal(Path(folder))
-    commit = subprocess.run(
-        ["git", "rev-parse", "--short", "HEAD"], cwd=ROOT, capture_output=True, text=True
-    ).stdout.strip()
-    made = {"commit": commit, "at": datetime.now(UTC).isoformat(timespec="seconds"), **made}
+    made = {"commit": revision.commit(), "at": datetime.now(UTC).isoformat(timespec="seconds"), **made}
     text = json.dumps(made, indent=1, ensure_ascii=False)
     print(text)
     if said.out:

@@ -19,6 +19,8 @@ import time
 from pathlib import Path
 from typing import Any
 
+import revision
+
 ROOT = Path(__file__).resolve().parents[1]
 RESULTS = ROOT / "benchmarks" / "results" / "startup.json"
 
@@ -55,9 +57,8 @@ def main() -> None:
         print(
             f"  {name:20} CPU {spent['cpu']:6,.0f} (least {spent['cpu_least']:,.0f})  wall {spent['wall']:6,.0f} (least {spent['wall_least']:,.0f}) ms"
         )
-    commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], cwd=ROOT, capture_output=True, text=True).stdout
     RESULTS.parent.mkdir(exist_ok=True)
-    RESULTS.write_text(json.dumps({"commit": commit.strip(), **found}, indent=1) + "\n")
+    RESULTS.write_text(json.dumps({"commit": revision.commit(), **found}, indent=1) + "\n")
 
 
 def _cold() -> tuple[float, float]:

@@ -19,6 +19,7 @@ import bench
 import check
 import duckdb
 import peers
+import revision
 
 PAGES = 20
 NAMES = ("tpch_limit", "tpch_crossdock_full")
@@ -61,7 +62,7 @@ def run(scale: str, repeat: int) -> dict[str, Any]:
             rows = (con.execute("SELECT count(*) FROM sales_order").fetchone() or (0,))[0]
         differ = check.differences(limit, "crossdock_full", other)
     runs = [bench.least(name, rows, found[name], found["tpch_limit"]) for name in NAMES]
-    return {"size": f"tpch {scale}", "commit": bench.commit(), "runs": runs, "differences": differ}
+    return {"size": f"tpch {scale}", "commit": revision.commit(), "runs": runs, "differences": differ}
 
 
 def main() -> None:

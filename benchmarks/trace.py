@@ -19,6 +19,7 @@ import sys
 import time
 from typing import Any
 
+import revision
 from changes_world import ROOT, World, loaded, orders, passed_through
 
 from flow.publish import fold_and_publish
@@ -37,9 +38,8 @@ def main() -> None:
     with loaded(count, [count]) as world:
         _second_versions(world, count)
         found = measured(world, count, options.repeat)
-    commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], cwd=ROOT, capture_output=True, text=True).stdout
     RESULTS.parent.mkdir(exist_ok=True)
-    RESULTS.write_text(json.dumps({"commit": commit.strip(), **found}, indent=1) + "\n")
+    RESULTS.write_text(json.dumps({"commit": revision.commit(), **found}, indent=1) + "\n")
 
 
 def _second_versions(world: World, count: int) -> None:
