@@ -21,12 +21,13 @@ import statistics
 import subprocess
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import duckdb
 import peers
 import revision
-from changes_world import ROOT, World, loaded, orders
+from changes_world import ROOT, World, loaded, orders, passed_through
 
 from flow.gate import gate
 from flow.map import map as map_step
@@ -95,11 +96,11 @@ def _proven(world: World, size: int) -> None:
     """What is measured is right: sent again unchanged nothing changes, sent in a new version everything does, with history."""
     numbers = f"SELECT DISTINCT (hash(range, 5) % {size})::BIGINT AS n FROM range({CHANGED})"
     orders(world, f"SELECT n, 0 AS v FROM ({numbers})")
-    unchanged = _through(world.start())[-1]
+    unchanged = passed_through(world.start())[-1]
     assert unchanged.counts["changed"] == 0, unchanged
     orders(world, f"SELECT n, 1 AS v FROM ({numbers})")
     before = _count(world, "SELECT count(*) FROM history.sales_order")
-    changed = _through(world.start())[-1]
+    changed = passed_through(world.start())[-1]
     held = changed.counts["changed"]
     assert held == changed.counts["passed"] > CHANGED * 0.98, changed
     assert _count(world, "SELECT count(*) FROM history.sales_order") == before + held
@@ -112,12 +113,6 @@ def _count(world: World, sql: str) -> int:
     with duckdb.connect(str(world.project.warehouse), read_only=True) as con:
         row = con.execute(sql).fetchone()
     return int(row[0]) if row else 0
-
-
-def _through(run: Run) -> list[Any]:
-    with run.together():
-        before = [stage(run), map_step(run), gate(run, expectations=False)]
-    return [*before, merge(run)]
 
 
 def _one(world: World, wanted: str) -> dict[str, Spent]:
@@ -142,9 +137,9 @@ def _steps(run: Run) -> dict[str, Spent]:
     spent: dict[str, Spent] = {}
     began = _clock()
     with run.together():
-        for name, step in (("stage", stage), ("map", map_step), ("gate", lambda run: gate(run, expectations=False))):
+        judged = partial(gate, expectations=False)
+        for name, step in (("stage", stage), ("map", map_step), ("gate", judged), ("merge", merge)):
             _spend(spent, name, step, run)
-    _spend(spent, "merge", merge, run)
     spent["all"] = _since(began)
     return spent
 

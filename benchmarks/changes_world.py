@@ -221,8 +221,7 @@ class World:
 def passed_through(run: Run) -> list[StepReport]:
     """stage, map, gate (by its marks) and merge of one run."""
     with run.together():
-        before = [stage(run), map_step(run), gate(run, expectations=False)]
-    return [*before, merge(run)]
+        return [stage(run), map_step(run), gate(run, expectations=False), merge(run)]
 
 
 def orders(world: World, wanted: str, system: str = "shop") -> Path:

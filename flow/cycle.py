@@ -104,10 +104,10 @@ def _sync(
                 say(report)
             if any(report.status in ("failed", "held") for report in came) or last < STEPS.index("gate"):
                 continue
-            if say(_guarded("gate", run.system, partial(gate, run, expectations=not read_back))).status == "failed":
-                continue
-            if last >= STEPS.index("merge"):
-                say(_guarded("merge", run.system, partial(merge, run)))
+            with run.together():
+                judged_so = say(_guarded("gate", run.system, partial(gate, run, expectations=not read_back)))
+                if judged_so.status != "failed" and last >= STEPS.index("merge"):
+                    say(_guarded("merge", run.system, partial(merge, run)))
 
 
 def _prepare(run: Run, last: int, judged: bool) -> list[StepReport]:

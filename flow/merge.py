@@ -31,6 +31,7 @@ def merge(run: Run, ledger: Ledger | None = None) -> StepReport:
     """
     began = time.monotonic()
     _refuse_other_rows(run)
+    run.release()  # it attaches the run file
     if ledger is not None:
         merged = _merged(run, ledger)
     else:

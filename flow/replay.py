@@ -60,13 +60,14 @@ def again(
         lambda: gate(run, expectations=expectations, shares=only is None, history=False),
         lambda: merge(run),
     )
-    for step in steps:
-        report = step()
-        reports.append(report)
-        if on_report:
-            on_report(report)
-        if report.status == "failed":
-            break
+    with run.together():
+        for step in steps:
+            report = step()
+            reports.append(report)
+            if on_report:
+                on_report(report)
+            if report.status == "failed":
+                break
     return reports
 
 

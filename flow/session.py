@@ -101,8 +101,7 @@ class Session:
         self.let_go()
         run = self._run(None)
         with run.together():
-            before = [stage(run), map(run), gate(run)]
-        return [*before, merge(run)]
+            return [stage(run), map(run), gate(run), merge(run)]
 
     def _run(self, lasting: Lasting | None) -> Run:
         """A run with the connector and the mappings of the first one: they are read once a session."""

@@ -91,8 +91,8 @@ def _told(verdict: Verdict) -> str:
     return f"{verdict.failed:,} of {verdict.checked:,} rows ({verdict.severity})"
 
 
-def mark(con: duckdb.DuckDBPyConnection, rules: Rules, model: Model) -> GateReport:
-    """Evaluate every rule on mapped.* and write gate.findings, gate.verdicts and gate.state anew. Idempotent.
+def mark(con: duckdb.DuckDBPyConnection, rules: Rules, model: Model) -> list[Verdict]:
+    """Evaluate every rule on mapped.* and write gate.findings, gate.verdicts and gate.state anew; the verdicts. Idempotent.
 
     Entities with rules stay closed until `decide`; tables of entities that the run does not feed are not looked at.
     """
@@ -102,10 +102,11 @@ def mark(con: duckdb.DuckDBPyConnection, rules: Rules, model: Model) -> GateRepo
     tables = mapped_tables(con, model)
     filled = with_rows(con, tables)
     others = [what for (what,) in con.execute("SELECT DISTINCT what FROM gate.others").fetchall()]
+    usual = con.execute("SELECT 1 FROM gate.baseline LIMIT 1").fetchone() is not None
     verdicts: list[Verdict] = []
     inserts: list[str] = []
     for entity in (model[table] for table in tables):
-        verdicts += _look_at_batch(con, entity, rules)
+        verdicts += _look_at_batch(con, entity, rules, usual)
         of_rows = [rule for rule in rules.of(entity.name) if not rule.of_batch]
         if entity.name not in filled:
             verdicts += [_verdict(entity, rule, 0, 0, "") for rule in of_rows]
@@ -128,7 +129,7 @@ def mark(con: duckdb.DuckDBPyConnection, rules: Rules, model: Model) -> GateRepo
     except BaseException:
         con.execute("ROLLBACK")
         raise
-    return read(con)
+    return verdicts
 
 
 def decide(con: duckdb.DuckDBPyConnection, results: Sequence[SuiteResult] | None) -> GateReport:
@@ -178,7 +179,9 @@ def is_of_this_batch(con: duckdb.DuckDBPyConnection) -> bool:
 
 def decide_by_marks(con: duckdb.DuckDBPyConnection) -> GateReport:
     """Decide without Great Expectations: for a replay of runs it has judged before, and for micro-batches."""
-    return _settle(con, [_also(verdict, "") for verdict in _read_verdicts(con)], ())
+    stored = _read_verdicts(con)
+    verdicts = [_also(verdict, "") for verdict in stored]
+    return _settle(con, verdicts, (), rewritten=verdicts != stored)
 
 
 def read(con: duckdb.DuckDBPyConnection) -> GateReport:
@@ -253,10 +256,10 @@ def _look(
     return verdicts, inserts
 
 
-def _look_at_batch(con: duckdb.DuckDBPyConnection, entity: Entity, rules: Rules) -> list[Verdict]:
-    """Write what is unusual about the batch, where there is a baseline to know it by; the verdicts on that."""
+def _look_at_batch(con: duckdb.DuckDBPyConnection, entity: Entity, rules: Rules, usual: bool) -> list[Verdict]:
+    """Write what is unusual about the batch, where there is a baseline to know it by (`usual`); the verdicts on that."""
     ours = [rule for rule in rules.of(entity.name) if rule.of_batch]
-    if not ours or not con.execute("SELECT 1 FROM gate.baseline LIMIT 1").fetchone():
+    if not ours or not usual:
         return [_verdict(entity, rule, 0, 0, "") for rule in ours]
     verdicts = []
     for rule in ours:
@@ -295,16 +298,23 @@ def _also(verdict: Verdict, why: str) -> Verdict:
     return replace(verdict, closed=bool(said), why=said)
 
 
-def _settle(con: duckdb.DuckDBPyConnection, verdicts: Sequence[Verdict], results: Sequence[SuiteResult]) -> GateReport:
+def _settle(
+    con: duckdb.DuckDBPyConnection,
+    verdicts: Sequence[Verdict],
+    results: Sequence[SuiteResult],
+    *,
+    rewritten: bool = True,
+) -> GateReport:
     states: dict[str, str] = {entity: "" for (entity,) in con.execute("SELECT entity FROM gate.state").fetchall()}
     for verdict in verdicts:
         if verdict.closed:
             states[verdict.entity] = "; ".join(part for part in (states.get(verdict.entity), verdict.why) if part)
     con.execute("BEGIN")
     try:
-        for table in ("verdicts", "results", "state"):
+        for table in ("results", "state", *(["verdicts"] if rewritten else ())):
             con.execute(f"DELETE FROM gate.{table}")
-        _write_verdicts(con, verdicts)
+        if rewritten:
+            _write_verdicts(con, verdicts)
         _write_states(con, states)
         for result in results:
             con.execute(

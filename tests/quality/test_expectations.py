@@ -159,7 +159,7 @@ def marked(
             con.execute("INSERT INTO gate.baseline VALUES (?, ?, ?, ?, ?, ?, ?)", row)
         for one in others:
             con.execute("INSERT INTO gate.others VALUES (?, ?, ?)", one)
-        return {verdict.rule: verdict.failed for verdict in gate.mark(con, rules, model).verdicts}
+        return {verdict.rule: verdict.failed for verdict in gate.mark(con, rules, model)}
 
 
 @pytest.fixture

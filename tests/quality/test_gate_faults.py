@@ -151,7 +151,7 @@ def bench(run_file: Callable[..., Path], write_rules: Callable[..., Rules], mode
     path = run_file({"sales_order": [order(), order("1002")], "order_line": [line(), line("1002")]})
     with duckdb.connect(str(path)) as con:
         con.execute("SET TimeZone = 'UTC'")
-        truth = {verdict.rule: verdict.failed for verdict in gate.mark(con, rules, model).verdicts}
+        truth = {verdict.rule: verdict.failed for verdict in gate.mark(con, rules, model)}
         digest = gate.batch.digest(con)
         monkeypatch.setattr(
             expectations, "_tables", lambda _: ({"sales_order": 2, "order_line": 2}, set(), set(), digest)
