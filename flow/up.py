@@ -162,8 +162,9 @@ def environment(project: Project, home: Path, port: int) -> dict[str, str]:
         "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_USERS": f"{USER}:admin",
         "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_PASSWORDS_FILE": str(home / "passwords.json"),
         "AIRFLOW__DAG_PROCESSOR__REFRESH_INTERVAL": "10",
-        # Airflow's parts write to one SQLite file: on a busy machine five seconds, the default, are not enough for a turn.
-        "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{home}/airflow.db?timeout=60",
+        # Airflow's parts write to one SQLite file: on a busy machine five seconds, the default, are not enough for a turn. Much
+        # longer is no better: its API then sometimes waits for a lock that one of its own requests holds, and answers nobody meanwhile.
+        "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{home}/airflow.db?timeout=15",
         "AIRFLOW__WORKERS__EXECUTION_API_TIMEOUT": "30",
         "AIRFLOW__USAGE_DATA_COLLECTION__ENABLED": "False",
         "CROSSDOCK_PROJECT": str(project.root),
