@@ -1,7 +1,8 @@
 """What a push does and sends, held against what the target's stream declares to take (`Stream.writes`, `target_fields`, `clears`).
 
-Findings M225 (an operation that it cannot do), M226 (a key that it cannot look for), M227 (a field that cannot be emptied), M221 (a required field is not sent), M222 (a place that the target does not have), M223 (a value that its picklist
-does not have), M224 (a text that is longer than its field). A stream that declares nothing is not judged.
+Findings M221 (a required field is not sent), M222 (a place that the target does not have), M223 (a value that its picklist does not
+have), M224 (a text that is longer than its field), M225 (an operation that it cannot do), M226 (a key that it cannot look for),
+M227 (a field that cannot be emptied). What a stream takes is judged only where it declares it; what it can do, always.
 """
 
 from __future__ import annotations

@@ -338,9 +338,8 @@ def planted(project: Project, world: dict[str, Any]) -> dict[str, list[str]]:
     rng, seen, found = random.Random(0), set[str](), dict[str, list[str]]()
     _orders_to_push(project, world, rng)
     for name, (moment, shows) in MUTANTS.items():
-        for _ in range(
-            2
-        ):  # killed there, and killed again where the mistake has shown: the other orders are left for the next one
+        # Killed there, and killed again where the mistake has shown: the other orders are left for the next one.
+        for _ in range(2):
             attempt(project, failpoint=moment, mutant=_of_the_push(name), step="push")
         if shows == "not_in_erp":  # what was only not sent yet is not lost
             attempt(project, step="push")
