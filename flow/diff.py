@@ -27,7 +27,7 @@ from typing import TYPE_CHECKING, Any
 from flow import earlier
 from flow.gate import gate
 from flow.map import map
-from flow.merge import mapping_hash
+from flow.merge import mapping_hash, request
 from flow.run import Run
 from flow.stage import stage
 from hub.config import Project
@@ -273,19 +273,10 @@ def _said(run: Run) -> tuple[str, list[str], list[str]]:
 
 
 def _merged(run: Run) -> MergeReport:
-    from warehouse.merge import MergeRequest, merge
+    from warehouse.merge import merge
     from warehouse.snapshot import publish
 
-    request = MergeRequest(
-        warehouse=run.project.warehouse,
-        run_file=run.file,
-        model=run.model,
-        run_id=run.run_id,
-        system=run.system,
-        started=run.started,
-        survivorship=run.project.survivorship,
-    )
-    report = merge(request)
+    report = merge(request(run))
     publish(run.project.warehouse, run.project.published)
     return report
 

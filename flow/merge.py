@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import time
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from flow.report import StepReport
 from flow.run import Run
@@ -19,7 +19,7 @@ from hub.failpoints import failpoint
 
 if TYPE_CHECKING:
     from warehouse.ledger import Ledger
-    from warehouse.merge import MergeReport
+    from warehouse.merge import MergeReport, MergeRequest
 
 KEPT_RUNS = 20
 
@@ -44,8 +44,23 @@ def merge(run: Run, ledger: Ledger | None = None) -> StepReport:
     return _report(run, merged, time.monotonic() - began)
 
 
-def _merged(run: Run, ledger: Ledger) -> MergeReport:
+def request(run: Run, **more: Any) -> MergeRequest:
+    """What a merge of the run is asked for: its rows, its warehouse, its rules of survivorship, and `more`."""
     from warehouse.merge import MergeRequest
+
+    return MergeRequest(
+        warehouse=run.project.warehouse,
+        run_file=run.file,
+        model=run.model,
+        run_id=run.run_id,
+        system=run.system,
+        started=run.started,
+        survivorship=run.project.survivorship,
+        **more,
+    )
+
+
+def _merged(run: Run, ledger: Ledger) -> MergeReport:
     from warehouse.merge import merge as merge_run
 
     def journal(segments: tuple[str, ...], outcome_seq: int) -> None:
@@ -53,14 +68,8 @@ def _merged(run: Run, ledger: Ledger) -> MergeReport:
         failpoint("merge.journaled")
 
     merged = merge_run(
-        MergeRequest(
-            warehouse=run.project.warehouse,
-            run_file=run.file,
-            model=run.model,
-            run_id=run.run_id,
-            system=run.system,
-            started=run.started,
-            survivorship=run.project.survivorship,
+        request(
+            run,
             outcomes=ledger.outcomes_after,
             mapping_hash=mapping_hash(run),
             finished=datetime.now(UTC),

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from flow.gate import gate
 from flow.map import map
-from flow.merge import mapping_hash, settle_journal
+from flow.merge import mapping_hash, request, settle_journal
 from flow.publish import fold_and_publish
 from flow.run import Run
 from flow.stage import stage
@@ -39,7 +39,6 @@ def rebuild(project: Project) -> str:
 def replay(project: Project, beside: Project) -> int:
     """Merge into `beside` what the journal says was merged in `project`. Returns how many merges there were."""
     from warehouse.ledger import Ledger
-    from warehouse.merge import MergeRequest
     from warehouse.merge import merge as merge_run
 
     with Ledger(project.ledger) as ledger:
@@ -58,15 +57,9 @@ def replay(project: Project, beside: Project) -> int:
                 map(run)
                 gate(run, expectations=False)
             merge_run(
-                MergeRequest(
-                    warehouse=beside.warehouse,
-                    run_file=run.file,
-                    model=run.model,
-                    run_id=run.run_id,
-                    system=run.system,
-                    started=run.started,
-                    survivorship=project.survivorship,
-                    outcomes=lambda after, up_to=entry.outcome_seq: ledger.outcomes_after(after, up_to),  # type: ignore[misc]
+                request(
+                    run,
+                    outcomes=lambda after, up_to=entry.outcome_seq: ledger.outcomes_after(after, up_to),
                     mapping_hash=mapping_hash(run),
                     dismissed=ledger.dismissals(run.system),
                 )
