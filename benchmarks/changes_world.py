@@ -243,7 +243,7 @@ def loaded(count: int, sizes: Iterable[int]) -> Iterator[World]:
 
 def _base(count: int, sizes: list[int]) -> Path:
     """The data folder with `count` orders merged; smaller sizes on the way are kept too."""
-    house = CACHE / _signature()
+    house = CACHE / signature()
     kept = house / str(count)
     if kept.is_dir():
         return kept
@@ -283,10 +283,22 @@ def _keep(data: Path, kept: Path) -> None:
     kept.with_suffix(".tmp").rename(kept)
 
 
-def _signature() -> str:
-    """Another folder for another world: other records, mappings or tables."""
+def signature(*more: str) -> str:
+    """Another folder for another world: other records, mappings or tables, or what else is said of it."""
+    from warehouse import tables
     from warehouse.model import entities
-    from warehouse.tables import signature
 
-    said = [CONFIG, CONNECTOR, MAPPINGS, CUSTOMERS, PRODUCT_RECORDS, ORDERS, BOOKED, BATCH, World.customers, PRODUCTS]
-    return hashlib.sha256(json.dumps([*said, signature(entities())]).encode()).hexdigest()[:12]
+    said = [
+        *more,
+        CONFIG,
+        CONNECTOR,
+        MAPPINGS,
+        CUSTOMERS,
+        PRODUCT_RECORDS,
+        ORDERS,
+        BOOKED,
+        BATCH,
+        World.customers,
+        PRODUCTS,
+    ]
+    return hashlib.sha256(json.dumps([*said, tables.signature(entities())]).encode()).hexdigest()[:12]

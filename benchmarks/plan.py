@@ -21,7 +21,7 @@ from typing import Any
 
 import duckdb
 import revision
-from changes_world import CACHE, CUSTOMERS, ROOT, World, passed_through
+from changes_world import CACHE, CUSTOMERS, ROOT, World, passed_through, signature
 from sqlalchemy import insert
 
 from flow.publish import fold_and_publish
@@ -63,6 +63,7 @@ push:
   operation: upsert
   key: hub_id
   fields:
+    - HubId: {at: HubId, value: "text(hub_id)"}
     - name
     - email: {at: Email}
     - phone
@@ -96,11 +97,12 @@ def main() -> None:
     parser.add_argument("--repeat", type=int, default=3)
     options = parser.parse_args()
     count = int(options.records.lower().replace("k", "000").replace("m", "000000"))
-    folder = CACHE / f"plan-{count}-bound"
+    house = CACHE / signature(CONFIG, CONNECTOR, MAPPING, ACCOUNTS)
+    folder = house / f"plan-{count}-bound"
     if not (folder / "data" / "published").is_dir():
         shutil.rmtree(folder, ignore_errors=True)
         _bound(folder, count)
-    called = CACHE / f"plan-{count}-pushed"
+    called = house / f"plan-{count}-pushed"
     if not (called / "data" / "published").is_dir():
         shutil.rmtree(called, ignore_errors=True)
         shutil.copytree(folder, called)

@@ -5,6 +5,9 @@ the target reads it. Any other value is computed a second time, from the target'
 from there too. What cannot be compared makes `same` unknown, not true; a constant is not compared. What is missing on our
 side is not sent and so does not differ, unless the field says `null: clear`.
 
+The hub's own id is compared where the target's mapping reads what its records quote (`hub:`). A record that quotes none is
+not known to differ: it may have been read before quotes were kept.
+
 Rows of a child are compared in the order of their values, so that neither side's order matters.
 """
 
@@ -24,9 +27,11 @@ ELSEWHERE = "LEFT JOIN elsewhere ON elsewhere.hub_id = ours.hub_id"
 
 
 def known(mappings: Iterable[Mapping]) -> Known:
-    """Which (entity, column) pairs the mappings read: what is known of the system's own view."""
+    """Which (entity, column) pairs the mappings read: what is known of the system's own view. `hub_id` is what it quotes."""
     found = set()
     for mapping in mappings:
+        if mapping.hub is not None:
+            found.add((mapping.entity, "hub_id"))
         found |= {(mapping.entity, field.name) for field in mapping.fields}
         found |= {(child.entity, field.name) for child in mapping.children for field in child.fields}
     return frozenset(found)
@@ -68,10 +73,14 @@ class Comparison:
         """A value with a name of its own: computed from both views; None for a constant."""
         value = field.value
         here = self.ours.read(value, []) if value else None
-        if value is None or here is None or (not here.columns and not here.unseen):
+        if value is None or here is None or not (here.columns or here.unseen or here.own_id):
             return None
-        there = None if here.unseen or here.columns - self.known else self.theirs.read(value, [])
-        return self._same_value(field, here.value.sql, there.value.sql) if there else _UNKNOWN
+        reads = here.columns | ({(self.entity.name, "hub_id")} if here.own_id else set())
+        there = None if here.unseen or reads - self.known else self.theirs.read(value, [])
+        if there is None:
+            return _UNKNOWN
+        same = self._same_value(field, here.value.sql, there.value.sql)
+        return f"CASE WHEN theirs.hub_ref IS NOT NULL THEN {same} END" if here.own_id else same
 
     def _column(self, field: PushField, read: Field | None) -> str | None:
         if (self.entity.name, field.name) not in self.known:
@@ -141,7 +150,7 @@ class Comparison:
         if child.when is None:
             return "", ""
         here = ours.read(child.when, [], "boolean")
-        if here is None or here.unseen or here.columns - self.known:
+        if here is None or here.unseen or here.own_id or here.columns - self.known:
             return None
         there = theirs.read(child.when, [], "boolean")
         if there is None:

@@ -103,7 +103,13 @@ class _View:
         read |= {(entity.name, field.name)} if field.name in entity else set()
         columns = tuple(sorted(name for owner, name in read if owner == entity.name))
         personal = any(self.model[owner][name].pii for owner, name in read)
-        return Sent(field.name, columns, known, personal, not read and reading is not None and not reading.unseen)
+        return Sent(
+            field.name,
+            columns,
+            known,
+            personal,
+            not read and reading is not None and not (reading.unseen or reading.own_id),
+        )
 
     def _asked(
         self, field: PushField, read: Field | None, ours: Rows, theirs: Rows, entity: Entity
@@ -118,7 +124,7 @@ class _View:
         if field.value is None:
             return None
         here = ours.read(field.value, [])
-        if here is None or here.unseen or not here.columns or here.columns - self.known:
+        if here is None or here.unseen or here.own_id or not here.columns or here.columns - self.known:
             return None
         return field if theirs.read(field.value, []) else None
 

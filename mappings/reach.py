@@ -51,9 +51,10 @@ MANY = ("total", "any", "latest", "first")
 class Reading:
     """A compiled expression of a push, and what it reads.
 
-    `columns` are (entity, column); `unseen` says that it reads what cannot be compared with the target's own view (hub
-    ids, bindings, the view itself); `waits` are the references whose record the target has to know first. `money` is set
-    where the expression is nothing but a money column: the alias and the relation of its row.
+    `columns` are (entity, column); `own_id` says that it reads the hub's id of the record itself, which the target's
+    records may quote; `unseen` that it reads what cannot be compared with the target's own view (other hub ids, bindings,
+    the view itself); `waits` are the references whose record the target has to know first. `money` is set where the
+    expression is nothing but a money column: the alias and the relation of its row.
     """
 
     value: Value
@@ -61,6 +62,7 @@ class Reading:
     unseen: bool
     waits: tuple[str, ...]
     money: tuple[str, str] | None = None
+    own_id: bool = False
 
 
 @dataclass
@@ -133,7 +135,7 @@ class Rows:
         self.relations = {alias: relation}  # alias → the relation that it is a row of
         self.inner = False  # inside total(), any(), …
         self._columns: set[tuple[str, str]] = set()
-        self._unseen = False
+        self._unseen = self._own_id = False
         self._waits: dict[str, None] = {}
         self.units: Mapping[str, str] = header.units if header else {}  # what is known of them: `in currency` → EUR
         self._last: tuple[str, Entity, str] | None = None
@@ -143,11 +145,13 @@ class Rows:
 
     def read(self, expr: Expr, findings: list[Finding], want: Type | None = None) -> Reading | None:
         """The expression about this row; None (and findings) where it is wrong."""
-        self._columns, self._unseen, self._waits, self._last = set(), False, {}, None
+        self._columns, self._waits, self._last = set(), {}, None
+        self._unseen = self._own_id = False
         value = compile_expression(expr, self, findings, want)
         if value is None:
             return None
-        return Reading(value, frozenset(self._columns), self._unseen, tuple(self._waits), self._money(expr, value))
+        money = self._money(expr, value)
+        return Reading(value, frozenset(self._columns), self._unseen, tuple(self._waits), money, self._own_id)
 
     def _money(self, expr: Expr, value: Value) -> tuple[str, str] | None:
         if self._last is None or only_column(parse(expr.text)) is None or value.type != "number":
@@ -238,9 +242,9 @@ class Rows:
         step = steps[0]
         if len(steps) == 1:
             if step.text == "hub_id":
-                # Whether the target carries our id of the record itself is not read; whom it refers to is.
-                reader._unseen |= not trail
-                return Value(f"{alias}.hub_id", "integer", meaning=Meaning("id", names=frozenset([entity.name])))
+                return Value(
+                    self._hub_id(alias, trail, reader), "integer", meaning=Meaning("id", names=frozenset([entity.name]))
+                )
             if step.text not in entity:
                 self._unknown(entity, step)
             reader._columns.add((entity.name, step.text))
@@ -266,6 +270,16 @@ class Rows:
         self.relations[joined] = relation
         self.joins[joined] = f"LEFT JOIN {relation}{'' if joined == relation else f' AS {joined}'} ON {condition}"
         return self._follow(joined, target, steps[1:], trail, reader)
+
+    def _hub_id(self, alias: str, trail: str, reader: Rows) -> str:
+        """The hub's id of the record itself is what the target's record quotes; that of another is whom it refers to."""
+        if trail:
+            return f"{alias}.hub_id"
+        if reader is not self or self.inner or self.header is not None:
+            reader._unseen = True
+            return f"{alias}.hub_id"
+        self._own_id = True
+        return f"{alias}.hub_id" if self.side == "our" else f"TRY_CAST({alias}.hub_ref AS BIGINT)"
 
     def _meant(self, entity: Entity, column: Column, own: bool) -> Meaning | None:
         """What a column is in trade. The currencies of other records may be others, so they are not known."""

@@ -165,7 +165,7 @@ def _canonical(entity: Entity) -> list[str]:
 
 def _source(entity: Entity) -> list[str]:
     own = ["system VARCHAR", "source_id VARCHAR", "hub_id BIGINT"]
-    parent = ["parent_source_id VARCHAR", "parent_hub_id BIGINT"] if entity.parent else []
+    parent = ["parent_source_id VARCHAR", "parent_hub_id BIGINT"] if entity.parent else ["hub_ref VARCHAR"]
     refs = [f'"{column.name}_ref" VARCHAR' for column in entity.refs]
     return [*own, *parent, *_columns(entity), *refs, "seen_at TIMESTAMP WITH TIME ZONE", "waiting VARCHAR"]
 

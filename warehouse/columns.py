@@ -10,7 +10,17 @@ from warehouse.duck import literal, quote
 
 # A model's own column of one of these names would collide with what the layers add.
 RESERVED = {
-    *("hub_id", "parent", "system", "source_id", "source_key", "parent_key", "parent_source_id", "parent_hub_id"),
+    *(
+        "hub_id",
+        "hub_ref",
+        "parent",
+        "system",
+        "source_id",
+        "source_key",
+        "parent_key",
+        "parent_source_id",
+        "parent_hub_id",
+    ),
     *("mapping", "segment", "line", "sequence", "pulled_at", "version", "row_hash", "children_hash", "run_id"),
     *("seen_at", "waiting", "valid_from", "valid_to", "deleted_at"),
 }
@@ -73,9 +83,13 @@ def hash_sql(names: Iterable[str], prefix: str = "") -> str:
     return f"hash({listed(names, prefix)})"
 
 
-def mapped_hash_sql(entity: Entity, prefix: str = "") -> str:
-    """What makes a row of the mapped and source layers another one: its canonical columns and references, no lineage."""
-    return hash_sql((name for name, _ in mapped_columns(entity)), prefix)
+def mapped_hash_sql(entity: Entity, prefix: str = "", quoted: str = "_hub") -> str:
+    """What makes a row of the mapped and source layers another one: its canonical columns and references, no lineage.
+
+    The hub's id that a header quotes counts, too; `quoted` is its column: the source layer calls it hub_ref.
+    """
+    names = [name for name, _ in mapped_columns(entity)]
+    return hash_sql(names if entity.parent else [*names, quoted], prefix)
 
 
 def canonical_hash_sql(entity: Entity, prefix: str = "") -> str:

@@ -126,7 +126,7 @@ def again_sql(entity: Entity, one: Entity) -> str:
             FROM {source(one)} s JOIN {again(entity)} h ON h.source_key = s.parent_key"""
     return f"""
         CREATE OR REPLACE TEMP TABLE {again(one)} AS
-        SELECT -s.rowid - 1 AS _row, {text}, s.version, s.source_key, s.sequence, s.pulled_at, s.row_hash, s.children_hash,
+        SELECT -s.rowid - 1 AS _row, {text}, s.hub_ref AS _hub, s.version, s.source_key, s.sequence, s.pulled_at, s.row_hash, s.children_hash,
                s.rowid AS old_row, s.hub_id AS old_hub, s.waiting AS old_waiting
         FROM {source(one)} s ANTI JOIN (SELECT * FROM _incoming WHERE state IN ('new', 'changed')) i
           ON i.source_key = s.source_key AND {c.same_record_sql("i", "s")}
@@ -141,7 +141,7 @@ _DECIDED = (
 
 def decided_sql(entity: Entity, *, again_too: bool) -> str:
     """The rows that have to be written; `state` again for those that waited."""
-    more = f"UNION ALL SELECT {_DECIDED}, NULL, 'again' FROM {again(entity)}" if again_too else ""
+    more = f"UNION ALL SELECT {_DECIDED}, _hub, 'again' FROM {again(entity)}" if again_too else ""
     return f"""
         CREATE OR REPLACE TEMP TABLE _decided AS
         SELECT {_DECIDED}, _hub, state FROM _incoming WHERE state IN ('new', 'changed') {more}"""
@@ -150,7 +150,7 @@ def decided_sql(entity: Entity, *, again_too: bool) -> str:
 def rows_sql(entity: Entity, *, from_run: bool, again_too: bool) -> str:
     """The wide rows behind _decided, as a FROM item."""
     names = [name for name, _ in c.mapped_columns(entity)]
-    head = ["_row", *(["_parent_row", "parent_source_id"] if entity.parent else []), "system", "source_id"]
+    head = ["_row", *(["_parent_row", "parent_source_id"] if entity.parent else ["_hub"]), "system", "source_id"]
     listed = c.listed([*head, "mapping", "_segment", "_line", *names])
     if not again_too:
         return mapped(entity)

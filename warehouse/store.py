@@ -67,12 +67,12 @@ def insert_sql(work: Work, entity: Entity, rows: str) -> str:
         INSERT INTO {source(entity)} BY NAME
         WITH x AS (
             SELECT {resolved_sql(entity.refs)} {c.listed((n for n, _ in c.mapped_columns(entity)), "m")},
-                   m._segment AS segment, m._line AS line, f.source_key, f.hub_id, f.system, f.source_id, f.mapping,
+                   m._segment AS segment, m._line AS line, m._hub AS hub_ref, f.source_key, f.hub_id, f.system, f.source_id, f.mapping,
                    f.sequence, f.pulled_at, f.version, f.row_hash, f.children_hash, f.waiting
             FROM {rows} m JOIN _final f ON f._row = m._row
             {joins_sql(entity.refs)}
         )
-        SELECT source_key, hub_id, system, source_id, {matches}{names}, {refs}mapping, segment, line, sequence, pulled_at,
+        SELECT source_key, hub_id, system, source_id, {matches}hub_ref, {names}, {refs}mapping, segment, line, sequence, pulled_at,
                version, row_hash, children_hash, {work.run} AS run_id, {work.at} AS seen_at, waiting
         FROM x"""
 

@@ -72,6 +72,8 @@ def _source_columns(entity: Entity) -> Iterator[tuple[str, str, str]]:
         yield "parent_source_id", "VARCHAR", f"The system's own id of the {entity.parent}"
     for name in [] if child else c.match_columns(entity):
         yield name, "UBIGINT", "hash of a normalised match key"
+    if not child:
+        yield "hub_ref", "VARCHAR", "The hub's id as the record quotes it, where its mapping reads one"
     comments = {column.name: _comment(column.doc, column.pii) for column in entity}
     comments |= {c.stored_ref(column): f"{column.doc}: the system's own id" for column in entity.refs}
     for name, kind in c.source_columns(entity):
@@ -225,7 +227,7 @@ def _rehash(con: Connection, model: Model, names: Sequence[str]) -> list[str]:
     """Compute stored hashes again from stored columns, so that a new column or hash function changes no row's content."""
     for name in names:
         entity = model[name]
-        keys = {"source_key": c.key_sql(), "row_hash": c.mapped_hash_sql(entity)}
+        keys = {"source_key": c.key_sql(), "row_hash": c.mapped_hash_sql(entity, quoted="hub_ref")}
         if entity.parent:
             keys["parent_key"] = c.hash_sql(("system", "parent_source_id"))
         else:

@@ -104,6 +104,19 @@ def test_a_record_that_quotes_the_hub_is_bound_to_it(world):
     assert hubs(w) == {"cart:c1": 1, "cart:c2": 2, "crm:a1": 2, "crm:a2": 3, "crm:a3": 4}
 
 
+def test_what_a_record_quotes_is_kept_and_is_no_new_version_of_the_customer(world):
+    w = world
+    w.merge("crm", {"customer": [w.customer("a1", email="a@example.com"), w.customer("a2", email="b@example.com")]})
+    before = w.rows("SELECT * FROM canonical.customer ORDER BY hub_id")
+    w.merge("crm", {"customer": [w.customer("a1", email="a@example.com", hub="1")]})
+    assert w.rows("SELECT source_id, hub_ref, hub_id FROM source.customer ORDER BY 1") == [
+        ("a1", "1", 1),
+        ("a2", None, 2),
+    ]
+    assert w.rows("SELECT * FROM canonical.customer ORDER BY hub_id") == before
+    assert w.one("SELECT count(*) FROM history.customer") == 0
+
+
 def test_who_knows_both_keys_joins_two_hubs_and_everything_follows(world):
     w = world
     w.merge("cart", {"customer": [w.customer("c1", email="a@example.com")], "product": [w.product("P")],

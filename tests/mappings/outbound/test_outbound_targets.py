@@ -208,12 +208,23 @@ def _account(world: Any, **values: Any) -> None:
     world.bind("customer", "crm", "001", 12)
 
 
-def test_an_account_that_says_the_same_is_not_known_to_carry_our_id(world: Any) -> None:
+@pytest.mark.parametrize(
+    ("quoted", "same"),
+    [
+        ({"hub_ref": "12"}, True),
+        ({"hub_ref": "11"}, False),  # a hub that was joined with this one
+        ({"hub_ref": "CUST-12"}, False),
+        ({}, None),  # it quotes none, or was read before quotes were kept
+    ],
+)
+def test_an_account_that_says_the_same_is_the_same_if_it_quotes_our_id(
+    world: Any, quoted: dict[str, str], same: bool | None
+) -> None:
     world.customer()
-    _account(world)
+    _account(world, **quoted)
     world.put("source.account_credit", system="crm", source_id="001", hub_id=3, customer=12, hold=False)
     row = world.one("crm/accounts", "upsert")
-    assert (row["same"], row["external_id"]) == (None, "001")
+    assert (row["same"], row["external_id"]) == (same, "001")
 
 
 @pytest.mark.parametrize("theirs", [{"email": "old@example.com"}, {"phone": "+49 2", "name": "Anna"}])

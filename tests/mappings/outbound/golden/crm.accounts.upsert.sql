@@ -62,7 +62,7 @@ seen AS (
   SELECT
     wanted.hub_id, wanted.external_id, theirs.seen_at,
     CASE WHEN theirs.source_id IS NOT NULL THEN
-      CAST(NULL AS BOOLEAN)
+      CASE WHEN theirs.hub_ref IS NOT NULL THEN coalesce(CAST(ours.hub_id AS VARCHAR) = CAST(TRY_CAST(theirs.hub_ref AS BIGINT) AS VARCHAR), CAST(ours.hub_id AS VARCHAR) IS NULL) END
       AND coalesce(ours.name = theirs.name, ours.name IS NULL)
       AND coalesce(ours.email = theirs.email, ours.email IS NULL)
       AND coalesce(ours.phone = theirs.phone, ours.phone IS NULL)
