@@ -65,11 +65,12 @@ def join_hubs(work: Work, entity: Entity, into: Mapping[int, int], *, batch: boo
         "joined hubs",
         f"INSERT INTO ops.merged_hubs SELECT {name}, hub_id, into_hub_id, {work.run}, {work.at} FROM _moved ORDER BY hub_id",
     )
-    work.do(
+    rows = work.do(
         "touched",
         f"""INSERT INTO _touched SELECT {name}, hub_id, false, false FROM _moved
             UNION ALL SELECT DISTINCT {name}, into_hub_id, false, false FROM _moved""",
     )
+    work.touch(entity.name, "moved", rows)
     return rematched
 
 
@@ -91,11 +92,12 @@ def _references_follow(work: Work, entity: Entity) -> list[Entity]:
                 continue
             name, header = quote(column.name), other.parent or other.name
             hub = "parent_hub_id" if other.parent else "hub_id"
-            work.do(
+            rows = work.do(
                 "touched",
                 f"""INSERT INTO _touched SELECT DISTINCT {literal(header)}, t.{hub}, false, false
                     FROM {source(other)} t JOIN _moved m ON t.{name} = m.hub_id WHERE t.{hub} IS NOT NULL""",
             )
+            work.touch(header, "moved", rows)
             match = "" if other.parent else _rematch(other, column.name)
             for table in (source(other), previous(other)):
                 work.do(

@@ -350,12 +350,9 @@ def _take_in_again(work: Work, report: MergeReport) -> None:
 
 
 def _settle(work: Work) -> dict[str, int]:
-    rows = work.rows("touched", "SELECT entity, count(DISTINCT hub_id), bool_or(fresh) FROM _touched GROUP BY entity")
-    fresh = {name: bool(new) for name, _, new in rows}
-    for entity in work.model.values():
-        if entity.name in fresh:
-            survivorship.settle(work, entity, fresh=fresh[entity.name])
-    return {name: n for name, n, _ in rows}
+    """Entity → how many of its hubs were settled."""
+    touched = [entity for entity in work.model.values() if entity.name in work.touched]
+    return {entity.name: survivorship.settle(work, entity, work.touched[entity.name]) for entity in touched}
 
 
 def _position(work: Work, closed: Sequence[str]) -> int:

@@ -22,7 +22,7 @@ def write(work: Work, entity: Entity, rows: dict[str, str], there: Mapping[str, 
 
     `there` names the children of which there are any, now or before.
     """
-    written, replaced, known, moved, settled = work.rows("rows to write", FINAL_COUNTS)[0]
+    written, replaced, known, moved, settled, complete, fresh = work.rows("rows to write", FINAL_COUNTS)[0]
     if not written:
         return
     if moved:
@@ -36,19 +36,22 @@ def write(work: Work, entity: Entity, rows: dict[str, str], there: Mapping[str, 
         gone = "SELECT old_row FROM _final WHERE old_row IS NOT NULL"
         work.do(f"replace {entity.name}", f"DELETE FROM {source(entity)} WHERE rowid IN ({gone})")
     work.do(f"source.{entity.name}", insert_sql(work, entity, rows[entity.name]))
-    work.do("touched", touched_sql(entity))
+    if complete:
+        work.do("touched", touched_sql(entity))
+        work.touch(entity.name, "fresh", fresh)
+        work.touch(entity.name, "known", complete - fresh)
 
 
 _MOVED = "waiting IS NOT NULL AND old_row IS NOT NULL AND old_waiting IS NULL"
 _SETTLED = "waiting IS NULL AND old_waiting IS NOT NULL"
+_COMPLETE = "waiting IS NULL AND hub_id IS NOT NULL"
 FINAL_COUNTS = f"""
-    SELECT count(*), count(old_row), count(old_hub), count(*) FILTER ({_MOVED}), count(*) FILTER ({_SETTLED}) FROM _final"""
+    SELECT count(*), count(old_row), count(old_hub), count(*) FILTER ({_MOVED}), count(*) FILTER ({_SETTLED}),
+           count(*) FILTER ({_COMPLETE}), count(*) FILTER (fresh AND {_COMPLETE}) FROM _final"""
 
 
 def touched_sql(entity: Entity) -> str:
-    return f"""
-        INSERT INTO _touched SELECT {literal(entity.name)}, hub_id, bool_and(fresh), true FROM _final
-        WHERE hub_id IS NOT NULL AND waiting IS NULL GROUP BY hub_id"""
+    return f"INSERT INTO _touched SELECT {literal(entity.name)}, hub_id, fresh, true FROM _final WHERE {_COMPLETE}"
 
 
 def earlier_sql(entity: Entity) -> str:

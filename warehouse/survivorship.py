@@ -10,32 +10,37 @@ Only hub ids in _touched are computed, and only what differs by hash is written:
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 
 from hub.entity import Entity
 from warehouse import columns as c
 from warehouse.duck import literal, quote
 from warehouse.history import replace
-from warehouse.work import Survivorship, Work, canonical, previous, source
+from warehouse.work import Survivorship, Touch, Work, canonical, previous, source
 
 
-def settle(work: Work, entity: Entity, *, fresh: bool) -> None:
-    """Bring the canonical rows of the touched hubs, and their children, up to date. `fresh`: there may be new hubs among them."""
-    if fresh and work.do("_new", touched_sql(entity, fresh=True)):
+def settle(work: Work, entity: Entity, kinds: Collection[Touch]) -> int:
+    """Bring the canonical rows of the touched hubs, and their children, up to date; how many hubs. `kinds`: as `Work.touched`."""
+    fresh = work.do("_new", touched_sql(entity, fresh=True)) if "fresh" in kinds else 0
+    if fresh:
         for one in work.family(entity):
             work.do(f"canonical.{one.name}", copied_sql(work, one))
-    if work.do("_others", touched_sql(entity, fresh=False)):
+    moved = "moved" in kinds
+    others = work.do("_others", touched_sql(entity, fresh=False)) if moved or "known" in kinds else 0
+    if others:
         several = work.do(f"several sources {entity.name}", several_sql(entity))
-        _win(work, entity, won_sql(work, entity) if several else "")
+        _win(work, entity, only_sql(work, entity, several, moved=moved), won_sql(work, entity) if several else "")
         replace(work, entity, "hub_id")
         for child in _children_there(work, entity):
-            _win(work, child, won_children_sql(work, entity, child) if several else "")
+            among = won_children_sql(work, entity, child) if several else ""
+            _win(work, child, only_sql(work, child, several, moved=moved), among)
             replace(work, child, "parent")
+    return fresh + others
 
 
-def _win(work: Work, entity: Entity, among_several: str) -> None:
+def _win(work: Work, entity: Entity, only: str, among_several: str) -> None:
     """Fill _won: from the one source row of a hub, or by the survivorship `among_several`."""
-    work.do(f"won {entity.name}", only_sql(work, entity))
+    work.do(f"won {entity.name}", only)
     if among_several:
         work.do(f"won {entity.name} of several", f"INSERT INTO _won BY NAME {among_several}")
 
@@ -65,7 +70,7 @@ def _children_there(work: Work, entity: Entity) -> list[Entity]:
     return [child for child, there in zip(children, found, strict=True) if there]
 
 
-def only_sql(work: Work, entity: Entity) -> str:
+def only_sql(work: Work, entity: Entity, several: int, *, moved: bool) -> str:
     """_won of the hubs with one source row: nothing to be won, the row is what holds.
 
     Nearly always this merge has written it. Those rows carry its instant, by which all older blocks are passed over.
@@ -73,13 +78,13 @@ def only_sql(work: Work, entity: Entity) -> str:
     hub = "parent_hub_id" if entity.parent else "hub_id"
     parent = "parent_hub_id AS parent, " if entity.parent else ""
     row = f"SELECT hub_id, {parent}{c.listed(name for name, _ in c.canonical_columns(entity))} FROM {source(entity)}"
-    here = "WHERE {written} AND hub_id NOT IN (SELECT hub_id FROM _several)"
-    written, others = (here.format(written=which) for which in ("written", "NOT written"))
+    one = " AND hub_id NOT IN (SELECT hub_id FROM _several)" if several else ""
+    here = f"{row} WHERE {hub} IN (SELECT hub_id FROM _others WHERE {{0}}{one}) AND waiting IS NULL"
+    not_written = f"UNION ALL {here.format('NOT written')}" if moved else ""
     return f"""
         CREATE OR REPLACE TEMP TABLE _won AS
         WITH x AS (
-            {row} WHERE {hub} IN (SELECT hub_id FROM _others {written}) AND waiting IS NULL AND seen_at = {work.at}
-            UNION ALL {row} WHERE {hub} IN (SELECT hub_id FROM _others {others}) AND waiting IS NULL
+            {here.format("written")} AND seen_at = {work.at} {not_written}
         )
         SELECT *, {c.canonical_hash_sql(entity)} AS row_hash FROM x"""
 

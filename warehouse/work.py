@@ -10,6 +10,8 @@ Temporary tables of one merge, in the order in which they come to be:
     _decided                          rows that have to be written
     _refs                             their references, resolved or not
     _final                            the same rows with their hub_id, or what they wait for
+    _new, _others, _several           the hubs of _touched: new ones with one source, all others, those of several sources
+    _won, _held                       their canonical rows as they should be, and as they are
 """
 
 from __future__ import annotations
@@ -17,24 +19,30 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Literal
 
 from hub.entity import Entity, Model, children
 from warehouse.duck import Connection, literal, quote, run
 
 RUN = "run_file"
 Survivorship = Mapping[str, Mapping[str, Sequence[str]]]
+Touch = Literal["fresh", "known", "moved"]
 
 
 @dataclass(slots=True)
 class Work:
-    """One merge transaction. `started` is the instant that everything written in it carries."""
+    """One merge transaction. `started` is the instant that everything written in it carries.
+
+    `touched` says of what kinds the rows of _touched are, by entity, so that nobody has to ask: fresh hubs; known ones of which
+    a row was written; ones that were moved, by a join or with a reference, without one.
+    """
 
     con: Connection
     model: Model
     run_id: str
     started: datetime
     survivorship: Survivorship = field(default_factory=dict)
+    touched: dict[str, set[Touch]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         # As variables, so that the statements of every merge read the same and are parsed once a process.
@@ -54,6 +62,11 @@ class Work:
     def number(self, name: str, sql: str, parameters: Any = None) -> int:
         rows = self.rows(name, sql, parameters)
         return int(rows[0][0] or 0) if rows else 0
+
+    def touch(self, entity: str, kind: Touch, rows: int) -> None:
+        """`rows` of _touched are of this kind."""
+        if rows:
+            self.touched.setdefault(entity, set()).add(kind)
 
     @property
     def at(self) -> str:
