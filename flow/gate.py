@@ -46,33 +46,39 @@ def gate(run: Run, *, expectations: bool = True, shares: bool = True, history: b
     rules = rules if shares else rules.without_shares()
     with run.together():
         with run.database() as con:
-            runfile.reset(con, run.model, "gate")
+            run.begin(con, "gate")
             if history and expectations and shares:
                 _know(con, run, rules)
-            sought = _sought(rules, keeper.with_rows(con, keeper.mapped_tables(con, run.model)))
+            rows = keeper.mapped_rows(con, run.model)
+            sought = _sought(rules, keeper.filled(rows))
+            asked = expectations and runfile.staged(con) > MICRO_BATCH
         if sought and run.lasting is not None:
             raise NeedsFile
         if sought and run.project.warehouse.is_file():
             run.release()
             others.fill(run.file, run.project.warehouse, run.model, sought)
         with run.database() as con:
-            keeper.mark(con, rules, run.model)
+            if asked:
+                keeper.mark_empty(con, rules, run.model, rows)
+            else:
+                decided = keeper.decide_empty(con, rules, run.model, rows)
             contents.fill(con, run.model)
-            asked = expectations and runfile.staged(con) > MICRO_BATCH
         if asked:
             run.release()
             results = judge.evaluate(run.file, rules, site)
-        with run.database() as con:
-            decided = keeper.decide(con, results) if asked else keeper.decide_by_marks(con)
+            with run.database() as con:
+                decided = keeper.decide(con, results)
+        else:
+            run.judged()
     failpoint("gate.after")
     report = StepReport("gate", run.system, "held" if decided.closed else "ok", decided.counts())
     report.detail["lines"] = decided.lines()
     index = rulebook.shown(site.folder / data_docs.INDEX)
-    rows = sum(state.rows for state in decided.entities)
+    judged = sum(state.rows for state in decided.entities)
     if asked:
         wrong = judge.publish()
         report.detail["lines"].append(wrong or f"pages of Great Expectations: {index}")
-    elif expectations and rows and data_docs.judged_alone(site, run.started, rows):
+    elif expectations and judged and data_docs.judged_alone(site, run.started, judged):
         report.detail["lines"].append(f"by the predicates alone; Great Expectations' last verdict: {index}")
     report.seconds = time.monotonic() - began
     return report

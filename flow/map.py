@@ -22,7 +22,7 @@ def map(run: Run) -> StepReport:
     began = time.monotonic()
     report = StepReport("map", run.system)
     with run.database() as con:
-        runfile.reset(con, run.model, "map")
+        run.begin(con, "map")
         fed = runfile.fed(con)
         for inbound in (one for one in run.inbound if one.stream in fed):
             inbound.prepare(partial(execute, con, name=f"{inbound.mapping}: what is looked up"))

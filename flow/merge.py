@@ -86,6 +86,8 @@ def _refuse_other_rows(run: Run) -> None:
     """A verdict opens the gate for the rows that it was made of. Raises StreamError Q310 for any others."""
     from quality.gate import is_of_this_batch
 
+    if run.is_judged:
+        return
     with run.database() as con:
         if is_of_this_batch(con):
             return

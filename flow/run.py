@@ -22,7 +22,9 @@ if TYPE_CHECKING:
     from mappings.inbound import Inbound
     from warehouse.duck import Connection
     from warehouse.lasting import Lasting
+    from warehouse.runfile import Step
 
+_STEPS: tuple[Step, ...] = ("stage", "map", "gate")
 _STAMP = "%Y%m%dT%H%M%S%f"
 
 
@@ -33,10 +35,15 @@ def run_id(what: str, now: datetime | None = None) -> str:
 
 @dataclass
 class _Held:
-    """The run file while several steps share it: how many blocks of `together` are open, and the connection if one was made."""
+    """The run file while several steps share it: how many blocks of `together` are open, and the connection if one was made.
+
+    While nobody else can have it, what was seen of it holds: from which step on it is `empty`, and whether its rows are `judged`.
+    """
 
     depth: int = 0
     con: Connection | None = None
+    empty: int = len(_STEPS)
+    judged: bool = False
 
 
 @dataclass(frozen=True)
@@ -91,6 +98,30 @@ class Run:
             if not held.depth:
                 con.close()
 
+    def begin(self, con: Connection, step: Step, *, fresh: bool = False) -> None:
+        """Empty what an earlier `step`, and those after it, wrote. `fresh`: the run's tables were just made."""
+        from warehouse import runfile
+
+        held, number = self._held, _STEPS.index(step)
+        if not fresh and number < held.empty:
+            runfile.reset(con, self.model, step)
+        held.empty = number + 1 if self._kept else len(_STEPS)
+        held.judged = False
+
+    @property
+    def _kept(self) -> bool:
+        """Nobody else can write the run's tables between two steps."""
+        return bool(self._held.depth) or self.lasting is not None
+
+    def judged(self) -> None:
+        """The gate has decided on the rows as they are."""
+        self._held.judged = self._kept
+
+    @property
+    def is_judged(self) -> bool:
+        """Nobody can have changed a row since the gate decided. If not, the merge looks at the rows again."""
+        return self._held.judged
+
     @contextmanager
     def together(self) -> Iterator[None]:
         """Steps that follow each other in one process share one connection: opening one costs as much as a small step."""
@@ -104,6 +135,7 @@ class Run:
 
     def release(self) -> None:
         """Close what `together` keeps open, so that others can open the file. The next block opens it again."""
+        self._held.empty, self._held.judged = len(_STEPS), False
         if self._held.con:
             self._held.con.close()
             self._held.con = None

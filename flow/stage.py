@@ -35,17 +35,15 @@ def stage(
     `only` are the (segment, line) to take of them, where not every record is meant.
     `hub` is where canonical rows are looked up; default: the project's snapshot.
     """
-    from warehouse import runfile
     from warehouse.known import pass_over
     from warehouse.stage import stage as stage_stream
 
     began = time.monotonic()
     report = StepReport("stage", run.system)
     taken = _Taken(run, chosen, known)
-    again = run.file.exists()
+    fresh = not run.file.exists()
     with run.database(make=True) as con:
-        if again:
-            runfile.reset(con, run.model, "stage")
+        run.begin(con, "stage", fresh=fresh)
         changed = taken.know(con)
         for stream in run.connector.streams:
             columns = declared_columns(run.inbound, stream.name) or taken.looked_at(stream)

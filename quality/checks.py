@@ -249,8 +249,11 @@ class OfBatch:
     """What the batch checks share: each gives the query that finds deviations (a row each, `raw` says which) in two ways.
 
     `deviations` is the gate's, `deviations_again` is how Great Expectations is asked: over `m`, the mapped rows. Without a
-    baseline, or with too few days of one, there is nothing to compare with and both find nothing.
+    baseline, or with too few days of one, there is nothing to compare with and both find nothing. `measure` is what of the
+    baseline has to be there before either is worth asking.
     """
+
+    measure: ClassVar[str]
 
     def deviations(self, entity: Entity) -> str:
         raise NotImplementedError
@@ -278,6 +281,7 @@ class Freshness(OfBatch):
     """The newest `column`, of this batch or of what was merged before, is at most `hours` old when the run starts."""
 
     code: ClassVar[str] = "Q210"
+    measure: ClassVar[str] = "now"
     column: str
     hours: int
 
@@ -309,6 +313,7 @@ class Volume(OfBatch):
     """
 
     code: ClassVar[str] = "Q211"
+    measure: ClassVar[str] = "rows"
     least: Decimal | None
     most: Decimal | None
     days: int
@@ -341,6 +346,7 @@ class Distribution(OfBatch):
     """
 
     code: ClassVar[str] = "Q212"
+    measure: ClassVar[str] = "share"
     column: str
     most: Decimal
     rows: int

@@ -8,7 +8,7 @@ between the two. `is_of_this_batch` says before the merge whether the rows are s
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
 
@@ -16,7 +16,7 @@ import duckdb
 
 from hub.entity import Entity, Model
 from quality import batch, marks
-from quality.checks import Distribution
+from quality.checks import Distribution, OfBatch
 from quality.results import RuleOutcome, SuiteResult
 from quality.rules import Rule, Rules
 from quality.sql import literal, name
@@ -25,6 +25,8 @@ from quality.tables import ensure_gate_tables
 UNDECIDED = "Q305 the gate was not decided: the expectations were not evaluated"
 _OF_MARKS = ("Q301", "Q302", "Q308")
 OF_BATCH = ("Q210", "Q211", "Q212")
+_WRITTEN = ("findings", "verdicts", "results", "state", "batch", "batch_findings", "profile")
+_FEW = 1_000  # rows: up to here fetching what each rule says of each costs less than planning two sums a rule
 _VERDICT = ("entity", "rule", "code", "severity", "checked", "failed", "threshold", "closed", "why")
 
 
@@ -97,39 +99,69 @@ def mark(con: duckdb.DuckDBPyConnection, rules: Rules, model: Model) -> list[Ver
     Entities with rules stay closed until `decide`; tables of entities that the run does not feed are not looked at.
     """
     ensure_gate_tables(con)
-    for table in ("batch_findings", "profile"):
+    for table in _WRITTEN:
         con.execute(f"DELETE FROM gate.{table}")
-    tables = mapped_tables(con, model)
-    filled = with_rows(con, tables)
+    return mark_empty(con, rules, model, mapped_rows(con, mapped_tables(con, model)))
+
+
+def mark_empty(con: duckdb.DuckDBPyConnection, rules: Rules, model: Model, rows: Mapping[str, int]) -> list[Verdict]:
+    """`mark` in a run file whose gate's tables are there and empty. `rows` says how many rows each mapped table has."""
+    verdicts, inserts = _judge(con, rules, model, rows)
+    ruled = {verdict.entity for verdict in verdicts}
+    _write_marks(con, rows, verdicts, inserts, {e: UNDECIDED if e in ruled else "" for e in _heads(model, rows)})
+    return verdicts
+
+
+def decide_empty(con: duckdb.DuckDBPyConnection, rules: Rules, model: Model, rows: Mapping[str, int]) -> GateReport:
+    """`mark_empty` and `decide_by_marks` at once: what is decided without Great Expectations is written once."""
+    verdicts, inserts = _judge(con, rules, model, rows)
+    states = _states(_heads(model, rows), verdicts)
+    _write_marks(con, rows, verdicts, inserts, states)
+    return _report(con, states, verdicts, rows)
+
+
+def _judge(
+    con: duckdb.DuckDBPyConnection, rules: Rules, model: Model, rows: Mapping[str, int]
+) -> tuple[list[Verdict], list[str]]:
+    """The verdict of each rule, and the statements that write what was found."""
     others = [what for (what,) in con.execute("SELECT DISTINCT what FROM gate.others").fetchall()]
-    usual = con.execute("SELECT 1 FROM gate.baseline LIMIT 1").fetchone() is not None
+    usual = set(con.execute("SELECT DISTINCT coalesce(entity, ''), measure FROM gate.baseline").fetchall())
     verdicts: list[Verdict] = []
     inserts: list[str] = []
-    for entity in (model[table] for table in tables):
-        verdicts += _look_at_batch(con, entity, rules, usual)
+    for entity in (model[table] for table in rows):
+        verdicts += _look_at_batch(con, entity, rules, usual, rows[entity.name])
         of_rows = [rule for rule in rules.of(entity.name) if not rule.of_batch]
-        if entity.name not in filled:
+        if not rows[entity.name]:
             verdicts += [_verdict(entity, rule, 0, 0, "") for rule in of_rows]
             continue
-        found, statements = _look(con, entity, of_rows, model, tables, others)
+        found, statements = _look(con, entity, of_rows, model, rows, others)
         verdicts += found
         inserts += statements
+    return verdicts, inserts
+
+
+def _heads(model: Model, entities: Iterable[str]) -> list[str]:
+    return [entity for entity in entities if not model[entity].parent]
+
+
+def _write_marks(
+    con: duckdb.DuckDBPyConnection,
+    rows: Mapping[str, int],
+    verdicts: Sequence[Verdict],
+    inserts: Sequence[str],
+    states: dict[str, str],
+) -> None:
     con.execute("BEGIN")
     try:
-        for table in ("findings", "verdicts", "results", "state", "batch"):
-            con.execute(f"DELETE FROM gate.{table}")
-        con.execute("INSERT INTO gate.batch VALUES ($1)", [batch.digest(con)])
+        con.execute("INSERT INTO gate.batch VALUES ($1)", [batch.digest(con, filled(rows))])
         for statement in inserts:
             con.execute(statement)
         _write_verdicts(con, verdicts)
-        ruled = {verdict.entity for verdict in verdicts}
-        states = {t: UNDECIDED if t in ruled else "" for t in tables if not model[t].parent}
         _write_states(con, states)
         con.execute("COMMIT")
     except BaseException:
         con.execute("ROLLBACK")
         raise
-    return verdicts
 
 
 def decide(con: duckdb.DuckDBPyConnection, results: Sequence[SuiteResult] | None) -> GateReport:
@@ -186,26 +218,27 @@ def decide_by_marks(con: duckdb.DuckDBPyConnection) -> GateReport:
 
 def read(con: duckdb.DuckDBPyConnection) -> GateReport:
     """The report as the run file holds it."""
-    states = con.execute("SELECT entity, closed, why FROM gate.state").fetchall()
-    found = {
-        entity: (quarantined, warned)
-        for entity, quarantined, warned in con.execute(
-            """SELECT entity, count(DISTINCT _row) FILTER (severity <> 'warn'), count(DISTINCT _row) FILTER (severity = 'warn')
+    states = dict(con.execute("SELECT entity, why FROM gate.state").fetchall())
+    return _report(con, states, _read_verdicts(con), mapped_rows(con, list(states)))
+
+
+def _report(
+    con: duckdb.DuckDBPyConnection, states: Mapping[str, str], verdicts: Sequence[Verdict], rows: Mapping[str, int]
+) -> GateReport:
+    """`why` each entity is closed, empty where it is not, with what was found. Where no rule found anything, nothing is asked."""
+    found: dict[str, tuple[int, int]] = {}
+    messages: dict[str, str] = {}
+    if any(verdict.failed for verdict in verdicts):
+        marked = """SELECT entity, count(DISTINCT _row) FILTER (severity <> 'warn'), count(DISTINCT _row) FILTER (severity = 'warn')
             FROM gate.findings GROUP BY entity"""
-        ).fetchall()
-    }
-    rows = _rows(con, [entity for entity, _, _ in states])
+        found = {entity: (bad, odd) for entity, bad, odd in con.execute(marked).fetchall()}
+        told = """SELECT rule, any_value(message) FROM (SELECT rule, message FROM gate.findings
+            UNION ALL SELECT rule, concat(message, ' (', raw, ')') FROM gate.batch_findings) GROUP BY rule ORDER BY rule"""
+        messages = dict(con.execute(told).fetchall())
     return GateReport(
-        tuple(
-            EntityState(entity, rows[entity], *found.get(entity, (0, 0)), closed, why) for entity, closed, why in states
-        ),
-        tuple(_read_verdicts(con)),
-        dict(
-            con.execute(
-                """SELECT rule, any_value(message) FROM (SELECT rule, message FROM gate.findings
-                   UNION ALL SELECT rule, concat(message, ' (', raw, ')') FROM gate.batch_findings) GROUP BY rule ORDER BY rule"""
-            ).fetchall()
-        ),
+        tuple(EntityState(one, rows[one], *found.get(one, (0, 0)), bool(why), why) for one, why in states.items()),
+        tuple(verdicts),
+        messages,
     )
 
 
@@ -218,15 +251,15 @@ def mapped_tables(con: duckdb.DuckDBPyConnection, model: Model) -> list[str]:
     return [entity for entity in model if entity in there]
 
 
-def with_rows(con: duckdb.DuckDBPyConnection, tables: Sequence[str]) -> set[str]:
-    """Of these entities, those of which the run mapped something."""
-    return {table for table, rows in _rows(con, tables).items() if rows}
-
-
-def _rows(con: duckdb.DuckDBPyConnection, entities: Sequence[str]) -> dict[str, int]:
-    """How many mapped rows of each there are, in one question."""
+def mapped_rows(con: duckdb.DuckDBPyConnection, entities: Iterable[str]) -> dict[str, int]:
+    """How many mapped rows of each there are, in one question and in the order given."""
     counts = [f"SELECT {literal(entity)}, count(*) FROM mapped.{name(entity)}" for entity in entities]
     return dict(con.execute(" UNION ALL ".join(counts)).fetchall()) if counts else {}
+
+
+def filled(rows: Mapping[str, int]) -> list[str]:
+    """The entities of which there are rows."""
+    return [entity for entity, n in rows.items() if n]
 
 
 def _look(
@@ -234,14 +267,18 @@ def _look(
     entity: Entity,
     rules: Sequence[Rule],
     model: Model,
-    tables: Sequence[str],
+    tables: Mapping[str, int],
     others: Sequence[str],
 ) -> tuple[list[Verdict], list[str]]:
-    """The verdicts on one table, and the statements that write its findings."""
+    """The verdicts on one table, and the statements that write its findings. `tables` has the rows of each."""
     if not rules:
         return [], []
+    counts: Sequence[int]
     try:
-        counts = con.execute(marks.counts_sql(entity, rules, model, tables, others)).fetchone() or ()
+        if tables[entity.name] <= _FEW:
+            counts = _counted(con.execute(marks.answers_sql(entity, rules, model, tables, others)).fetchall())
+        else:
+            counts = con.execute(marks.counts_sql(entity, rules, model, tables, others)).fetchone() or ()
     except duckdb.Error as error:
         said = f"Q308 the rules of {entity.name} could not be evaluated: {type(error).__name__}"
         return [_verdict(entity, rule, 0, 0, said) for rule in rules], []
@@ -256,22 +293,32 @@ def _look(
     return verdicts, inserts
 
 
-def _look_at_batch(con: duckdb.DuckDBPyConnection, entity: Entity, rules: Rules, usual: bool) -> list[Verdict]:
-    """Write what is unusual about the batch, where there is a baseline to know it by (`usual`); the verdicts on that."""
+def _counted(answers: Sequence[Sequence[bool | None]]) -> list[int]:
+    """What `counts_sql` counts."""
+    return [n for said in zip(*answers, strict=True) for n in (len(said) - said.count(None), said.count(True))]
+
+
+def _look_at_batch(
+    con: duckdb.DuckDBPyConnection, entity: Entity, rules: Rules, usual: Collection[tuple[str, str]], rows: int
+) -> list[Verdict]:
+    """Write what is unusual about the batch; the verdicts on that. `usual`: of which entities the baseline has which measures."""
     ours = [rule for rule in rules.of(entity.name) if rule.of_batch]
     if not ours or not usual:
         return [_verdict(entity, rule, 0, 0, "") for rule in ours]
     verdicts = []
     for rule in ours:
+        assert isinstance(rule.check, OfBatch)
         try:
-            (failed,) = con.execute(marks.batch_findings_sql(entity, rule)).fetchone() or (0,)
+            failed = 0
+            if rule.check.measure == "now" or (entity.name, rule.check.measure) in usual:
+                (failed,) = con.execute(marks.batch_findings_sql(entity, rule)).fetchone() or (0,)
             if isinstance(rule.check, Distribution):
                 con.execute(marks.profile_sql(entity, rule.check.column))
         except duckdb.Error as error:
             said = f"Q308 {rule.id} could not be evaluated: {type(error).__name__}"
             verdicts.append(_verdict(entity, rule, 0, 0, said))
         else:
-            verdicts.append(_verdict(entity, rule, _rows(con, [entity.name])[entity.name], failed, ""))
+            verdicts.append(_verdict(entity, rule, rows, failed, ""))
     return verdicts
 
 
@@ -298,6 +345,15 @@ def _also(verdict: Verdict, why: str) -> Verdict:
     return replace(verdict, closed=bool(said), why=said)
 
 
+def _states(entities: Iterable[str], verdicts: Sequence[Verdict]) -> dict[str, str]:
+    """Why each entity is closed; empty where it is not."""
+    states = dict.fromkeys(entities, "")
+    for verdict in verdicts:
+        if verdict.closed:
+            states[verdict.entity] = "; ".join(part for part in (states.get(verdict.entity), verdict.why) if part)
+    return states
+
+
 def _settle(
     con: duckdb.DuckDBPyConnection,
     verdicts: Sequence[Verdict],
@@ -305,10 +361,7 @@ def _settle(
     *,
     rewritten: bool = True,
 ) -> GateReport:
-    states: dict[str, str] = {entity: "" for (entity,) in con.execute("SELECT entity FROM gate.state").fetchall()}
-    for verdict in verdicts:
-        if verdict.closed:
-            states[verdict.entity] = "; ".join(part for part in (states.get(verdict.entity), verdict.why) if part)
+    states = _states([entity for (entity,) in con.execute("SELECT entity FROM gate.state").fetchall()], verdicts)
     con.execute("BEGIN")
     try:
         for table in ("results", "state", *(["verdicts"] if rewritten else ())):

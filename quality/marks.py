@@ -6,7 +6,7 @@ than the checks.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 from hub.entity import Entity, Model
 from quality.checks import Amount, OfBatch, raw
@@ -17,9 +17,12 @@ NO_AMOUNT = "CAST(NULL AS DECIMAL(38, 4))"
 
 
 class Joined:
-    """One row of a mapped table, with what it needs of others joined to it: grouped once, joined by hash."""
+    """One row of a mapped table, with what it needs of others joined to it: grouped once, joined by hash.
 
-    def __init__(self, entity: Entity, model: Model, tables: Collection[str], others: Collection[str] = ()) -> None:
+    `tables` has the rows of each mapped table that is there.
+    """
+
+    def __init__(self, entity: Entity, model: Model, tables: Mapping[str, int], others: Collection[str] = ()) -> None:
         self.entity, self.model, self.tables, self.others = entity, model, tables, others
         self.ctes: dict[str, str] = {}
         self.joins: dict[str, tuple[str, str]] = {}  # alias → table, condition
@@ -31,7 +34,7 @@ class Joined:
     def amount(self, amount: Amount) -> str:
         if amount.entity is None:
             return self.column(amount.column)
-        if amount.entity not in self.tables:
+        if not self.tables.get(amount.entity):  # a sum of no rows, without a join to plan
             return NO_AMOUNT
         # Sums over the same rows share one grouping.
         group = Amount("", amount.entity, amount.via, amount.where)
@@ -87,18 +90,25 @@ class Joined:
         return (f"WITH {head}\n" if head else "") + f"SELECT\n  {selected}\nFROM mapped.{self.entity.name} AS m{joins}"
 
 
+def answers_sql(
+    entity: Entity, rules: Sequence[Rule], model: Model, tables: Mapping[str, int], others: Collection[str] = ()
+) -> str:
+    """What each rule says of each row: a column a rule, true where the row fails it, NULL where it does not speak of it."""
+    row = Joined(entity, model, tables, others)
+    return row.sql([f"{_failed(rule, row)} AS r{number}" for number, rule in enumerate(rules)])
+
+
 def counts_sql(
-    entity: Entity, rules: Sequence[Rule], model: Model, tables: Collection[str], others: Collection[str] = ()
+    entity: Entity, rules: Sequence[Rule], model: Model, tables: Mapping[str, int], others: Collection[str] = ()
 ) -> str:
     """Two numbers a rule: of how many rows it speaks, and how many fail. One pass, in which each rule is written once."""
-    row = Joined(entity, model, tables, others)
-    columns = [f"{_failed(rule, row)} AS r{number}" for number, rule in enumerate(rules)]
+    answers = answers_sql(entity, rules, model, tables, others)
     counts = ", ".join(f"count(r{number}), count(*) FILTER (r{number})" for number in range(len(rules)))
-    return f"SELECT {counts} FROM (\n{row.sql(columns)}\n)"
+    return f"SELECT {counts} FROM (\n{answers}\n)"
 
 
 def findings_sql(
-    entity: Entity, rule: Rule, model: Model, tables: Collection[str], others: Collection[str] = ()
+    entity: Entity, rule: Rule, model: Model, tables: Mapping[str, int], others: Collection[str] = ()
 ) -> str:
     """The rows that fail one rule; a child's finding is its header's, and its own id stands before the raw value."""
     row = Joined(entity, model, tables, others)
