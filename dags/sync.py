@@ -35,8 +35,10 @@ def prepare(run: str, system: str) -> str:
     from flow.map import map
     from flow.stage import stage
 
-    stage(Run(PROJECT, system, run)).or_raise()
-    map(Run(PROJECT, system, run)).or_raise()
+    started = Run(PROJECT, system, run)
+    with started.together():
+        stage(started).or_raise()
+        map(started).or_raise()
     return run
 
 

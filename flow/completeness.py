@@ -153,8 +153,9 @@ def _map_all(run: Run) -> None:
     """What the mappings make of everything that was merged."""
     from warehouse.merge import merged_segments
 
-    stage(run, merged_segments(run.project.warehouse, run.system))
-    map(run)
+    with run.together():
+        stage(run, merged_segments(run.project.warehouse, run.system))
+        map(run)
 
 
 def _fill_mapped(run: Run, keys: Path) -> None:

@@ -172,8 +172,9 @@ class _Comparison:
             return
         lake = {one.path for one in list_segments(self.project.lake, self.system)}
         for run in runs:
-            stage(run, chosen, known=lake, hub=self.project.published)
-            map(run)
+            with run.together():
+                stage(run, chosen, known=lake, hub=self.project.published)
+                map(run)
             gate(run, expectations=False)
         self._rows(runs)
         if self.project.published.is_file():

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import time
+from functools import partial
 from typing import TYPE_CHECKING
 
-from flow.language import refuse
+from flow.language import declared_columns, refuse
 from flow.report import StepReport
 from flow.run import Run
 from hub.failpoints import failpoint
@@ -62,7 +63,7 @@ def gate(run: Run, *, expectations: bool = True, shares: bool = True, history: b
                 keeper.mark_empty(con, rules, run.model, rows)
             else:
                 decided = keeper.decide_empty(con, rules, run.model, rows)
-            contents.fill(con, run.model)
+            contents.fill(con, run.model, run.project.lake, partial(declared_columns, run.inbound))
         if asked:
             run.release()
             results = judge.evaluate(run.file, rules, site)

@@ -62,9 +62,14 @@ def fill(
     return changed
 
 
+def canonical_of(inbound: Sequence[Inbound]) -> dict[str, list[Inbound]]:
+    """The canonical entities that are looked into, each with the mappings that do."""
+    return {of: made for of, made in looked_into(inbound).items() if of.startswith(CANONICAL)}
+
+
 def fill_rows(project: Project, file: Path, inbound: Sequence[Inbound], hub: Path | None = None) -> None:
     """Make known."canonical.<entity>" of `hub`, the snapshot, or the warehouse itself where nothing was published yet."""
-    wanted = {of: made for of, made in looked_into(inbound).items() if of.startswith(CANONICAL)}
+    wanted = canonical_of(inbound)
     if not wanted:
         return
     from warehouse.duck import connect

@@ -5,18 +5,25 @@ from __future__ import annotations
 import hashlib
 import time
 from functools import partial
+from typing import TYPE_CHECKING
 
 from flow.known import tie
 from flow.report import StepReport
 from flow.run import Run
 from hub.failpoints import failpoint
 
+if TYPE_CHECKING:
+    from warehouse.duck import Connection
+
 _STATES = ("mapped", "excluded", "rejected", "superseded")
 
 
 def map(run: Run) -> StepReport:
-    """Every mapping's statements, all in the run file; afterwards older versions of a key are set aside."""
-    from warehouse import runfile
+    """Every mapping's statements, all in the run file; afterwards older versions of a key are set aside.
+
+    What another process staged is read again. The staged rows are let go in the end.
+    """
+    from warehouse import runfile, staged
     from warehouse.duck import run as execute
 
     began = time.monotonic()
@@ -24,6 +31,7 @@ def map(run: Run) -> StepReport:
     with run.database() as con:
         run.begin(con, "map")
         fed = runfile.fed(con)
+        _staged(run, con, fed)
         for inbound in (one for one in run.inbound if one.stream in fed):
             inbound.prepare(partial(execute, con, name=f"{inbound.mapping}: what is looked up"))
             runfile.execute(con, inbound.statements)
@@ -40,6 +48,22 @@ def map(run: Run) -> StepReport:
                    GROUP BY ALL ORDER BY count(*) DESC, 1, 2, 3"""
             ).fetchall()
         ]
+        staged.drop(con)
     failpoint("map.after")
     report.seconds = time.monotonic() - began
     return report
+
+
+def _staged(run: Run, con: Connection, fed: set[str]) -> None:
+    """Have the rows of these streams, which this connection may have staged or not."""
+    from warehouse import staged
+
+    missing = fed - staged.streams(con)
+    if not missing:
+        return
+    from flow.stage import read_of
+    from warehouse.restage import restage
+
+    for stream in run.connector.streams:
+        if stream.name in missing:
+            restage(con, run.project.lake, run.system, stream, read_of(run, stream))

@@ -87,9 +87,8 @@ class Run:
                 yield con
             return
         held = self._held
-        con = held.con or (
-            runfile.create(self.file, self.project.lake, self.model) if make else runfile.open(self.file)
-        )
+        lake = self.project.lake
+        con = held.con or (runfile.create(self.file, lake, self.model) if make else runfile.open(self.file, lake=lake))
         if held.depth:
             held.con = con
         try:

@@ -1,4 +1,4 @@
-"""stage: the segments that no merge has taken yet, into the run file, with the columns that the mappings read."""
+"""stage: the segments that no merge has taken yet, read with the columns that the mappings read; the run file says what was taken."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from flow.known import asking, fill, fill_rows, looked_into, streams_of
+from flow.known import asking, canonical_of, fill, fill_rows, looked_into, streams_of
 from flow.language import declared_columns
 from flow.report import StepReport
 from flow.run import Run
@@ -28,7 +28,8 @@ def stage(
     only: Collection[tuple[str, int]] | None = None,
     hub: Path | None = None,
 ) -> StepReport:
-    """Staging can be repeated: it begins with an empty run file. A stream that no mapping reads is left in the lake.
+    """Staging can be repeated: it begins with an empty run file. The rows stay with the connection: map follows in the same
+    `Run.together`, or reads them again. A stream that no mapping reads is left in the lake.
 
     `chosen` are the paths of the segments to take, merged or not: a rebuild names them. Without them, records that use what
     came anew of another stream are taken again. `known` are the segments that lookups see; default: what was merged, and `chosen`.
@@ -44,9 +45,13 @@ def stage(
     fresh = not run.file.exists()
     with run.database(make=True) as con:
         run.begin(con, "stage", fresh=fresh)
+    if canonical_of(run.inbound):
+        run.release()
+        fill_rows(run.project, run.file, run.inbound, hub)
+    with run.database() as con:
         changed = taken.know(con)
         for stream in run.connector.streams:
-            columns = declared_columns(run.inbound, stream.name) or taken.looked_at(stream)
+            columns = read_of(run, stream)
             if not columns:
                 continue
             asked = asking(con, run.inbound, stream.name, changed)
@@ -56,16 +61,13 @@ def stage(
                 continue
             staged = stage_stream(con, run.project.lake, run.system, stream, segments, columns, only)
             if old:
-                left = pass_over(con, stream.name, list(columns), [one.path for one in old], asked)
+                left = pass_over(con, stream.name, [one.path for one in old], asked)
                 staged.read, staged.staged = staged.read - left, staged.staged - left
             for name in ("read", "duplicates", "staged"):
                 report.counts[name] = report.counts.get(name, 0) + getattr(staged, name)
             report.findings += staged.findings
             if only is None:
                 _note_shape(con, run, stream.name, taken.new[stream.name])
-    if looked_into(run.inbound):
-        run.release()
-    fill_rows(run.project, run.file, run.inbound, hub)
     failpoint("stage.after")
     report.seconds = time.monotonic() - began
     return report
@@ -106,9 +108,10 @@ class _Taken:
         wanted = streams_of(run.connector.streams, run.inbound)
         return fill(con, run.project.lake, run.system, wanted, run.inbound, self.seen, new)
 
-    def looked_at(self, stream: Stream) -> dict[str, str]:
-        """What is read of a stream that mappings only look into: its segments are part of the run all the same."""
-        from mappings.inbound import known_columns
 
-        looking = looked_into(self.run.inbound).get(stream.name)
-        return known_columns(looking, stream) if looking else {}
+def read_of(run: Run, stream: Stream) -> dict[str, str]:
+    """What is read of a stream. One that mappings only look into is staged, too: its segments are part of the run all the same."""
+    from mappings.inbound import known_columns
+
+    looking = looked_into(run.inbound).get(stream.name)
+    return declared_columns(run.inbound, stream.name) or (known_columns(looking, stream) if looking else {})

@@ -229,6 +229,9 @@ Fix: restore the file from a backup of the lake.""",
     "D211": """A segment holds another number of records than its header says.
 It was changed after it was written, for nobody writes it twice.
 Fix: compare it with a backup of the lake.""",
+    "D212": """A segment is no longer what it was when the run staged it, and a later step has to read it again.
+That is map in a process of its own, and the gate for the records that were refused.
+Fix: restore the file from a backup of the lake, and run the step stage again.""",
     "D220": """The fields that the mappings of a stream read do not fit together: names that differ only in case, or no type.
 One column of the run file cannot hold both.
 Fix: read one of them, or write the same spelling.""",

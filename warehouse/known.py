@@ -15,9 +15,10 @@ from pathlib import Path
 
 from hub.connector import Stream
 from hub.segments import Segment
+from warehouse import staged
 from warehouse.duck import Connection, literal, one, quote, run
 from warehouse.sift import Source
-from warehouse.stage import StageReport, fetch, key_sql, read, view_sql
+from warehouse.stage import StageReport, create_sql, fetch, key_sql, read
 
 
 def know(
@@ -31,10 +32,10 @@ def know(
     cache: Path,
 ) -> bool:
     """Fill known.<stream> from all of the segments, and say whether those in `new` (paths) changed anything."""
-    table = f"raw.{quote(stream.name + ' known')}"
+    staged.ready(con)
+    table = staged.table(f"{stream.name} known")
     source = Source(stream, columns, table, cache, lake)
-    declared = "".join(f"{quote(name)} {kind}, " for name, kind in columns.items())
-    run(con, f"CREATE OR REPLACE TABLE {table} ({declared}_file INTEGER)")
+    run(con, create_sql(source))
     report = StageReport(system, stream.name)
     try:
         local = fetch(source, segments, report)
@@ -98,7 +99,7 @@ def know_rows(con: Connection, name: str, columns: Mapping[str, str], warehouse:
         run(con, f"INSERT INTO {table} {rows}", name=f"known {name}")
 
 
-def pass_over(con: Connection, stream: str, columns: Sequence[str], old: Collection[str], askers: Sequence[str]) -> int:
+def pass_over(con: Connection, stream: str, old: Collection[str], askers: Sequence[str]) -> int:
     """Leave out the staged records of `old` segments, which were merged before, apart from those that one of the `askers`
     (SQL of `_seq`) names. They count as not read. Returns how many were left out.
     """
@@ -116,7 +117,7 @@ def pass_over(con: Connection, stream: str, columns: Sequence[str], old: Collect
     )
     left = f"SELECT _seq FROM stage.{quote(stream)} WHERE _segment IN ({listed}) AND _seq NOT IN (FROM _asking)"
     gone = one(con, f"INSERT INTO raw._gone SELECT $1, _seq FROM ({left})", [stream], name=name)
-    run(con, f"CREATE OR REPLACE VIEW stage.{quote(stream)} AS {view_sql(stream, columns, True)}", name=name)
+    staged.take_out(con, stream)
     for state, n in (("read", gone + twice), ("duplicates", twice), ("staged", gone)):
         less = "UPDATE run.counts SET n = n - $1 WHERE stream = $2 AND mapping IS NULL AND state = $3"
         run(con, less, [n, stream, state], name=name)

@@ -1,9 +1,9 @@
 """The run file: what one run of one system staged, mapped and marked, before the warehouse hears of it.
 
-    stage.<stream>    the staged records, typed by what the mappings read (`stage.py`)
     known.<stream>    the newest records of streams that mappings look into (`known.py`)
     mapped.<entity>   canonical rows as the mappings made them
     run.segments, run.rejects, run.counts
+    raw._gone         which lines of the batch are not staged: duplicates, what could not be read
     run.mappings      a hash of each mapping that was run
     run.shapes        the fields of a sample of raw records (`hub/shape.py`)
     run.contents      a digest of each raw record that was refused (`contents.py`)
@@ -11,7 +11,7 @@
     gate.others       what earlier runs merged of the keys of this one (`others.py`)
     gate.baseline     what is usual (`baseline.py`), gate.batch_findings what is not, gate.profile what was counted for it
 
-A step can be repeated: `reset` empties what it and the later ones wrote.
+The staged records themselves are in memory (`staged.py`), typed by what the mappings read. A step can be repeated: `reset` empties what it and the later ones wrote.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ _SETTINGS = ("SET force_compression = 'uncompressed'",)
 SHAPES = "stream VARCHAR, path VARCHAR, kind VARCHAR, n BIGINT, records BIGINT"
 _TABLES: dict[str, str] = {
     "run.segments": "system VARCHAR, stream VARCHAR, segment VARCHAR, seq BIGINT, records BIGINT, pulled_at TIMESTAMPTZ,"
-    " file INTEGER, first_row BIGINT, base BIGINT",
+    " base BIGINT",
     "run.rejects": "stream VARCHAR, mapping VARCHAR, entity VARCHAR, source_id VARCHAR, segment VARCHAR, line BIGINT,"
     " code VARCHAR, field VARCHAR, rule VARCHAR, message VARCHAR, raw VARCHAR",
     "run.counts": "stream VARCHAR, mapping VARCHAR, entity VARCHAR, state VARCHAR, n BIGINT",
@@ -86,7 +86,7 @@ def create_tables(con: Connection, model: Model) -> None:
     """Make the tables, in the database that is current."""
     c.check_model(model)
     run(con, "BEGIN")  # one write to the disk, not one a table
-    for schema in ("stage", "raw", "known", "mapped", "run", "gate"):
+    for schema in ("raw", "known", "mapped", "run", "gate"):
         run(con, f"CREATE SCHEMA IF NOT EXISTS {schema}")
     for name, columns in _TABLES.items():
         run(con, f"CREATE TABLE IF NOT EXISTS {name} ({columns})")

@@ -1,4 +1,4 @@
-"""stage: segments of the lake into the run file, one row a record version, typed by what the mappings read.
+"""stage: segments of the lake, one row a record version, typed by what the mappings read (`staged.py` keeps them).
 
 Every column is declared and nothing is sniffed. All segments are read in one pass, in parallel; where that fails, each is
 read alone, and one that fails alone is read without its odd records (`sift.py`), which go to run.rejects.
@@ -7,7 +7,8 @@ What is counted for a stream: read = duplicates + staged, and `staged` includes 
 are counted once more as `rejected` without a mapping. So for each mapping: staged - rejected of the stream = rejected +
 excluded + mapped of the mapping.
 
-A row's place is not stored: the raw table only grows, so its rowid says which line of which file it was.
+A row's place is not stored: the raw table only grows, so its rowid says which line of which file it was. What is taken out
+again (duplicates, placeholders of what could not be read) is named in raw._gone, by its line in the batch.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ import time
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import duckdb
 import zstandard
@@ -25,7 +27,7 @@ from hub.connector import Stream
 from hub.errors import ConfigurationError, Place
 from hub.findings import Finding
 from hub.segments import Segment
-from warehouse import odd
+from warehouse import odd, staged
 from warehouse.duck import Connection, StatementError, literal, one, quote, run, without_values
 from warehouse.runfile import cache_folder, file_of, local_folder
 from warehouse.sift import Local, Source, append, sift
@@ -63,20 +65,23 @@ def stage(
     """
     began = time.monotonic()
     _check(columns, f"{system}.{stream.name}")
-    source = Source(stream, columns, f"raw.{quote(stream.name)}", cache_folder(file_of(con)), lake)
+    source = source_of(con, stream, columns, lake)
     report = StageReport(system, stream.name)
     try:
         _clear(con, source)
         local = fetch(source, [s for s in segments if s.stream == stream.name and s.system == system], report)
         # A statement that fails would end a transaction, and reading may fail: what was read is placed in one of its own.
         found = read(con, source, local, report)
+        placed = place(con, source, local, report)
         run(con, "BEGIN")
         try:
-            _settle(con, source, local, found, report, only)
+            gone = _settle(con, source, placed, found, report, only)
             run(con, "COMMIT")
         except BaseException:
             con.execute("ROLLBACK")
             raise
+        if gone:
+            staged.take_out(con, stream.name)
     finally:
         shutil.rmtree(source.cache, ignore_errors=True)
     report.segments = len(local)
@@ -84,23 +89,26 @@ def stage(
     return report
 
 
+def source_of(con: Connection, stream: Stream, columns: Mapping[str, str], lake: str) -> Source:
+    return Source(stream, columns, staged.table(stream.name), cache_folder(file_of(con)), lake)
+
+
 def _settle(
     con: Connection,
     source: Source,
-    local: list[Local],
+    placed: Sequence[Placed],
     found: list[tuple[Segment, odd.Odd]],
     report: StageReport,
     only: Collection[tuple[str, int]] | None,
-) -> None:
-    """Say of every row where it stood, take the duplicates out, count."""
-    _place(con, source, local, report)
-    _view(con, source, filtered=False)
+) -> bool:
+    """Say of every segment where it stands and which rows go, and count; does any row go?"""
+    _segments(con, placed)
     others = 0 if only is None else _leave_others(con, source, only)
-    _reject(con, source, [(at, it) for at, it in found if only is None or (at.path, it.line) in only])
+    _reject(con, source, placed, [(at, it) for at, it in found if only is None or (at.path, it.line) in only])
     report.duplicates = _deduplicate(con, source)
-    filtered = bool(found or others or report.duplicates)
-    _view(con, source, filtered=filtered)
-    _count(con, source, report, others, filtered)
+    gone = bool(found or others or report.duplicates)
+    _count(con, source, placed, report, others, gone)
+    return gone
 
 
 def _leave_others(con: Connection, source: Source, only: Collection[tuple[str, int]]) -> int:
@@ -134,10 +142,7 @@ def _check(columns: Mapping[str, str], place: str) -> None:
 
 def _clear(con: Connection, source: Source) -> None:
     name = source.stream.name
-    run(con, f"DROP VIEW IF EXISTS stage.{quote(name)}")
-    run(con, f"DROP TABLE IF EXISTS {source.table}")
-    columns = ", ".join(f"{quote(column)} {kind}" for column, kind in source.columns.items())
-    run(con, f"CREATE TABLE {source.table} ({columns}{',' if columns else ''} _file INTEGER)")
+    empty(con, source)
     for table, where in (
         ("raw._gone", ""),
         ("run.segments", ""),
@@ -145,6 +150,21 @@ def _clear(con: Connection, source: Source) -> None:
         ("run.counts", " AND mapping IS NULL"),
     ):
         run(con, f"DELETE FROM {table} WHERE stream = $1{where}", [name])
+
+
+def empty(con: Connection, source: Source) -> None:
+    """The table that is read into, without rows, and no place of any."""
+    name = source.stream.name
+    staged.ready(con)
+    run(con, f"DROP VIEW IF EXISTS stage.{quote(name)}")
+    run(con, create_sql(source))
+    run(con, "DELETE FROM stage.places WHERE stream = $1", [name])
+
+
+def create_sql(source: Source, what: str = "TABLE") -> str:
+    """The table that is read into."""
+    columns = "".join(f"{quote(column)} {kind}, " for column, kind in source.columns.items())
+    return f"CREATE OR REPLACE {what} {source.table} ({columns}_file INTEGER)"
 
 
 def fetch(source: Source, segments: Sequence[Segment], report: StageReport) -> list[Local]:
@@ -218,16 +238,27 @@ def _suspicious(con: Connection, source: Source, file: int | None = None) -> boo
     return one(con, f"SELECT 1 FROM {source.table} WHERE {where} LIMIT 1", name="suspicious") is not None
 
 
-def _place(con: Connection, source: Source, local: list[Local], report: StageReport) -> None:
-    """run.segments: where each segment's rows stand in the raw table, and where its lines stand in the batch.
+@dataclass(frozen=True, slots=True)
+class Placed:
+    """A segment that was read: `records` rows from `first_row` on in the table, from `base` on in the batch."""
 
-    A segment that is not named there is not part of the run: its rows are in no view.
+    segment: Segment
+    file: int
+    records: int
+    first_row: int
+    base: int
+
+
+def place(con: Connection, source: Source, local: list[Local], report: StageReport) -> list[Placed]:
+    """Find where each segment's rows stand in the table, say where its lines stand in the batch, and make stage.<stream>.
+
+    A segment that is shorter than its header says becomes a finding and is taken out of `local`: its rows are in no view.
     """
     rows = run(con, f"SELECT _file, count(*), min(rowid), max(rowid) FROM {source.table} GROUP BY 1").fetchall()
-    places = {file: (count, first, last) for file, count, first, last in rows}
-    base = 1
+    found = {file: (count, first, last) for file, count, first, last in rows}
+    base, placed = 1, []
     for item in list(local):
-        count, first, last = places.get(item.number, (0, 0, -1))
+        count, first, last = found.get(item.number, (0, 0, -1))
         assert last - first + 1 == count, "rows of a file do not stand together"
         s = item.segment
         if s.records > count:  # zstd does not complain of a file that ends too early
@@ -237,33 +268,39 @@ def _place(con: Connection, source: Source, local: list[Local], report: StageRep
         if 0 < s.records < count:
             what = f"the segment holds {count:,} records, its header says {s.records:,}"
             report.findings.append(Finding("D211", what, Place(s.path), "compare it with a backup", "warning"))
-        run(
-            con,
-            "INSERT INTO run.segments VALUES ($1, $2, $3, $4, $5, nullif($6, '')::TIMESTAMPTZ, $7, $8, $9)",
-            [s.system, s.stream, s.path, s.sequence, count, s.pulled_at, item.number, first, base],
-        )
+        placed.append(Placed(s, item.number, count, first, base))
         base += count
-
-
-def _view(con: Connection, source: Source, *, filtered: bool) -> None:
-    sql = view_sql(source.stream.name, list(source.columns), filtered)
-    run(con, f"CREATE OR REPLACE VIEW stage.{quote(source.stream.name)} AS {sql}", name=f"stage.{source.stream.name}")
-
-
-def view_sql(stream: str, columns: Sequence[str], filtered: bool) -> str:
-    """stage.<stream>: the raw rows with their place, without duplicates and placeholders. `rowid` is the raw table's."""
-    listed = "".join(f", t.{quote(name)}" for name in columns)
-    gone = f"WHERE _seq NOT IN (SELECT _seq FROM raw._gone WHERE stream = {literal(stream)})" if filtered else ""
-    return f"""
-        SELECT * FROM (
-            SELECT t.rowid AS rowid, s.segment AS _segment, t.rowid - s.first_row + 1 AS _line, s.base + t.rowid - s.first_row AS _seq{listed}
-            FROM raw.{quote(stream)} t JOIN run.segments s ON s.file = t._file AND s.stream = {literal(stream)}
-        ) {gone}"""
-
-
-def _reject(con: Connection, source: Source, found: Sequence[tuple[Segment, odd.Odd]]) -> None:
     name = source.stream.name
-    bases = dict(run(con, "SELECT segment, base FROM run.segments WHERE stream = $1", [name]).fetchall())
+    _insert(con, "stage.places", [(name, p.segment.path, p.file, p.first_row, p.base, p.records) for p in placed])
+    staged.view(con, name, source.columns)
+    return placed
+
+
+def _segments(con: Connection, placed: Sequence[Placed]) -> None:
+    """run.segments. A segment that is not named there is not part of the run."""
+    _insert(
+        con,
+        "run.segments",
+        [
+            (s.system, s.stream, s.path, s.sequence, one.records, s.pulled_at or None, one.base)
+            for one, s in ((one, one.segment) for one in placed)
+        ],
+    )
+
+
+def _insert(con: Connection, table: str, rows: Sequence[tuple[Any, ...]]) -> None:
+    """All rows in one statement: there are as many as there are segments."""
+    if rows:
+        width = len(rows[0])
+        listed = (f"({', '.join(f'${row * width + n}' for n in range(1, width + 1))})" for row in range(len(rows)))
+        run(con, f"INSERT INTO {table} VALUES {', '.join(listed)}", [cell for row in rows for cell in row])
+
+
+def _reject(
+    con: Connection, source: Source, placed: Sequence[Placed], found: Sequence[tuple[Segment, odd.Odd]]
+) -> None:
+    name = source.stream.name
+    bases = {one.segment.path: one.base for one in placed}
     for segment, it in found:
         if segment.path not in bases:
             continue
@@ -308,7 +345,7 @@ def duplicates_sql(stream: str, columns: Sequence[str], key: str) -> str:
     return f"""
         INSERT INTO raw._gone
         WITH doubtful AS (
-            SELECT {key} AS k FROM raw.{quote(stream)} GROUP BY 1 HAVING count(*) > 1
+            SELECT {key} AS k FROM {staged.table(stream)} GROUP BY 1 HAVING count(*) > 1
         ), copies AS (
             SELECT _seq, hash({listed}) AS h, struct_pack({", ".join(f"{quote(n)} := {quote(n)}" for n in columns)}) AS r
             FROM {table}
@@ -319,20 +356,19 @@ def duplicates_sql(stream: str, columns: Sequence[str], key: str) -> str:
         WHERE newer.r IS NOT DISTINCT FROM older.r"""
 
 
-def _count(con: Connection, source: Source, report: StageReport, others: int, filtered: bool) -> None:
+def _count(
+    con: Connection, source: Source, placed: Sequence[Placed], report: StageReport, others: int, filtered: bool
+) -> None:
     """What was left out and what is there are counted apart, or the count law would compare a number with itself."""
-    stream = [source.stream.name]
-    held = one(con, "SELECT coalesce(sum(records), 0)::BIGINT FROM run.segments WHERE stream = $1", stream)
+    name = source.stream.name
+    held = sum(one.records for one in placed)
     report.read = held - others
-    report.rejected = one(con, "SELECT count(*) FROM run.rejects WHERE stream = $1 AND mapping IS NULL", stream)
-    there = one(con, f"SELECT count(*) FROM stage.{quote(source.stream.name)}") if filtered else held
+    report.rejected = one(con, "SELECT count(*) FROM run.rejects WHERE stream = $1 AND mapping IS NULL", [name])
+    left = f"SELECT count(*) FROM stage.{quote(name)} WHERE _seq NOT IN (SELECT _seq FROM raw._gone WHERE stream = $1)"
+    there = one(con, left, [name]) if filtered else held
     report.staged = there + (report.rejected if filtered else 0)
-    for state in ("read", "duplicates", "staged", "rejected"):
-        run(
-            con,
-            "INSERT INTO run.counts VALUES ($1, NULL, NULL, $2, $3)",
-            [source.stream.name, state, getattr(report, state)],
-        )
+    states = ("read", "duplicates", "staged", "rejected")
+    _insert(con, "run.counts", [(name, None, None, state, getattr(report, state)) for state in states])
 
 
 def _damaged(segment: Segment, why: str) -> Finding:
