@@ -4,13 +4,15 @@ For a mapping `cart/orders` of the stream `orders` the statements are, in order:
 
     view       "cart/orders"               each staged record: what was read (raw_x), what it means (x), `_excluded`, `_bad`
     view       "cart/orders order_line"    the same for each row of a child
-    table      "cart/orders rejected"      the records that are refused, for themselves or for a child, with the reasons
     delete     what the mapping wrote before, so that a repeated task changes nothing
-    insert     mapped.<entity>, mapped.<child>, run.rejects, run.counts
+    insert     mapped.<entity>, mapped.<child>: what is refused, too, as a row below zero
+    table      "cart/orders rejected"      the records that are refused, for themselves or for a child, with the reasons
+    delete     these out of mapped.<entity> and mapped.<child>
+    insert     run.rejects, run.counts
 
 What Python looks up (`once.py`) and other records (`joins.py`) are joined by name where a view reads the record or the item. Of a flat
-export only the newest record of each key is a row; the others are read as its children. Views and the table are temporary. Everything is read twice: once for what is refused, and once, with the few refused records
-left out, for what is not. Columns that a pass does not ask for cost nothing.
+export only the newest record of each key is a row; the others are read as its children. Views and the table are temporary. Everything is read once
+and cast once. Only where a row was refused is it read again, for the reasons (`Statement.needed`), and the record taken out with its children.
 
 `_row` is `_seq` and the number of the item in its list, with the mapping's ordinal in front: unique among the rows of
 all mappings of an entity, and in the order in which the records came.
@@ -39,10 +41,14 @@ MAX_CHILDREN = 15  # of one mapping; with 2,048 mappings of one system the numbe
 
 @dataclass(frozen=True, slots=True)
 class Statement:
-    """One SQL statement, and the name by which an error of it is told."""
+    """One SQL statement, and the name by which an error of it is told.
+
+    `needed` is a query for the `_seq` of the records that it is about: without any it changes nothing, and need not be executed.
+    """
 
     name: str
     sql: str
+    needed: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +124,6 @@ class _Writer:
         name = self.mapping.name
         made = [Statement(f"{name}: what was read and what it means", self._head_view())]
         made += [Statement(f"{child.view}: its rows", self._child_view(child)) for child in self.children]
-        made.append(Statement(f"{name}: what is rejected", self._rejected()))
         tables = dict.fromkeys(["run.rejects", "run.counts", *(_mapped(part) for part in self.parts)])
         for table in tables:
             clause = f"DELETE FROM {table}\nWHERE mapping = {sql.text(name)}"
@@ -127,7 +132,11 @@ class _Writer:
         made += [
             Statement(f"{child.view}: into {_mapped(child)}", self._insert_child(child)) for child in self.children
         ]
-        made.append(Statement(f"{name}: into run.rejects", self._insert_rejects()))
+        made.append(Statement(f"{name}: nothing is rejected yet", self._none_rejected()))
+        refused = self._refused()
+        made.append(Statement(f"{name}: what is rejected", self._rejected(), refused))
+        made += [Statement(f"{name}: rejected out of {table}", clause, refused) for table, clause in self._taken_out()]
+        made.append(Statement(f"{name}: into run.rejects", self._insert_rejects(), refused))
         made.append(Statement(f"{name}: into run.counts", self._insert_counts()))
         return made
 
@@ -272,13 +281,41 @@ class _Writer:
     def _rejected_name(self) -> str:
         return sql.name(f"{self.mapping.name} rejected")
 
+    def _refused(self) -> str:
+        """The `_seq` of the records of which something is refused, by what was inserted."""
+        mine = f"mapping = {sql.text(self.mapping.name)}"
+        tables = dict.fromkeys(_mapped(part) for part in self.parts)
+        selects = [f"SELECT _seq FROM {table} WHERE _row < 0 AND {mine}" for table in tables]
+        selects += [
+            f"SELECT any_value(_seq) FROM mapped.{sql.name(entity)} WHERE {mine} AND source_id IS NOT NULL\n"
+            "GROUP BY _parent_row, source_id HAVING count(*) > 1"
+            for entity in self._may_repeat()
+        ]
+        return "\nUNION\n".join(selects)
+
+    def _none_rejected(self) -> str:
+        reason = "STRUCT(code VARCHAR, field VARCHAR, rule VARCHAR, message VARCHAR, raw VARCHAR)[]"
+        columns = f"_row BIGINT, source_id VARCHAR, _segment VARCHAR, _line BIGINT, reasons {reason}"
+        return f"CREATE OR REPLACE TEMP TABLE {self._rejected_name} ({columns})"
+
     def _rejected(self) -> str:
         selects = [_reasons(self.head, "_row", "source_id", "_bad AND NOT _excluded")]
         selects += [
             _reasons(child, "_parent_row AS _row", "parent_source_id AS source_id", "_bad") for child in self.children
         ]
         selects += [self._shared_keys(entity) for entity in self._may_repeat()]
-        return f"CREATE OR REPLACE TEMP TABLE {self._rejected_name} AS\n" + "\nUNION ALL\n".join(selects)
+        return f"INSERT INTO {self._rejected_name}\n" + "\nUNION ALL\n".join(selects)
+
+    def _taken_out(self) -> list[tuple[str, str]]:
+        """The statements that delete rejected records, with their children, by table."""
+        rejected = f"(SELECT _row FROM {self._rejected_name})"
+        head = _mapped(self.head)
+        made = {_mapped(child): f"_parent_row IN {rejected}" for child in self.children}
+        made[head] = f"(_row < 0 OR _row IN {rejected})"
+        return [
+            (table, f"DELETE FROM {table}\nWHERE {rows} AND mapping = {sql.text(self.mapping.name)}")
+            for table, rows in made.items()
+        ]
 
     def _may_repeat(self) -> list[str]:
         """The child entities whose keys can repeat in a record: all but those with one row, or whose items are counted."""
@@ -304,23 +341,22 @@ class _Writer:
         return [f"{sql.text(self.mapping.system)} AS system", f"{sql.text(self.mapping.name)} AS mapping"]
 
     def _insert_head(self) -> str:
-        select = ["_row", *self._own(), "source_id", "version", "_segment", "_line", "_seq"]
+        select = [_marked("_row"), *self._own(), "source_id", "version", "_segment", "_line", "_seq"]
         select += ["_hub"] if self.hub is not None else []
-        return self._insert(self.head, select, "_row", ["NOT _excluded"] if self.head.when is not None else [])
+        return self._insert(self.head, select, ["NOT _excluded"] if self.head.when is not None else [])
 
     def _insert_child(self, part: Part) -> str:
         source_id = "parent_source_id || '/' || _key AS source_id"
-        select = ["_row", "_parent_row", *self._own(), source_id, "parent_source_id", "_segment", "_line", "_seq"]
+        row = "_row"
         if self.head.items and part.items:
-            select[0] = f"(SELECT coalesce(max(_row), 0) FROM {_mapped(part)}) + _row AS _row"
-        return self._insert(part, select, "_parent_row")
+            row = f"(SELECT coalesce(max(_row), 0) FROM {_mapped(part)}) + _row"
+        select = [_marked(row), "_parent_row", *self._own(), source_id]
+        select += ["parent_source_id", "_segment", "_line", "_seq"]
+        return self._insert(part, select)
 
-    def _insert(self, part: Part, select: Sequence[str], row: str, where: Sequence[str] = ()) -> str:
+    def _insert(self, part: Part, select: Sequence[str], where: Sequence[str] = ()) -> str:
         names = [sql.name(column.column) for column in part.columns]
-        source = (
-            f"{sql.name(part.view)} AS made\nANTI JOIN {self._rejected_name} AS rejected ON rejected._row = made.{row}"
-        )
-        return f"INSERT INTO {_mapped(part)} BY NAME\n" + _select([*select, *names], source, where)
+        return f"INSERT INTO {_mapped(part)} BY NAME\n" + _select([*select, *names], sql.name(part.view), where)
 
     def _insert_rejects(self) -> str:
         select = [*self._about(), "source_id", "_segment AS segment", "_line AS line"]
@@ -371,6 +407,11 @@ def _view(part: Part, ctes: Sequence[tuple[str, str]]) -> str:
     bad = "\n  OR ".join(f"({refusal.condition})" for refusal in part.refusals) or "false"
     made = f"SELECT\n  *,\n  (\n  {sql.indent(bad)}\n  ) AS _bad\nFROM typed"
     return f"CREATE OR REPLACE TEMP VIEW {sql.name(part.view)} AS\nWITH {body}\n{made}"
+
+
+def _marked(row: str) -> str:
+    """The row's number, below zero where the row is refused."""
+    return f"CASE WHEN _bad THEN -1 - ({row}) ELSE {row} END AS _row"
 
 
 def _read(level: Level) -> list[str]:

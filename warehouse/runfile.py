@@ -31,6 +31,10 @@ Step = Literal["stage", "map", "gate"]
 # The file lives for a day: compressing it costs half as much again as reading the records.
 _SETTINGS = ("SET force_compression = 'uncompressed'",)
 
+# Fewer than DuckDB's 122,880: a batch of that size then has several groups, which all cores read, and rows are written while they
+# are mapped instead of all together when that is committed.
+ROWS_OF_A_GROUP = 30_720
+
 SHAPES = "stream VARCHAR, path VARCHAR, kind VARCHAR, n BIGINT, records BIGINT"
 _TABLES: dict[str, str] = {
     "run.segments": "system VARCHAR, stream VARCHAR, segment VARCHAR, seq BIGINT, records BIGINT, pulled_at TIMESTAMPTZ,"
@@ -58,12 +62,14 @@ _TABLES: dict[str, str] = {
 
 
 class Statement(Protocol):
-    """One SQL statement with the name that errors quote."""
+    """One SQL statement with the name that errors quote; where `needed` finds nothing, it need not be executed."""
 
     @property
     def name(self) -> str: ...
     @property
     def sql(self) -> str: ...
+    @property
+    def needed(self) -> str: ...
 
 
 def create(path: Path, lake: str, model: Model, settings: Sequence[str] = (), beside: Sequence[str] = ()) -> Connection:
@@ -73,7 +79,7 @@ def create(path: Path, lake: str, model: Model, settings: Sequence[str] = (), be
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     allowed = [folder for one_lake in (lake, *beside) for folder in _folders(path, one_lake)]
-    con = connect(path, allowed=allowed, settings=(*_SETTINGS, *settings))
+    con = connect(path, allowed=allowed, settings=(*_SETTINGS, *settings), rows_of_a_group=ROWS_OF_A_GROUP)
     try:
         create_tables(con, model)
     except BaseException:
@@ -179,9 +185,14 @@ def fed(con: Connection) -> set[str]:
 def execute(con: Connection, statements: Iterable[Statement]) -> None:
     """Execute the statements of one mapping, all or none. Raises StatementError that names the one that failed."""
     run(con, "BEGIN")
+    needed: dict[str, bool] = {"": True}
     try:
         for statement in statements:
-            run(con, statement.sql, name=statement.name)
+            if (asked := statement.needed) not in needed:
+                found = run(con, f"SELECT 1 FROM ({asked}) LIMIT 1", name=f"{statement.name}?").fetchone()
+                needed[asked] = found is not None
+            if needed[asked]:
+                run(con, statement.sql, name=statement.name)
         run(con, "COMMIT")
     except BaseException:
         con.execute("ROLLBACK")

@@ -15,9 +15,7 @@ from collections.abc import Collection
 import duckdb
 
 from warehouse.duck import Connection, literal, quote, run
-
-# Fewer than DuckDB's 122,880, so that all cores have their share of a batch that is not larger.
-ROWS_OF_A_GROUP = 30_720
+from warehouse.runfile import ROWS_OF_A_GROUP
 
 _PLACES = "stream VARCHAR, segment VARCHAR, file INTEGER, first_row BIGINT, base BIGINT, records BIGINT"
 

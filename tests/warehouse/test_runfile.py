@@ -16,6 +16,7 @@ from warehouse.model import entities
 class Statement:
     name: str
     sql: str
+    needed: str = ""
 
 
 @pytest.fixture
@@ -72,6 +73,22 @@ def test_the_statements_of_a_mapping_are_executed_all_or_none(con):
     assert con.execute("SELECT count(*) FROM mapped.product").fetchall() == [(0,)]
     runfile.execute(con, [good])
     assert con.execute("SELECT count(*) FROM mapped.product").fetchall() == [(1,)]
+
+
+def test_what_is_not_needed_is_not_executed(con):
+    nothing, something = "SELECT n FROM run.counts WHERE n > 1", "SELECT n FROM run.counts WHERE n = 1"
+    runfile.execute(
+        con,
+        [
+            Statement("one", "INSERT INTO run.counts (n) VALUES (1)"),
+            Statement("not", "INSERT INTO run.counts (n) VALUES (2)", nothing),
+            Statement("it", "DELETE FROM run.counts", something),
+            Statement(
+                "and it", "INSERT INTO run.counts (n) VALUES (3)", something
+            ),  # asked once, before the first of them
+        ],
+    )
+    assert con.execute("SELECT n FROM run.counts").fetchall() == [(3,)]
 
 
 def test_a_statement_that_is_two_is_refused(con):

@@ -151,8 +151,72 @@ SELECT
   ) AS _bad
 FROM typed;
 
+-- cart/customers: out of run.rejects
+DELETE FROM run.rejects
+WHERE mapping = 'cart/customers';
+
+-- cart/customers: out of run.counts
+DELETE FROM run.counts
+WHERE mapping = 'cart/customers';
+
+-- cart/customers: out of mapped.customer
+DELETE FROM mapped.customer
+WHERE mapping = 'cart/customers';
+
+-- cart/customers: out of mapped.customer_address
+DELETE FROM mapped.customer_address
+WHERE mapping = 'cart/customers';
+
+-- cart/customers: into mapped.customer
+INSERT INTO mapped.customer BY NAME
+SELECT
+  CASE WHEN _bad THEN -1 - (_row) ELSE _row END AS _row,
+  'cart' AS system,
+  'cart/customers' AS mapping,
+  source_id,
+  version,
+  _segment,
+  _line,
+  _seq,
+  name,
+  given_name,
+  family_name,
+  kind,
+  email,
+  phone,
+  tax_id,
+  status,
+  tier,
+  country_code,
+  guest
+FROM "cart/customers";
+
+-- cart/customers customer_address: into mapped.customer_address
+INSERT INTO mapped.customer_address BY NAME
+SELECT
+  CASE WHEN _bad THEN -1 - (_row) ELSE _row END AS _row,
+  _parent_row,
+  'cart' AS system,
+  'cart/customers' AS mapping,
+  parent_source_id || '/' || _key AS source_id,
+  parent_source_id,
+  _segment,
+  _line,
+  _seq,
+  purpose,
+  name,
+  street,
+  city,
+  postal_zone,
+  region,
+  country_code
+FROM "cart/customers customer_address";
+
+-- cart/customers: nothing is rejected yet
+CREATE OR REPLACE TEMP TABLE "cart/customers rejected" (_row BIGINT, source_id VARCHAR, _segment VARCHAR, _line BIGINT, reasons STRUCT(code VARCHAR, field VARCHAR, rule VARCHAR, message VARCHAR, raw VARCHAR)[]);
+
 -- cart/customers: what is rejected
-CREATE OR REPLACE TEMP TABLE "cart/customers rejected" AS
+INSERT INTO "cart/customers rejected"
 SELECT
   _row,
   source_id,
@@ -209,68 +273,13 @@ WHERE _key IS NOT NULL
 GROUP BY _parent_row, _key
 HAVING count(*) > 1;
 
--- cart/customers: out of run.rejects
-DELETE FROM run.rejects
-WHERE mapping = 'cart/customers';
-
--- cart/customers: out of run.counts
-DELETE FROM run.counts
-WHERE mapping = 'cart/customers';
-
--- cart/customers: out of mapped.customer
-DELETE FROM mapped.customer
-WHERE mapping = 'cart/customers';
-
--- cart/customers: out of mapped.customer_address
+-- cart/customers: rejected out of mapped.customer_address
 DELETE FROM mapped.customer_address
-WHERE mapping = 'cart/customers';
+WHERE _parent_row IN (SELECT _row FROM "cart/customers rejected") AND mapping = 'cart/customers';
 
--- cart/customers: into mapped.customer
-INSERT INTO mapped.customer BY NAME
-SELECT
-  _row,
-  'cart' AS system,
-  'cart/customers' AS mapping,
-  source_id,
-  version,
-  _segment,
-  _line,
-  _seq,
-  name,
-  given_name,
-  family_name,
-  kind,
-  email,
-  phone,
-  tax_id,
-  status,
-  tier,
-  country_code,
-  guest
-FROM "cart/customers" AS made
-ANTI JOIN "cart/customers rejected" AS rejected ON rejected._row = made._row;
-
--- cart/customers customer_address: into mapped.customer_address
-INSERT INTO mapped.customer_address BY NAME
-SELECT
-  _row,
-  _parent_row,
-  'cart' AS system,
-  'cart/customers' AS mapping,
-  parent_source_id || '/' || _key AS source_id,
-  parent_source_id,
-  _segment,
-  _line,
-  _seq,
-  purpose,
-  name,
-  street,
-  city,
-  postal_zone,
-  region,
-  country_code
-FROM "cart/customers customer_address" AS made
-ANTI JOIN "cart/customers rejected" AS rejected ON rejected._row = made._parent_row;
+-- cart/customers: rejected out of mapped.customer
+DELETE FROM mapped.customer
+WHERE (_row < 0 OR _row IN (SELECT _row FROM "cart/customers rejected")) AND mapping = 'cart/customers';
 
 -- cart/customers: into run.rejects
 INSERT INTO run.rejects BY NAME

@@ -106,8 +106,67 @@ SELECT
   ) AS _bad
 FROM typed;
 
+-- cart/orders.customer: out of run.rejects
+DELETE FROM run.rejects
+WHERE mapping = 'cart/orders.customer';
+
+-- cart/orders.customer: out of run.counts
+DELETE FROM run.counts
+WHERE mapping = 'cart/orders.customer';
+
+-- cart/orders.customer: out of mapped.customer
+DELETE FROM mapped.customer
+WHERE mapping = 'cart/orders.customer';
+
+-- cart/orders.customer: out of mapped.customer_address
+DELETE FROM mapped.customer_address
+WHERE mapping = 'cart/orders.customer';
+
+-- cart/orders.customer: into mapped.customer
+INSERT INTO mapped.customer BY NAME
+SELECT
+  CASE WHEN _bad THEN -1 - (_row) ELSE _row END AS _row,
+  'cart' AS system,
+  'cart/orders.customer' AS mapping,
+  source_id,
+  version,
+  _segment,
+  _line,
+  _seq,
+  name,
+  kind,
+  email,
+  status,
+  country_code,
+  guest
+FROM "cart/orders.customer"
+WHERE NOT _excluded;
+
+-- cart/orders.customer customer_address: into mapped.customer_address
+INSERT INTO mapped.customer_address BY NAME
+SELECT
+  CASE WHEN _bad THEN -1 - (_row) ELSE _row END AS _row,
+  _parent_row,
+  'cart' AS system,
+  'cart/orders.customer' AS mapping,
+  parent_source_id || '/' || _key AS source_id,
+  parent_source_id,
+  _segment,
+  _line,
+  _seq,
+  purpose,
+  name,
+  street,
+  city,
+  postal_zone,
+  country_code
+FROM "cart/orders.customer customer_address";
+
+-- cart/orders.customer: nothing is rejected yet
+CREATE OR REPLACE TEMP TABLE "cart/orders.customer rejected" (_row BIGINT, source_id VARCHAR, _segment VARCHAR, _line BIGINT, reasons STRUCT(code VARCHAR, field VARCHAR, rule VARCHAR, message VARCHAR, raw VARCHAR)[]);
+
 -- cart/orders.customer: what is rejected
-CREATE OR REPLACE TEMP TABLE "cart/orders.customer rejected" AS
+INSERT INTO "cart/orders.customer rejected"
 SELECT
   _row,
   source_id,
@@ -137,63 +196,13 @@ SELECT
 FROM "cart/orders.customer customer_address"
 WHERE _bad;
 
--- cart/orders.customer: out of run.rejects
-DELETE FROM run.rejects
-WHERE mapping = 'cart/orders.customer';
-
--- cart/orders.customer: out of run.counts
-DELETE FROM run.counts
-WHERE mapping = 'cart/orders.customer';
-
--- cart/orders.customer: out of mapped.customer
-DELETE FROM mapped.customer
-WHERE mapping = 'cart/orders.customer';
-
--- cart/orders.customer: out of mapped.customer_address
+-- cart/orders.customer: rejected out of mapped.customer_address
 DELETE FROM mapped.customer_address
-WHERE mapping = 'cart/orders.customer';
+WHERE _parent_row IN (SELECT _row FROM "cart/orders.customer rejected") AND mapping = 'cart/orders.customer';
 
--- cart/orders.customer: into mapped.customer
-INSERT INTO mapped.customer BY NAME
-SELECT
-  _row,
-  'cart' AS system,
-  'cart/orders.customer' AS mapping,
-  source_id,
-  version,
-  _segment,
-  _line,
-  _seq,
-  name,
-  kind,
-  email,
-  status,
-  country_code,
-  guest
-FROM "cart/orders.customer" AS made
-ANTI JOIN "cart/orders.customer rejected" AS rejected ON rejected._row = made._row
-WHERE NOT _excluded;
-
--- cart/orders.customer customer_address: into mapped.customer_address
-INSERT INTO mapped.customer_address BY NAME
-SELECT
-  _row,
-  _parent_row,
-  'cart' AS system,
-  'cart/orders.customer' AS mapping,
-  parent_source_id || '/' || _key AS source_id,
-  parent_source_id,
-  _segment,
-  _line,
-  _seq,
-  purpose,
-  name,
-  street,
-  city,
-  postal_zone,
-  country_code
-FROM "cart/orders.customer customer_address" AS made
-ANTI JOIN "cart/orders.customer rejected" AS rejected ON rejected._row = made._parent_row;
+-- cart/orders.customer: rejected out of mapped.customer
+DELETE FROM mapped.customer
+WHERE (_row < 0 OR _row IN (SELECT _row FROM "cart/orders.customer rejected")) AND mapping = 'cart/orders.customer';
 
 -- cart/orders.customer: into run.rejects
 INSERT INTO run.rejects BY NAME

@@ -98,8 +98,45 @@ SELECT
   ) AS _bad
 FROM typed;
 
+-- cart/orders.payment: out of run.rejects
+DELETE FROM run.rejects
+WHERE mapping = 'cart/orders.payment';
+
+-- cart/orders.payment: out of run.counts
+DELETE FROM run.counts
+WHERE mapping = 'cart/orders.payment';
+
+-- cart/orders.payment: out of mapped.payment
+DELETE FROM mapped.payment
+WHERE mapping = 'cart/orders.payment';
+
+-- cart/orders.payment: into mapped.payment
+INSERT INTO mapped.payment BY NAME
+SELECT
+  CASE WHEN _bad THEN -1 - (_row) ELSE _row END AS _row,
+  'cart' AS system,
+  'cart/orders.payment' AS mapping,
+  source_id,
+  version,
+  _segment,
+  _line,
+  _seq,
+  sales_order_ref,
+  means,
+  currency,
+  amount,
+  paid_at,
+  status,
+  reference,
+  fee,
+  net_amount
+FROM "cart/orders.payment";
+
+-- cart/orders.payment: nothing is rejected yet
+CREATE OR REPLACE TEMP TABLE "cart/orders.payment rejected" (_row BIGINT, source_id VARCHAR, _segment VARCHAR, _line BIGINT, reasons STRUCT(code VARCHAR, field VARCHAR, rule VARCHAR, message VARCHAR, raw VARCHAR)[]);
+
 -- cart/orders.payment: what is rejected
-CREATE OR REPLACE TEMP TABLE "cart/orders.payment rejected" AS
+INSERT INTO "cart/orders.payment rejected"
 SELECT
   _row,
   source_id,
@@ -162,40 +199,9 @@ SELECT
 FROM "cart/orders.payment"
 WHERE _bad AND NOT _excluded;
 
--- cart/orders.payment: out of run.rejects
-DELETE FROM run.rejects
-WHERE mapping = 'cart/orders.payment';
-
--- cart/orders.payment: out of run.counts
-DELETE FROM run.counts
-WHERE mapping = 'cart/orders.payment';
-
--- cart/orders.payment: out of mapped.payment
+-- cart/orders.payment: rejected out of mapped.payment
 DELETE FROM mapped.payment
-WHERE mapping = 'cart/orders.payment';
-
--- cart/orders.payment: into mapped.payment
-INSERT INTO mapped.payment BY NAME
-SELECT
-  _row,
-  'cart' AS system,
-  'cart/orders.payment' AS mapping,
-  source_id,
-  version,
-  _segment,
-  _line,
-  _seq,
-  sales_order_ref,
-  means,
-  currency,
-  amount,
-  paid_at,
-  status,
-  reference,
-  fee,
-  net_amount
-FROM "cart/orders.payment" AS made
-ANTI JOIN "cart/orders.payment rejected" AS rejected ON rejected._row = made._row;
+WHERE (_row < 0 OR _row IN (SELECT _row FROM "cart/orders.payment rejected")) AND mapping = 'cart/orders.payment';
 
 -- cart/orders.payment: into run.rejects
 INSERT INTO run.rejects BY NAME

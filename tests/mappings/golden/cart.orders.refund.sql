@@ -83,8 +83,42 @@ SELECT
   ) AS _bad
 FROM typed;
 
+-- cart/orders.refund: out of run.rejects
+DELETE FROM run.rejects
+WHERE mapping = 'cart/orders.refund';
+
+-- cart/orders.refund: out of run.counts
+DELETE FROM run.counts
+WHERE mapping = 'cart/orders.refund';
+
+-- cart/orders.refund: out of mapped.refund
+DELETE FROM mapped.refund
+WHERE mapping = 'cart/orders.refund';
+
+-- cart/orders.refund: into mapped.refund
+INSERT INTO mapped.refund BY NAME
+SELECT
+  CASE WHEN _bad THEN -1 - (_row) ELSE _row END AS _row,
+  'cart' AS system,
+  'cart/orders.refund' AS mapping,
+  source_id,
+  version,
+  _segment,
+  _line,
+  _seq,
+  sales_order_ref,
+  number,
+  currency,
+  amount,
+  refunded_at,
+  reason
+FROM "cart/orders.refund";
+
+-- cart/orders.refund: nothing is rejected yet
+CREATE OR REPLACE TEMP TABLE "cart/orders.refund rejected" (_row BIGINT, source_id VARCHAR, _segment VARCHAR, _line BIGINT, reasons STRUCT(code VARCHAR, field VARCHAR, rule VARCHAR, message VARCHAR, raw VARCHAR)[]);
+
 -- cart/orders.refund: what is rejected
-CREATE OR REPLACE TEMP TABLE "cart/orders.refund rejected" AS
+INSERT INTO "cart/orders.refund rejected"
 SELECT
   _row,
   source_id,
@@ -129,37 +163,9 @@ SELECT
 FROM "cart/orders.refund"
 WHERE _bad AND NOT _excluded;
 
--- cart/orders.refund: out of run.rejects
-DELETE FROM run.rejects
-WHERE mapping = 'cart/orders.refund';
-
--- cart/orders.refund: out of run.counts
-DELETE FROM run.counts
-WHERE mapping = 'cart/orders.refund';
-
--- cart/orders.refund: out of mapped.refund
+-- cart/orders.refund: rejected out of mapped.refund
 DELETE FROM mapped.refund
-WHERE mapping = 'cart/orders.refund';
-
--- cart/orders.refund: into mapped.refund
-INSERT INTO mapped.refund BY NAME
-SELECT
-  _row,
-  'cart' AS system,
-  'cart/orders.refund' AS mapping,
-  source_id,
-  version,
-  _segment,
-  _line,
-  _seq,
-  sales_order_ref,
-  number,
-  currency,
-  amount,
-  refunded_at,
-  reason
-FROM "cart/orders.refund" AS made
-ANTI JOIN "cart/orders.refund rejected" AS rejected ON rejected._row = made._row;
+WHERE (_row < 0 OR _row IN (SELECT _row FROM "cart/orders.refund rejected")) AND mapping = 'cart/orders.refund';
 
 -- cart/orders.refund: into run.rejects
 INSERT INTO run.rejects BY NAME

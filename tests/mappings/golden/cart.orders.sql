@@ -462,8 +462,152 @@ SELECT
   ) AS _bad
 FROM typed;
 
+-- cart/orders: out of run.rejects
+DELETE FROM run.rejects
+WHERE mapping = 'cart/orders';
+
+-- cart/orders: out of run.counts
+DELETE FROM run.counts
+WHERE mapping = 'cart/orders';
+
+-- cart/orders: out of mapped.sales_order
+DELETE FROM mapped.sales_order
+WHERE mapping = 'cart/orders';
+
+-- cart/orders: out of mapped.order_line
+DELETE FROM mapped.order_line
+WHERE mapping = 'cart/orders';
+
+-- cart/orders: out of mapped.allowance_charge
+DELETE FROM mapped.allowance_charge
+WHERE mapping = 'cart/orders';
+
+-- cart/orders: out of mapped.tax_line
+DELETE FROM mapped.tax_line
+WHERE mapping = 'cart/orders';
+
+-- cart/orders: into mapped.sales_order
+INSERT INTO mapped.sales_order BY NAME
+SELECT
+  CASE WHEN _bad THEN -1 - (_row) ELSE _row END AS _row,
+  'cart' AS system,
+  'cart/orders' AS mapping,
+  source_id,
+  version,
+  _segment,
+  _line,
+  _seq,
+  number,
+  seller_number,
+  channel,
+  ordered_at,
+  customer_ref,
+  currency,
+  line_total,
+  discount_total,
+  charge_total,
+  tax_total,
+  total,
+  refunded_total,
+  tax_included,
+  lifecycle_status,
+  payment_status,
+  fulfilment_status,
+  cancelled_at,
+  ship_to_name,
+  ship_to_street,
+  ship_to_city,
+  ship_to_postal_zone,
+  ship_to_country_code,
+  note
+FROM "cart/orders";
+
+-- cart/orders order_line: into mapped.order_line
+INSERT INTO mapped.order_line BY NAME
+SELECT
+  CASE WHEN _bad THEN -1 - (_row) ELSE _row END AS _row,
+  _parent_row,
+  'cart' AS system,
+  'cart/orders' AS mapping,
+  parent_source_id || '/' || _key AS source_id,
+  parent_source_id,
+  _segment,
+  _line,
+  _seq,
+  line_number,
+  sku,
+  description,
+  quantity,
+  currency,
+  unit_price,
+  discount,
+  line_total,
+  tax_amount
+FROM "cart/orders order_line";
+
+-- cart/orders allowance_charge: into mapped.allowance_charge
+INSERT INTO mapped.allowance_charge BY NAME
+SELECT
+  CASE WHEN _bad THEN -1 - (_row) ELSE _row END AS _row,
+  _parent_row,
+  'cart' AS system,
+  'cart/orders' AS mapping,
+  parent_source_id || '/' || _key AS source_id,
+  parent_source_id,
+  _segment,
+  _line,
+  _seq,
+  charge,
+  reason,
+  code,
+  currency,
+  amount,
+  tax_amount
+FROM "cart/orders allowance_charge";
+
+-- cart/orders allowance_charge 2: into mapped.allowance_charge
+INSERT INTO mapped.allowance_charge BY NAME
+SELECT
+  CASE WHEN _bad THEN -1 - (_row) ELSE _row END AS _row,
+  _parent_row,
+  'cart' AS system,
+  'cart/orders' AS mapping,
+  parent_source_id || '/' || _key AS source_id,
+  parent_source_id,
+  _segment,
+  _line,
+  _seq,
+  charge,
+  reason,
+  code,
+  currency,
+  amount
+FROM "cart/orders allowance_charge 2";
+
+-- cart/orders tax_line: into mapped.tax_line
+INSERT INTO mapped.tax_line BY NAME
+SELECT
+  CASE WHEN _bad THEN -1 - (_row) ELSE _row END AS _row,
+  _parent_row,
+  'cart' AS system,
+  'cart/orders' AS mapping,
+  parent_source_id || '/' || _key AS source_id,
+  parent_source_id,
+  _segment,
+  _line,
+  _seq,
+  title,
+  rate,
+  currency,
+  taxable_amount,
+  amount
+FROM "cart/orders tax_line";
+
+-- cart/orders: nothing is rejected yet
+CREATE OR REPLACE TEMP TABLE "cart/orders rejected" (_row BIGINT, source_id VARCHAR, _segment VARCHAR, _line BIGINT, reasons STRUCT(code VARCHAR, field VARCHAR, rule VARCHAR, message VARCHAR, raw VARCHAR)[]);
+
 -- cart/orders: what is rejected
-CREATE OR REPLACE TEMP TABLE "cart/orders rejected" AS
+INSERT INTO "cart/orders rejected"
 SELECT
   _row,
   source_id,
@@ -722,151 +866,21 @@ WHERE _key IS NOT NULL
 GROUP BY _parent_row, _key
 HAVING count(*) > 1;
 
--- cart/orders: out of run.rejects
-DELETE FROM run.rejects
-WHERE mapping = 'cart/orders';
-
--- cart/orders: out of run.counts
-DELETE FROM run.counts
-WHERE mapping = 'cart/orders';
-
--- cart/orders: out of mapped.sales_order
-DELETE FROM mapped.sales_order
-WHERE mapping = 'cart/orders';
-
--- cart/orders: out of mapped.order_line
+-- cart/orders: rejected out of mapped.order_line
 DELETE FROM mapped.order_line
-WHERE mapping = 'cart/orders';
+WHERE _parent_row IN (SELECT _row FROM "cart/orders rejected") AND mapping = 'cart/orders';
 
--- cart/orders: out of mapped.allowance_charge
+-- cart/orders: rejected out of mapped.allowance_charge
 DELETE FROM mapped.allowance_charge
-WHERE mapping = 'cart/orders';
+WHERE _parent_row IN (SELECT _row FROM "cart/orders rejected") AND mapping = 'cart/orders';
 
--- cart/orders: out of mapped.tax_line
+-- cart/orders: rejected out of mapped.tax_line
 DELETE FROM mapped.tax_line
-WHERE mapping = 'cart/orders';
+WHERE _parent_row IN (SELECT _row FROM "cart/orders rejected") AND mapping = 'cart/orders';
 
--- cart/orders: into mapped.sales_order
-INSERT INTO mapped.sales_order BY NAME
-SELECT
-  _row,
-  'cart' AS system,
-  'cart/orders' AS mapping,
-  source_id,
-  version,
-  _segment,
-  _line,
-  _seq,
-  number,
-  seller_number,
-  channel,
-  ordered_at,
-  customer_ref,
-  currency,
-  line_total,
-  discount_total,
-  charge_total,
-  tax_total,
-  total,
-  refunded_total,
-  tax_included,
-  lifecycle_status,
-  payment_status,
-  fulfilment_status,
-  cancelled_at,
-  ship_to_name,
-  ship_to_street,
-  ship_to_city,
-  ship_to_postal_zone,
-  ship_to_country_code,
-  note
-FROM "cart/orders" AS made
-ANTI JOIN "cart/orders rejected" AS rejected ON rejected._row = made._row;
-
--- cart/orders order_line: into mapped.order_line
-INSERT INTO mapped.order_line BY NAME
-SELECT
-  _row,
-  _parent_row,
-  'cart' AS system,
-  'cart/orders' AS mapping,
-  parent_source_id || '/' || _key AS source_id,
-  parent_source_id,
-  _segment,
-  _line,
-  _seq,
-  line_number,
-  sku,
-  description,
-  quantity,
-  currency,
-  unit_price,
-  discount,
-  line_total,
-  tax_amount
-FROM "cart/orders order_line" AS made
-ANTI JOIN "cart/orders rejected" AS rejected ON rejected._row = made._parent_row;
-
--- cart/orders allowance_charge: into mapped.allowance_charge
-INSERT INTO mapped.allowance_charge BY NAME
-SELECT
-  _row,
-  _parent_row,
-  'cart' AS system,
-  'cart/orders' AS mapping,
-  parent_source_id || '/' || _key AS source_id,
-  parent_source_id,
-  _segment,
-  _line,
-  _seq,
-  charge,
-  reason,
-  code,
-  currency,
-  amount,
-  tax_amount
-FROM "cart/orders allowance_charge" AS made
-ANTI JOIN "cart/orders rejected" AS rejected ON rejected._row = made._parent_row;
-
--- cart/orders allowance_charge 2: into mapped.allowance_charge
-INSERT INTO mapped.allowance_charge BY NAME
-SELECT
-  _row,
-  _parent_row,
-  'cart' AS system,
-  'cart/orders' AS mapping,
-  parent_source_id || '/' || _key AS source_id,
-  parent_source_id,
-  _segment,
-  _line,
-  _seq,
-  charge,
-  reason,
-  code,
-  currency,
-  amount
-FROM "cart/orders allowance_charge 2" AS made
-ANTI JOIN "cart/orders rejected" AS rejected ON rejected._row = made._parent_row;
-
--- cart/orders tax_line: into mapped.tax_line
-INSERT INTO mapped.tax_line BY NAME
-SELECT
-  _row,
-  _parent_row,
-  'cart' AS system,
-  'cart/orders' AS mapping,
-  parent_source_id || '/' || _key AS source_id,
-  parent_source_id,
-  _segment,
-  _line,
-  _seq,
-  title,
-  rate,
-  currency,
-  taxable_amount,
-  amount
-FROM "cart/orders tax_line" AS made
-ANTI JOIN "cart/orders rejected" AS rejected ON rejected._row = made._parent_row;
+-- cart/orders: rejected out of mapped.sales_order
+DELETE FROM mapped.sales_order
+WHERE (_row < 0 OR _row IN (SELECT _row FROM "cart/orders rejected")) AND mapping = 'cart/orders';
 
 -- cart/orders: into run.rejects
 INSERT INTO run.rejects BY NAME

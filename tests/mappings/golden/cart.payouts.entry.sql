@@ -103,8 +103,45 @@ SELECT
   ) AS _bad
 FROM typed;
 
+-- cart/payouts.entry: out of run.rejects
+DELETE FROM run.rejects
+WHERE mapping = 'cart/payouts.entry';
+
+-- cart/payouts.entry: out of run.counts
+DELETE FROM run.counts
+WHERE mapping = 'cart/payouts.entry';
+
+-- cart/payouts.entry: out of mapped.payout_entry
+DELETE FROM mapped.payout_entry
+WHERE mapping = 'cart/payouts.entry';
+
+-- cart/payouts.entry: into mapped.payout_entry
+INSERT INTO mapped.payout_entry BY NAME
+SELECT
+  CASE WHEN _bad THEN -1 - (_row) ELSE _row END AS _row,
+  'cart' AS system,
+  'cart/payouts.entry' AS mapping,
+  source_id,
+  version,
+  _segment,
+  _line,
+  _seq,
+  payout_ref,
+  kind,
+  reference,
+  currency,
+  amount,
+  fee,
+  net_amount,
+  settled_at,
+  status
+FROM "cart/payouts.entry";
+
+-- cart/payouts.entry: nothing is rejected yet
+CREATE OR REPLACE TEMP TABLE "cart/payouts.entry rejected" (_row BIGINT, source_id VARCHAR, _segment VARCHAR, _line BIGINT, reasons STRUCT(code VARCHAR, field VARCHAR, rule VARCHAR, message VARCHAR, raw VARCHAR)[]);
+
 -- cart/payouts.entry: what is rejected
-CREATE OR REPLACE TEMP TABLE "cart/payouts.entry rejected" AS
+INSERT INTO "cart/payouts.entry rejected"
 SELECT
   _row,
   source_id,
@@ -173,40 +210,9 @@ SELECT
 FROM "cart/payouts.entry"
 WHERE _bad AND NOT _excluded;
 
--- cart/payouts.entry: out of run.rejects
-DELETE FROM run.rejects
-WHERE mapping = 'cart/payouts.entry';
-
--- cart/payouts.entry: out of run.counts
-DELETE FROM run.counts
-WHERE mapping = 'cart/payouts.entry';
-
--- cart/payouts.entry: out of mapped.payout_entry
+-- cart/payouts.entry: rejected out of mapped.payout_entry
 DELETE FROM mapped.payout_entry
-WHERE mapping = 'cart/payouts.entry';
-
--- cart/payouts.entry: into mapped.payout_entry
-INSERT INTO mapped.payout_entry BY NAME
-SELECT
-  _row,
-  'cart' AS system,
-  'cart/payouts.entry' AS mapping,
-  source_id,
-  version,
-  _segment,
-  _line,
-  _seq,
-  payout_ref,
-  kind,
-  reference,
-  currency,
-  amount,
-  fee,
-  net_amount,
-  settled_at,
-  status
-FROM "cart/payouts.entry" AS made
-ANTI JOIN "cart/payouts.entry rejected" AS rejected ON rejected._row = made._row;
+WHERE (_row < 0 OR _row IN (SELECT _row FROM "cart/payouts.entry rejected")) AND mapping = 'cart/payouts.entry';
 
 -- cart/payouts.entry: into run.rejects
 INSERT INTO run.rejects BY NAME

@@ -64,8 +64,43 @@ SELECT
   ) AS _bad
 FROM typed;
 
+-- cart/payouts: out of run.rejects
+DELETE FROM run.rejects
+WHERE mapping = 'cart/payouts';
+
+-- cart/payouts: out of run.counts
+DELETE FROM run.counts
+WHERE mapping = 'cart/payouts';
+
+-- cart/payouts: out of mapped.payout
+DELETE FROM mapped.payout
+WHERE mapping = 'cart/payouts';
+
+-- cart/payouts: into mapped.payout
+INSERT INTO mapped.payout BY NAME
+SELECT
+  CASE WHEN _bad THEN -1 - (_row) ELSE _row END AS _row,
+  'cart' AS system,
+  'cart/payouts' AS mapping,
+  source_id,
+  version,
+  _segment,
+  _line,
+  _seq,
+  number,
+  currency,
+  gross_total,
+  fee_total,
+  amount,
+  arrives_at,
+  status
+FROM "cart/payouts";
+
+-- cart/payouts: nothing is rejected yet
+CREATE OR REPLACE TEMP TABLE "cart/payouts rejected" (_row BIGINT, source_id VARCHAR, _segment VARCHAR, _line BIGINT, reasons STRUCT(code VARCHAR, field VARCHAR, rule VARCHAR, message VARCHAR, raw VARCHAR)[]);
+
 -- cart/payouts: what is rejected
-CREATE OR REPLACE TEMP TABLE "cart/payouts rejected" AS
+INSERT INTO "cart/payouts rejected"
 SELECT
   _row,
   source_id,
@@ -118,38 +153,9 @@ SELECT
 FROM "cart/payouts"
 WHERE _bad AND NOT _excluded;
 
--- cart/payouts: out of run.rejects
-DELETE FROM run.rejects
-WHERE mapping = 'cart/payouts';
-
--- cart/payouts: out of run.counts
-DELETE FROM run.counts
-WHERE mapping = 'cart/payouts';
-
--- cart/payouts: out of mapped.payout
+-- cart/payouts: rejected out of mapped.payout
 DELETE FROM mapped.payout
-WHERE mapping = 'cart/payouts';
-
--- cart/payouts: into mapped.payout
-INSERT INTO mapped.payout BY NAME
-SELECT
-  _row,
-  'cart' AS system,
-  'cart/payouts' AS mapping,
-  source_id,
-  version,
-  _segment,
-  _line,
-  _seq,
-  number,
-  currency,
-  gross_total,
-  fee_total,
-  amount,
-  arrives_at,
-  status
-FROM "cart/payouts" AS made
-ANTI JOIN "cart/payouts rejected" AS rejected ON rejected._row = made._row;
+WHERE (_row < 0 OR _row IN (SELECT _row FROM "cart/payouts rejected")) AND mapping = 'cart/payouts';
 
 -- cart/payouts: into run.rejects
 INSERT INTO run.rejects BY NAME

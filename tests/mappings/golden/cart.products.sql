@@ -56,8 +56,42 @@ SELECT
   ) AS _bad
 FROM typed;
 
+-- cart/products: out of run.rejects
+DELETE FROM run.rejects
+WHERE mapping = 'cart/products';
+
+-- cart/products: out of run.counts
+DELETE FROM run.counts
+WHERE mapping = 'cart/products';
+
+-- cart/products: out of mapped.product
+DELETE FROM mapped.product
+WHERE mapping = 'cart/products';
+
+-- cart/products: into mapped.product
+INSERT INTO mapped.product BY NAME
+SELECT
+  CASE WHEN _bad THEN -1 - (_row) ELSE _row END AS _row,
+  'cart' AS system,
+  'cart/products' AS mapping,
+  source_id,
+  version,
+  _segment,
+  _line,
+  _seq,
+  sku,
+  gtin,
+  name,
+  unit,
+  status,
+  offered_quantity
+FROM "cart/products";
+
+-- cart/products: nothing is rejected yet
+CREATE OR REPLACE TEMP TABLE "cart/products rejected" (_row BIGINT, source_id VARCHAR, _segment VARCHAR, _line BIGINT, reasons STRUCT(code VARCHAR, field VARCHAR, rule VARCHAR, message VARCHAR, raw VARCHAR)[]);
+
 -- cart/products: what is rejected
-CREATE OR REPLACE TEMP TABLE "cart/products rejected" AS
+INSERT INTO "cart/products rejected"
 SELECT
   _row,
   source_id,
@@ -94,37 +128,9 @@ SELECT
 FROM "cart/products"
 WHERE _bad AND NOT _excluded;
 
--- cart/products: out of run.rejects
-DELETE FROM run.rejects
-WHERE mapping = 'cart/products';
-
--- cart/products: out of run.counts
-DELETE FROM run.counts
-WHERE mapping = 'cart/products';
-
--- cart/products: out of mapped.product
+-- cart/products: rejected out of mapped.product
 DELETE FROM mapped.product
-WHERE mapping = 'cart/products';
-
--- cart/products: into mapped.product
-INSERT INTO mapped.product BY NAME
-SELECT
-  _row,
-  'cart' AS system,
-  'cart/products' AS mapping,
-  source_id,
-  version,
-  _segment,
-  _line,
-  _seq,
-  sku,
-  gtin,
-  name,
-  unit,
-  status,
-  offered_quantity
-FROM "cart/products" AS made
-ANTI JOIN "cart/products rejected" AS rejected ON rejected._row = made._row;
+WHERE (_row < 0 OR _row IN (SELECT _row FROM "cart/products rejected")) AND mapping = 'cart/products';
 
 -- cart/products: into run.rejects
 INSERT INTO run.rejects BY NAME

@@ -54,8 +54,42 @@ SELECT
   ) AS _bad
 FROM typed;
 
+-- crm/accounts.credit: out of run.rejects
+DELETE FROM run.rejects
+WHERE mapping = 'crm/accounts.credit';
+
+-- crm/accounts.credit: out of run.counts
+DELETE FROM run.counts
+WHERE mapping = 'crm/accounts.credit';
+
+-- crm/accounts.credit: out of mapped.account_credit
+DELETE FROM mapped.account_credit
+WHERE mapping = 'crm/accounts.credit';
+
+-- crm/accounts.credit: into mapped.account_credit
+INSERT INTO mapped.account_credit BY NAME
+SELECT
+  CASE WHEN _bad THEN -1 - (_row) ELSE _row END AS _row,
+  'crm' AS system,
+  'crm/accounts.credit' AS mapping,
+  source_id,
+  version,
+  _segment,
+  _line,
+  _seq,
+  customer_ref,
+  currency,
+  credit_limit,
+  overdue_amount,
+  hold
+FROM "crm/accounts.credit"
+WHERE NOT _excluded;
+
+-- crm/accounts.credit: nothing is rejected yet
+CREATE OR REPLACE TEMP TABLE "crm/accounts.credit rejected" (_row BIGINT, source_id VARCHAR, _segment VARCHAR, _line BIGINT, reasons STRUCT(code VARCHAR, field VARCHAR, rule VARCHAR, message VARCHAR, raw VARCHAR)[]);
+
 -- crm/accounts.credit: what is rejected
-CREATE OR REPLACE TEMP TABLE "crm/accounts.credit rejected" AS
+INSERT INTO "crm/accounts.credit rejected"
 SELECT
   _row,
   source_id,
@@ -94,37 +128,9 @@ SELECT
 FROM "crm/accounts.credit"
 WHERE _bad AND NOT _excluded;
 
--- crm/accounts.credit: out of run.rejects
-DELETE FROM run.rejects
-WHERE mapping = 'crm/accounts.credit';
-
--- crm/accounts.credit: out of run.counts
-DELETE FROM run.counts
-WHERE mapping = 'crm/accounts.credit';
-
--- crm/accounts.credit: out of mapped.account_credit
+-- crm/accounts.credit: rejected out of mapped.account_credit
 DELETE FROM mapped.account_credit
-WHERE mapping = 'crm/accounts.credit';
-
--- crm/accounts.credit: into mapped.account_credit
-INSERT INTO mapped.account_credit BY NAME
-SELECT
-  _row,
-  'crm' AS system,
-  'crm/accounts.credit' AS mapping,
-  source_id,
-  version,
-  _segment,
-  _line,
-  _seq,
-  customer_ref,
-  currency,
-  credit_limit,
-  overdue_amount,
-  hold
-FROM "crm/accounts.credit" AS made
-ANTI JOIN "crm/accounts.credit rejected" AS rejected ON rejected._row = made._row
-WHERE NOT _excluded;
+WHERE (_row < 0 OR _row IN (SELECT _row FROM "crm/accounts.credit rejected")) AND mapping = 'crm/accounts.credit';
 
 -- crm/accounts.credit: into run.rejects
 INSERT INTO run.rejects BY NAME

@@ -57,8 +57,44 @@ SELECT
   ) AS _bad
 FROM typed;
 
+-- crm/accounts: out of run.rejects
+DELETE FROM run.rejects
+WHERE mapping = 'crm/accounts';
+
+-- crm/accounts: out of run.counts
+DELETE FROM run.counts
+WHERE mapping = 'crm/accounts';
+
+-- crm/accounts: out of mapped.customer
+DELETE FROM mapped.customer
+WHERE mapping = 'crm/accounts';
+
+-- crm/accounts: into mapped.customer
+INSERT INTO mapped.customer BY NAME
+SELECT
+  CASE WHEN _bad THEN -1 - (_row) ELSE _row END AS _row,
+  'crm' AS system,
+  'crm/accounts' AS mapping,
+  source_id,
+  version,
+  _segment,
+  _line,
+  _seq,
+  _hub,
+  name,
+  email,
+  phone,
+  tax_id,
+  tier,
+  country_code
+FROM "crm/accounts"
+WHERE NOT _excluded;
+
+-- crm/accounts: nothing is rejected yet
+CREATE OR REPLACE TEMP TABLE "crm/accounts rejected" (_row BIGINT, source_id VARCHAR, _segment VARCHAR, _line BIGINT, reasons STRUCT(code VARCHAR, field VARCHAR, rule VARCHAR, message VARCHAR, raw VARCHAR)[]);
+
 -- crm/accounts: what is rejected
-CREATE OR REPLACE TEMP TABLE "crm/accounts rejected" AS
+INSERT INTO "crm/accounts rejected"
 SELECT
   _row,
   source_id,
@@ -81,39 +117,9 @@ SELECT
 FROM "crm/accounts"
 WHERE _bad AND NOT _excluded;
 
--- crm/accounts: out of run.rejects
-DELETE FROM run.rejects
-WHERE mapping = 'crm/accounts';
-
--- crm/accounts: out of run.counts
-DELETE FROM run.counts
-WHERE mapping = 'crm/accounts';
-
--- crm/accounts: out of mapped.customer
+-- crm/accounts: rejected out of mapped.customer
 DELETE FROM mapped.customer
-WHERE mapping = 'crm/accounts';
-
--- crm/accounts: into mapped.customer
-INSERT INTO mapped.customer BY NAME
-SELECT
-  _row,
-  'crm' AS system,
-  'crm/accounts' AS mapping,
-  source_id,
-  version,
-  _segment,
-  _line,
-  _seq,
-  _hub,
-  name,
-  email,
-  phone,
-  tax_id,
-  tier,
-  country_code
-FROM "crm/accounts" AS made
-ANTI JOIN "crm/accounts rejected" AS rejected ON rejected._row = made._row
-WHERE NOT _excluded;
+WHERE (_row < 0 OR _row IN (SELECT _row FROM "crm/accounts rejected")) AND mapping = 'crm/accounts';
 
 -- crm/accounts: into run.rejects
 INSERT INTO run.rejects BY NAME

@@ -68,8 +68,44 @@ SELECT
   ) AS _bad
 FROM typed;
 
+-- crm/orders: out of run.rejects
+DELETE FROM run.rejects
+WHERE mapping = 'crm/orders';
+
+-- crm/orders: out of run.counts
+DELETE FROM run.counts
+WHERE mapping = 'crm/orders';
+
+-- crm/orders: out of mapped.sales_order
+DELETE FROM mapped.sales_order
+WHERE mapping = 'crm/orders';
+
+-- crm/orders: into mapped.sales_order
+INSERT INTO mapped.sales_order BY NAME
+SELECT
+  CASE WHEN _bad THEN -1 - (_row) ELSE _row END AS _row,
+  'crm' AS system,
+  'crm/orders' AS mapping,
+  source_id,
+  version,
+  _segment,
+  _line,
+  _seq,
+  number,
+  seller_number,
+  ordered_at,
+  customer_ref,
+  currency,
+  total,
+  lifecycle_status,
+  fulfilment_status
+FROM "crm/orders";
+
+-- crm/orders: nothing is rejected yet
+CREATE OR REPLACE TEMP TABLE "crm/orders rejected" (_row BIGINT, source_id VARCHAR, _segment VARCHAR, _line BIGINT, reasons STRUCT(code VARCHAR, field VARCHAR, rule VARCHAR, message VARCHAR, raw VARCHAR)[]);
+
 -- crm/orders: what is rejected
-CREATE OR REPLACE TEMP TABLE "crm/orders rejected" AS
+INSERT INTO "crm/orders rejected"
 SELECT
   _row,
   source_id,
@@ -120,39 +156,9 @@ SELECT
 FROM "crm/orders"
 WHERE _bad AND NOT _excluded;
 
--- crm/orders: out of run.rejects
-DELETE FROM run.rejects
-WHERE mapping = 'crm/orders';
-
--- crm/orders: out of run.counts
-DELETE FROM run.counts
-WHERE mapping = 'crm/orders';
-
--- crm/orders: out of mapped.sales_order
+-- crm/orders: rejected out of mapped.sales_order
 DELETE FROM mapped.sales_order
-WHERE mapping = 'crm/orders';
-
--- crm/orders: into mapped.sales_order
-INSERT INTO mapped.sales_order BY NAME
-SELECT
-  _row,
-  'crm' AS system,
-  'crm/orders' AS mapping,
-  source_id,
-  version,
-  _segment,
-  _line,
-  _seq,
-  number,
-  seller_number,
-  ordered_at,
-  customer_ref,
-  currency,
-  total,
-  lifecycle_status,
-  fulfilment_status
-FROM "crm/orders" AS made
-ANTI JOIN "crm/orders rejected" AS rejected ON rejected._row = made._row;
+WHERE (_row < 0 OR _row IN (SELECT _row FROM "crm/orders rejected")) AND mapping = 'crm/orders';
 
 -- crm/orders: into run.rejects
 INSERT INTO run.rejects BY NAME

@@ -115,8 +115,68 @@ SELECT
   ) AS _bad
 FROM typed;
 
+-- erp/business_partners: out of run.rejects
+DELETE FROM run.rejects
+WHERE mapping = 'erp/business_partners';
+
+-- erp/business_partners: out of run.counts
+DELETE FROM run.counts
+WHERE mapping = 'erp/business_partners';
+
+-- erp/business_partners: out of mapped.customer
+DELETE FROM mapped.customer
+WHERE mapping = 'erp/business_partners';
+
+-- erp/business_partners: out of mapped.customer_address
+DELETE FROM mapped.customer_address
+WHERE mapping = 'erp/business_partners';
+
+-- erp/business_partners: into mapped.customer
+INSERT INTO mapped.customer BY NAME
+SELECT
+  CASE WHEN _bad THEN -1 - (_row) ELSE _row END AS _row,
+  'erp' AS system,
+  'erp/business_partners' AS mapping,
+  source_id,
+  version,
+  _segment,
+  _line,
+  _seq,
+  _hub,
+  name,
+  kind,
+  email,
+  phone,
+  tax_id,
+  status,
+  country_code
+FROM "erp/business_partners";
+
+-- erp/business_partners customer_address: into mapped.customer_address
+INSERT INTO mapped.customer_address BY NAME
+SELECT
+  CASE WHEN _bad THEN -1 - (_row) ELSE _row END AS _row,
+  _parent_row,
+  'erp' AS system,
+  'erp/business_partners' AS mapping,
+  parent_source_id || '/' || _key AS source_id,
+  parent_source_id,
+  _segment,
+  _line,
+  _seq,
+  purpose,
+  name,
+  street,
+  city,
+  postal_zone,
+  country_code
+FROM "erp/business_partners customer_address";
+
+-- erp/business_partners: nothing is rejected yet
+CREATE OR REPLACE TEMP TABLE "erp/business_partners rejected" (_row BIGINT, source_id VARCHAR, _segment VARCHAR, _line BIGINT, reasons STRUCT(code VARCHAR, field VARCHAR, rule VARCHAR, message VARCHAR, raw VARCHAR)[]);
+
 -- erp/business_partners: what is rejected
-CREATE OR REPLACE TEMP TABLE "erp/business_partners rejected" AS
+INSERT INTO "erp/business_partners rejected"
 SELECT
   _row,
   source_id,
@@ -154,64 +214,13 @@ SELECT
 FROM "erp/business_partners customer_address"
 WHERE _bad;
 
--- erp/business_partners: out of run.rejects
-DELETE FROM run.rejects
-WHERE mapping = 'erp/business_partners';
-
--- erp/business_partners: out of run.counts
-DELETE FROM run.counts
-WHERE mapping = 'erp/business_partners';
-
--- erp/business_partners: out of mapped.customer
-DELETE FROM mapped.customer
-WHERE mapping = 'erp/business_partners';
-
--- erp/business_partners: out of mapped.customer_address
+-- erp/business_partners: rejected out of mapped.customer_address
 DELETE FROM mapped.customer_address
-WHERE mapping = 'erp/business_partners';
+WHERE _parent_row IN (SELECT _row FROM "erp/business_partners rejected") AND mapping = 'erp/business_partners';
 
--- erp/business_partners: into mapped.customer
-INSERT INTO mapped.customer BY NAME
-SELECT
-  _row,
-  'erp' AS system,
-  'erp/business_partners' AS mapping,
-  source_id,
-  version,
-  _segment,
-  _line,
-  _seq,
-  _hub,
-  name,
-  kind,
-  email,
-  phone,
-  tax_id,
-  status,
-  country_code
-FROM "erp/business_partners" AS made
-ANTI JOIN "erp/business_partners rejected" AS rejected ON rejected._row = made._row;
-
--- erp/business_partners customer_address: into mapped.customer_address
-INSERT INTO mapped.customer_address BY NAME
-SELECT
-  _row,
-  _parent_row,
-  'erp' AS system,
-  'erp/business_partners' AS mapping,
-  parent_source_id || '/' || _key AS source_id,
-  parent_source_id,
-  _segment,
-  _line,
-  _seq,
-  purpose,
-  name,
-  street,
-  city,
-  postal_zone,
-  country_code
-FROM "erp/business_partners customer_address" AS made
-ANTI JOIN "erp/business_partners rejected" AS rejected ON rejected._row = made._parent_row;
+-- erp/business_partners: rejected out of mapped.customer
+DELETE FROM mapped.customer
+WHERE (_row < 0 OR _row IN (SELECT _row FROM "erp/business_partners rejected")) AND mapping = 'erp/business_partners';
 
 -- erp/business_partners: into run.rejects
 INSERT INTO run.rejects BY NAME

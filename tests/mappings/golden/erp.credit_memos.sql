@@ -53,8 +53,41 @@ SELECT
   ) AS _bad
 FROM typed;
 
+-- erp/credit_memos: out of run.rejects
+DELETE FROM run.rejects
+WHERE mapping = 'erp/credit_memos';
+
+-- erp/credit_memos: out of run.counts
+DELETE FROM run.counts
+WHERE mapping = 'erp/credit_memos';
+
+-- erp/credit_memos: out of mapped.refund
+DELETE FROM mapped.refund
+WHERE mapping = 'erp/credit_memos';
+
+-- erp/credit_memos: into mapped.refund
+INSERT INTO mapped.refund BY NAME
+SELECT
+  CASE WHEN _bad THEN -1 - (_row) ELSE _row END AS _row,
+  'erp' AS system,
+  'erp/credit_memos' AS mapping,
+  source_id,
+  version,
+  _segment,
+  _line,
+  _seq,
+  number,
+  sales_order_ref,
+  currency,
+  amount,
+  reason
+FROM "erp/credit_memos";
+
+-- erp/credit_memos: nothing is rejected yet
+CREATE OR REPLACE TEMP TABLE "erp/credit_memos rejected" (_row BIGINT, source_id VARCHAR, _segment VARCHAR, _line BIGINT, reasons STRUCT(code VARCHAR, field VARCHAR, rule VARCHAR, message VARCHAR, raw VARCHAR)[]);
+
 -- erp/credit_memos: what is rejected
-CREATE OR REPLACE TEMP TABLE "erp/credit_memos rejected" AS
+INSERT INTO "erp/credit_memos rejected"
 SELECT
   _row,
   source_id,
@@ -89,36 +122,9 @@ SELECT
 FROM "erp/credit_memos"
 WHERE _bad AND NOT _excluded;
 
--- erp/credit_memos: out of run.rejects
-DELETE FROM run.rejects
-WHERE mapping = 'erp/credit_memos';
-
--- erp/credit_memos: out of run.counts
-DELETE FROM run.counts
-WHERE mapping = 'erp/credit_memos';
-
--- erp/credit_memos: out of mapped.refund
+-- erp/credit_memos: rejected out of mapped.refund
 DELETE FROM mapped.refund
-WHERE mapping = 'erp/credit_memos';
-
--- erp/credit_memos: into mapped.refund
-INSERT INTO mapped.refund BY NAME
-SELECT
-  _row,
-  'erp' AS system,
-  'erp/credit_memos' AS mapping,
-  source_id,
-  version,
-  _segment,
-  _line,
-  _seq,
-  number,
-  sales_order_ref,
-  currency,
-  amount,
-  reason
-FROM "erp/credit_memos" AS made
-ANTI JOIN "erp/credit_memos rejected" AS rejected ON rejected._row = made._row;
+WHERE (_row < 0 OR _row IN (SELECT _row FROM "erp/credit_memos rejected")) AND mapping = 'erp/credit_memos';
 
 -- erp/credit_memos: into run.rejects
 INSERT INTO run.rejects BY NAME

@@ -74,8 +74,45 @@ SELECT
   ) AS _bad
 FROM typed;
 
+-- erp/credit_status: out of run.rejects
+DELETE FROM run.rejects
+WHERE mapping = 'erp/credit_status';
+
+-- erp/credit_status: out of run.counts
+DELETE FROM run.counts
+WHERE mapping = 'erp/credit_status';
+
+-- erp/credit_status: out of mapped.account_credit
+DELETE FROM mapped.account_credit
+WHERE mapping = 'erp/credit_status';
+
+-- erp/credit_status: into mapped.account_credit
+INSERT INTO mapped.account_credit BY NAME
+SELECT
+  CASE WHEN _bad THEN -1 - (_row) ELSE _row END AS _row,
+  'erp' AS system,
+  'erp/credit_status' AS mapping,
+  source_id,
+  version,
+  _segment,
+  _line,
+  _seq,
+  customer_ref,
+  currency,
+  credit_limit,
+  exposure,
+  available,
+  overdue_amount,
+  hold,
+  terms,
+  as_of
+FROM "erp/credit_status";
+
+-- erp/credit_status: nothing is rejected yet
+CREATE OR REPLACE TEMP TABLE "erp/credit_status rejected" (_row BIGINT, source_id VARCHAR, _segment VARCHAR, _line BIGINT, reasons STRUCT(code VARCHAR, field VARCHAR, rule VARCHAR, message VARCHAR, raw VARCHAR)[]);
+
 -- erp/credit_status: what is rejected
-CREATE OR REPLACE TEMP TABLE "erp/credit_status rejected" AS
+INSERT INTO "erp/credit_status rejected"
 SELECT
   _row,
   source_id,
@@ -132,40 +169,9 @@ SELECT
 FROM "erp/credit_status"
 WHERE _bad AND NOT _excluded;
 
--- erp/credit_status: out of run.rejects
-DELETE FROM run.rejects
-WHERE mapping = 'erp/credit_status';
-
--- erp/credit_status: out of run.counts
-DELETE FROM run.counts
-WHERE mapping = 'erp/credit_status';
-
--- erp/credit_status: out of mapped.account_credit
+-- erp/credit_status: rejected out of mapped.account_credit
 DELETE FROM mapped.account_credit
-WHERE mapping = 'erp/credit_status';
-
--- erp/credit_status: into mapped.account_credit
-INSERT INTO mapped.account_credit BY NAME
-SELECT
-  _row,
-  'erp' AS system,
-  'erp/credit_status' AS mapping,
-  source_id,
-  version,
-  _segment,
-  _line,
-  _seq,
-  customer_ref,
-  currency,
-  credit_limit,
-  exposure,
-  available,
-  overdue_amount,
-  hold,
-  terms,
-  as_of
-FROM "erp/credit_status" AS made
-ANTI JOIN "erp/credit_status rejected" AS rejected ON rejected._row = made._row;
+WHERE (_row < 0 OR _row IN (SELECT _row FROM "erp/credit_status rejected")) AND mapping = 'erp/credit_status';
 
 -- erp/credit_status: into run.rejects
 INSERT INTO run.rejects BY NAME

@@ -74,8 +74,46 @@ SELECT
   ) AS _bad
 FROM typed;
 
+-- erp/invoices: out of run.rejects
+DELETE FROM run.rejects
+WHERE mapping = 'erp/invoices';
+
+-- erp/invoices: out of run.counts
+DELETE FROM run.counts
+WHERE mapping = 'erp/invoices';
+
+-- erp/invoices: out of mapped.invoice
+DELETE FROM mapped.invoice
+WHERE mapping = 'erp/invoices';
+
+-- erp/invoices: into mapped.invoice
+INSERT INTO mapped.invoice BY NAME
+SELECT
+  CASE WHEN _bad THEN -1 - (_row) ELSE _row END AS _row,
+  'erp' AS system,
+  'erp/invoices' AS mapping,
+  source_id,
+  version,
+  _segment,
+  _line,
+  _seq,
+  number,
+  sales_order_ref,
+  customer_ref,
+  issued_on,
+  due_on,
+  currency,
+  tax_total,
+  total,
+  open_amount,
+  status
+FROM "erp/invoices";
+
+-- erp/invoices: nothing is rejected yet
+CREATE OR REPLACE TEMP TABLE "erp/invoices rejected" (_row BIGINT, source_id VARCHAR, _segment VARCHAR, _line BIGINT, reasons STRUCT(code VARCHAR, field VARCHAR, rule VARCHAR, message VARCHAR, raw VARCHAR)[]);
+
 -- erp/invoices: what is rejected
-CREATE OR REPLACE TEMP TABLE "erp/invoices rejected" AS
+INSERT INTO "erp/invoices rejected"
 SELECT
   _row,
   source_id,
@@ -136,41 +174,9 @@ SELECT
 FROM "erp/invoices"
 WHERE _bad AND NOT _excluded;
 
--- erp/invoices: out of run.rejects
-DELETE FROM run.rejects
-WHERE mapping = 'erp/invoices';
-
--- erp/invoices: out of run.counts
-DELETE FROM run.counts
-WHERE mapping = 'erp/invoices';
-
--- erp/invoices: out of mapped.invoice
+-- erp/invoices: rejected out of mapped.invoice
 DELETE FROM mapped.invoice
-WHERE mapping = 'erp/invoices';
-
--- erp/invoices: into mapped.invoice
-INSERT INTO mapped.invoice BY NAME
-SELECT
-  _row,
-  'erp' AS system,
-  'erp/invoices' AS mapping,
-  source_id,
-  version,
-  _segment,
-  _line,
-  _seq,
-  number,
-  sales_order_ref,
-  customer_ref,
-  issued_on,
-  due_on,
-  currency,
-  tax_total,
-  total,
-  open_amount,
-  status
-FROM "erp/invoices" AS made
-ANTI JOIN "erp/invoices rejected" AS rejected ON rejected._row = made._row;
+WHERE (_row < 0 OR _row IN (SELECT _row FROM "erp/invoices rejected")) AND mapping = 'erp/invoices';
 
 -- erp/invoices: into run.rejects
 INSERT INTO run.rejects BY NAME

@@ -87,8 +87,43 @@ SELECT
   ) AS _bad
 FROM typed;
 
+-- erp/materials.inventory: out of run.rejects
+DELETE FROM run.rejects
+WHERE mapping = 'erp/materials.inventory';
+
+-- erp/materials.inventory: out of run.counts
+DELETE FROM run.counts
+WHERE mapping = 'erp/materials.inventory';
+
+-- erp/materials.inventory: out of mapped.inventory_level
+DELETE FROM mapped.inventory_level
+WHERE mapping = 'erp/materials.inventory';
+
+-- erp/materials.inventory: into mapped.inventory_level
+INSERT INTO mapped.inventory_level BY NAME
+SELECT
+  CASE WHEN _bad THEN -1 - (_row) ELSE _row END AS _row,
+  'erp' AS system,
+  'erp/materials.inventory' AS mapping,
+  source_id,
+  version,
+  _segment,
+  _line,
+  _seq,
+  product_ref,
+  location_code,
+  on_hand,
+  reserved,
+  available,
+  incoming,
+  safety_stock
+FROM "erp/materials.inventory";
+
+-- erp/materials.inventory: nothing is rejected yet
+CREATE OR REPLACE TEMP TABLE "erp/materials.inventory rejected" (_row BIGINT, source_id VARCHAR, _segment VARCHAR, _line BIGINT, reasons STRUCT(code VARCHAR, field VARCHAR, rule VARCHAR, message VARCHAR, raw VARCHAR)[]);
+
 -- erp/materials.inventory: what is rejected
-CREATE OR REPLACE TEMP TABLE "erp/materials.inventory rejected" AS
+INSERT INTO "erp/materials.inventory rejected"
 SELECT
   _row,
   source_id,
@@ -147,38 +182,9 @@ SELECT
 FROM "erp/materials.inventory"
 WHERE _bad AND NOT _excluded;
 
--- erp/materials.inventory: out of run.rejects
-DELETE FROM run.rejects
-WHERE mapping = 'erp/materials.inventory';
-
--- erp/materials.inventory: out of run.counts
-DELETE FROM run.counts
-WHERE mapping = 'erp/materials.inventory';
-
--- erp/materials.inventory: out of mapped.inventory_level
+-- erp/materials.inventory: rejected out of mapped.inventory_level
 DELETE FROM mapped.inventory_level
-WHERE mapping = 'erp/materials.inventory';
-
--- erp/materials.inventory: into mapped.inventory_level
-INSERT INTO mapped.inventory_level BY NAME
-SELECT
-  _row,
-  'erp' AS system,
-  'erp/materials.inventory' AS mapping,
-  source_id,
-  version,
-  _segment,
-  _line,
-  _seq,
-  product_ref,
-  location_code,
-  on_hand,
-  reserved,
-  available,
-  incoming,
-  safety_stock
-FROM "erp/materials.inventory" AS made
-ANTI JOIN "erp/materials.inventory rejected" AS rejected ON rejected._row = made._row;
+WHERE (_row < 0 OR _row IN (SELECT _row FROM "erp/materials.inventory rejected")) AND mapping = 'erp/materials.inventory';
 
 -- erp/materials.inventory: into run.rejects
 INSERT INTO run.rejects BY NAME

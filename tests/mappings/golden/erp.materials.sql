@@ -49,8 +49,41 @@ SELECT
   ) AS _bad
 FROM typed;
 
+-- erp/materials: out of run.rejects
+DELETE FROM run.rejects
+WHERE mapping = 'erp/materials';
+
+-- erp/materials: out of run.counts
+DELETE FROM run.counts
+WHERE mapping = 'erp/materials';
+
+-- erp/materials: out of mapped.product
+DELETE FROM mapped.product
+WHERE mapping = 'erp/materials';
+
+-- erp/materials: into mapped.product
+INSERT INTO mapped.product BY NAME
+SELECT
+  CASE WHEN _bad THEN -1 - (_row) ELSE _row END AS _row,
+  'erp' AS system,
+  'erp/materials' AS mapping,
+  source_id,
+  version,
+  _segment,
+  _line,
+  _seq,
+  sku,
+  gtin,
+  name,
+  unit,
+  status
+FROM "erp/materials";
+
+-- erp/materials: nothing is rejected yet
+CREATE OR REPLACE TEMP TABLE "erp/materials rejected" (_row BIGINT, source_id VARCHAR, _segment VARCHAR, _line BIGINT, reasons STRUCT(code VARCHAR, field VARCHAR, rule VARCHAR, message VARCHAR, raw VARCHAR)[]);
+
 -- erp/materials: what is rejected
-CREATE OR REPLACE TEMP TABLE "erp/materials rejected" AS
+INSERT INTO "erp/materials rejected"
 SELECT
   _row,
   source_id,
@@ -81,36 +114,9 @@ SELECT
 FROM "erp/materials"
 WHERE _bad AND NOT _excluded;
 
--- erp/materials: out of run.rejects
-DELETE FROM run.rejects
-WHERE mapping = 'erp/materials';
-
--- erp/materials: out of run.counts
-DELETE FROM run.counts
-WHERE mapping = 'erp/materials';
-
--- erp/materials: out of mapped.product
+-- erp/materials: rejected out of mapped.product
 DELETE FROM mapped.product
-WHERE mapping = 'erp/materials';
-
--- erp/materials: into mapped.product
-INSERT INTO mapped.product BY NAME
-SELECT
-  _row,
-  'erp' AS system,
-  'erp/materials' AS mapping,
-  source_id,
-  version,
-  _segment,
-  _line,
-  _seq,
-  sku,
-  gtin,
-  name,
-  unit,
-  status
-FROM "erp/materials" AS made
-ANTI JOIN "erp/materials rejected" AS rejected ON rejected._row = made._row;
+WHERE (_row < 0 OR _row IN (SELECT _row FROM "erp/materials rejected")) AND mapping = 'erp/materials';
 
 -- erp/materials: into run.rejects
 INSERT INTO run.rejects BY NAME

@@ -293,8 +293,118 @@ SELECT
   ) AS _bad
 FROM typed;
 
+-- erp/sales_orders: out of run.rejects
+DELETE FROM run.rejects
+WHERE mapping = 'erp/sales_orders';
+
+-- erp/sales_orders: out of run.counts
+DELETE FROM run.counts
+WHERE mapping = 'erp/sales_orders';
+
+-- erp/sales_orders: out of mapped.sales_order
+DELETE FROM mapped.sales_order
+WHERE mapping = 'erp/sales_orders';
+
+-- erp/sales_orders: out of mapped.order_line
+DELETE FROM mapped.order_line
+WHERE mapping = 'erp/sales_orders';
+
+-- erp/sales_orders: out of mapped.allowance_charge
+DELETE FROM mapped.allowance_charge
+WHERE mapping = 'erp/sales_orders';
+
+-- erp/sales_orders: into mapped.sales_order
+INSERT INTO mapped.sales_order BY NAME
+SELECT
+  CASE WHEN _bad THEN -1 - (_row) ELSE _row END AS _row,
+  'erp' AS system,
+  'erp/sales_orders' AS mapping,
+  source_id,
+  version,
+  _segment,
+  _line,
+  _seq,
+  number,
+  seller_number,
+  ordered_at,
+  customer_ref,
+  currency,
+  line_total,
+  discount_total,
+  charge_total,
+  tax_total,
+  total,
+  tax_included,
+  lifecycle_status,
+  fulfilment_status
+FROM "erp/sales_orders";
+
+-- erp/sales_orders order_line: into mapped.order_line
+INSERT INTO mapped.order_line BY NAME
+SELECT
+  CASE WHEN _bad THEN -1 - (_row) ELSE _row END AS _row,
+  _parent_row,
+  'erp' AS system,
+  'erp/sales_orders' AS mapping,
+  parent_source_id || '/' || _key AS source_id,
+  parent_source_id,
+  _segment,
+  _line,
+  _seq,
+  line_number,
+  product_ref,
+  sku,
+  quantity,
+  unit,
+  currency,
+  unit_price,
+  discount,
+  line_total,
+  tax_amount,
+  fulfilled_quantity
+FROM "erp/sales_orders order_line";
+
+-- erp/sales_orders allowance_charge: into mapped.allowance_charge
+INSERT INTO mapped.allowance_charge BY NAME
+SELECT
+  CASE WHEN _bad THEN -1 - (_row) ELSE _row END AS _row,
+  _parent_row,
+  'erp' AS system,
+  'erp/sales_orders' AS mapping,
+  parent_source_id || '/' || _key AS source_id,
+  parent_source_id,
+  _segment,
+  _line,
+  _seq,
+  charge,
+  reason,
+  currency,
+  amount
+FROM "erp/sales_orders allowance_charge";
+
+-- erp/sales_orders allowance_charge 2: into mapped.allowance_charge
+INSERT INTO mapped.allowance_charge BY NAME
+SELECT
+  CASE WHEN _bad THEN -1 - (_row) ELSE _row END AS _row,
+  _parent_row,
+  'erp' AS system,
+  'erp/sales_orders' AS mapping,
+  parent_source_id || '/' || _key AS source_id,
+  parent_source_id,
+  _segment,
+  _line,
+  _seq,
+  charge,
+  reason,
+  currency,
+  amount
+FROM "erp/sales_orders allowance_charge 2";
+
+-- erp/sales_orders: nothing is rejected yet
+CREATE OR REPLACE TEMP TABLE "erp/sales_orders rejected" (_row BIGINT, source_id VARCHAR, _segment VARCHAR, _line BIGINT, reasons STRUCT(code VARCHAR, field VARCHAR, rule VARCHAR, message VARCHAR, raw VARCHAR)[]);
+
 -- erp/sales_orders: what is rejected
-CREATE OR REPLACE TEMP TABLE "erp/sales_orders rejected" AS
+INSERT INTO "erp/sales_orders rejected"
 SELECT
   _row,
   source_id,
@@ -485,116 +595,17 @@ WHERE _key IS NOT NULL
 GROUP BY _parent_row, _key
 HAVING count(*) > 1;
 
--- erp/sales_orders: out of run.rejects
-DELETE FROM run.rejects
-WHERE mapping = 'erp/sales_orders';
-
--- erp/sales_orders: out of run.counts
-DELETE FROM run.counts
-WHERE mapping = 'erp/sales_orders';
-
--- erp/sales_orders: out of mapped.sales_order
-DELETE FROM mapped.sales_order
-WHERE mapping = 'erp/sales_orders';
-
--- erp/sales_orders: out of mapped.order_line
+-- erp/sales_orders: rejected out of mapped.order_line
 DELETE FROM mapped.order_line
-WHERE mapping = 'erp/sales_orders';
+WHERE _parent_row IN (SELECT _row FROM "erp/sales_orders rejected") AND mapping = 'erp/sales_orders';
 
--- erp/sales_orders: out of mapped.allowance_charge
+-- erp/sales_orders: rejected out of mapped.allowance_charge
 DELETE FROM mapped.allowance_charge
-WHERE mapping = 'erp/sales_orders';
+WHERE _parent_row IN (SELECT _row FROM "erp/sales_orders rejected") AND mapping = 'erp/sales_orders';
 
--- erp/sales_orders: into mapped.sales_order
-INSERT INTO mapped.sales_order BY NAME
-SELECT
-  _row,
-  'erp' AS system,
-  'erp/sales_orders' AS mapping,
-  source_id,
-  version,
-  _segment,
-  _line,
-  _seq,
-  number,
-  seller_number,
-  ordered_at,
-  customer_ref,
-  currency,
-  line_total,
-  discount_total,
-  charge_total,
-  tax_total,
-  total,
-  tax_included,
-  lifecycle_status,
-  fulfilment_status
-FROM "erp/sales_orders" AS made
-ANTI JOIN "erp/sales_orders rejected" AS rejected ON rejected._row = made._row;
-
--- erp/sales_orders order_line: into mapped.order_line
-INSERT INTO mapped.order_line BY NAME
-SELECT
-  _row,
-  _parent_row,
-  'erp' AS system,
-  'erp/sales_orders' AS mapping,
-  parent_source_id || '/' || _key AS source_id,
-  parent_source_id,
-  _segment,
-  _line,
-  _seq,
-  line_number,
-  product_ref,
-  sku,
-  quantity,
-  unit,
-  currency,
-  unit_price,
-  discount,
-  line_total,
-  tax_amount,
-  fulfilled_quantity
-FROM "erp/sales_orders order_line" AS made
-ANTI JOIN "erp/sales_orders rejected" AS rejected ON rejected._row = made._parent_row;
-
--- erp/sales_orders allowance_charge: into mapped.allowance_charge
-INSERT INTO mapped.allowance_charge BY NAME
-SELECT
-  _row,
-  _parent_row,
-  'erp' AS system,
-  'erp/sales_orders' AS mapping,
-  parent_source_id || '/' || _key AS source_id,
-  parent_source_id,
-  _segment,
-  _line,
-  _seq,
-  charge,
-  reason,
-  currency,
-  amount
-FROM "erp/sales_orders allowance_charge" AS made
-ANTI JOIN "erp/sales_orders rejected" AS rejected ON rejected._row = made._parent_row;
-
--- erp/sales_orders allowance_charge 2: into mapped.allowance_charge
-INSERT INTO mapped.allowance_charge BY NAME
-SELECT
-  _row,
-  _parent_row,
-  'erp' AS system,
-  'erp/sales_orders' AS mapping,
-  parent_source_id || '/' || _key AS source_id,
-  parent_source_id,
-  _segment,
-  _line,
-  _seq,
-  charge,
-  reason,
-  currency,
-  amount
-FROM "erp/sales_orders allowance_charge 2" AS made
-ANTI JOIN "erp/sales_orders rejected" AS rejected ON rejected._row = made._parent_row;
+-- erp/sales_orders: rejected out of mapped.sales_order
+DELETE FROM mapped.sales_order
+WHERE (_row < 0 OR _row IN (SELECT _row FROM "erp/sales_orders rejected")) AND mapping = 'erp/sales_orders';
 
 -- erp/sales_orders: into run.rejects
 INSERT INTO run.rejects BY NAME

@@ -39,8 +39,38 @@ SELECT
   ) AS _bad
 FROM typed;
 
+-- pricelist/prices.product: out of run.rejects
+DELETE FROM run.rejects
+WHERE mapping = 'pricelist/prices.product';
+
+-- pricelist/prices.product: out of run.counts
+DELETE FROM run.counts
+WHERE mapping = 'pricelist/prices.product';
+
+-- pricelist/prices.product: out of mapped.product
+DELETE FROM mapped.product
+WHERE mapping = 'pricelist/prices.product';
+
+-- pricelist/prices.product: into mapped.product
+INSERT INTO mapped.product BY NAME
+SELECT
+  CASE WHEN _bad THEN -1 - (_row) ELSE _row END AS _row,
+  'pricelist' AS system,
+  'pricelist/prices.product' AS mapping,
+  source_id,
+  version,
+  _segment,
+  _line,
+  _seq,
+  sku,
+  name
+FROM "pricelist/prices.product";
+
+-- pricelist/prices.product: nothing is rejected yet
+CREATE OR REPLACE TEMP TABLE "pricelist/prices.product rejected" (_row BIGINT, source_id VARCHAR, _segment VARCHAR, _line BIGINT, reasons STRUCT(code VARCHAR, field VARCHAR, rule VARCHAR, message VARCHAR, raw VARCHAR)[]);
+
 -- pricelist/prices.product: what is rejected
-CREATE OR REPLACE TEMP TABLE "pricelist/prices.product rejected" AS
+INSERT INTO "pricelist/prices.product rejected"
 SELECT
   _row,
   source_id,
@@ -63,33 +93,9 @@ SELECT
 FROM "pricelist/prices.product"
 WHERE _bad AND NOT _excluded;
 
--- pricelist/prices.product: out of run.rejects
-DELETE FROM run.rejects
-WHERE mapping = 'pricelist/prices.product';
-
--- pricelist/prices.product: out of run.counts
-DELETE FROM run.counts
-WHERE mapping = 'pricelist/prices.product';
-
--- pricelist/prices.product: out of mapped.product
+-- pricelist/prices.product: rejected out of mapped.product
 DELETE FROM mapped.product
-WHERE mapping = 'pricelist/prices.product';
-
--- pricelist/prices.product: into mapped.product
-INSERT INTO mapped.product BY NAME
-SELECT
-  _row,
-  'pricelist' AS system,
-  'pricelist/prices.product' AS mapping,
-  source_id,
-  version,
-  _segment,
-  _line,
-  _seq,
-  sku,
-  name
-FROM "pricelist/prices.product" AS made
-ANTI JOIN "pricelist/prices.product rejected" AS rejected ON rejected._row = made._row;
+WHERE (_row < 0 OR _row IN (SELECT _row FROM "pricelist/prices.product rejected")) AND mapping = 'pricelist/prices.product';
 
 -- pricelist/prices.product: into run.rejects
 INSERT INTO run.rejects BY NAME

@@ -71,8 +71,43 @@ SELECT
   ) AS _bad
 FROM typed;
 
+-- pricelist/prices: out of run.rejects
+DELETE FROM run.rejects
+WHERE mapping = 'pricelist/prices';
+
+-- pricelist/prices: out of run.counts
+DELETE FROM run.counts
+WHERE mapping = 'pricelist/prices';
+
+-- pricelist/prices: out of mapped.price
+DELETE FROM mapped.price
+WHERE mapping = 'pricelist/prices';
+
+-- pricelist/prices: into mapped.price
+INSERT INTO mapped.price BY NAME
+SELECT
+  CASE WHEN _bad THEN -1 - (_row) ELSE _row END AS _row,
+  'pricelist' AS system,
+  'pricelist/prices' AS mapping,
+  source_id,
+  version,
+  _segment,
+  _line,
+  _seq,
+  product_ref,
+  list_name,
+  currency,
+  amount,
+  minimum_quantity,
+  valid_from_date,
+  valid_to_date
+FROM "pricelist/prices";
+
+-- pricelist/prices: nothing is rejected yet
+CREATE OR REPLACE TEMP TABLE "pricelist/prices rejected" (_row BIGINT, source_id VARCHAR, _segment VARCHAR, _line BIGINT, reasons STRUCT(code VARCHAR, field VARCHAR, rule VARCHAR, message VARCHAR, raw VARCHAR)[]);
+
 -- pricelist/prices: what is rejected
-CREATE OR REPLACE TEMP TABLE "pricelist/prices rejected" AS
+INSERT INTO "pricelist/prices rejected"
 SELECT
   _row,
   source_id,
@@ -125,38 +160,9 @@ SELECT
 FROM "pricelist/prices"
 WHERE _bad AND NOT _excluded;
 
--- pricelist/prices: out of run.rejects
-DELETE FROM run.rejects
-WHERE mapping = 'pricelist/prices';
-
--- pricelist/prices: out of run.counts
-DELETE FROM run.counts
-WHERE mapping = 'pricelist/prices';
-
--- pricelist/prices: out of mapped.price
+-- pricelist/prices: rejected out of mapped.price
 DELETE FROM mapped.price
-WHERE mapping = 'pricelist/prices';
-
--- pricelist/prices: into mapped.price
-INSERT INTO mapped.price BY NAME
-SELECT
-  _row,
-  'pricelist' AS system,
-  'pricelist/prices' AS mapping,
-  source_id,
-  version,
-  _segment,
-  _line,
-  _seq,
-  product_ref,
-  list_name,
-  currency,
-  amount,
-  minimum_quantity,
-  valid_from_date,
-  valid_to_date
-FROM "pricelist/prices" AS made
-ANTI JOIN "pricelist/prices rejected" AS rejected ON rejected._row = made._row;
+WHERE (_row < 0 OR _row IN (SELECT _row FROM "pricelist/prices rejected")) AND mapping = 'pricelist/prices';
 
 -- pricelist/prices: into run.rejects
 INSERT INTO run.rejects BY NAME

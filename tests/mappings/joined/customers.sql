@@ -195,8 +195,63 @@ SELECT
   ) AS _bad
 FROM typed;
 
+-- shop/customers: out of run.rejects
+DELETE FROM run.rejects
+WHERE mapping = 'shop/customers';
+
+-- shop/customers: out of run.counts
+DELETE FROM run.counts
+WHERE mapping = 'shop/customers';
+
+-- shop/customers: out of mapped.customer
+DELETE FROM mapped.customer
+WHERE mapping = 'shop/customers';
+
+-- shop/customers: out of mapped.customer_address
+DELETE FROM mapped.customer_address
+WHERE mapping = 'shop/customers';
+
+-- shop/customers: into mapped.customer
+INSERT INTO mapped.customer BY NAME
+SELECT
+  CASE WHEN _bad THEN -1 - (_row) ELSE _row END AS _row,
+  'shop' AS system,
+  'shop/customers' AS mapping,
+  source_id,
+  version,
+  _segment,
+  _line,
+  _seq,
+  name,
+  tier,
+  family_name,
+  given_name,
+  tax_id,
+  phone
+FROM "shop/customers";
+
+-- shop/customers customer_address: into mapped.customer_address
+INSERT INTO mapped.customer_address BY NAME
+SELECT
+  CASE WHEN _bad THEN -1 - (_row) ELSE _row END AS _row,
+  _parent_row,
+  'shop' AS system,
+  'shop/customers' AS mapping,
+  parent_source_id || '/' || _key AS source_id,
+  parent_source_id,
+  _segment,
+  _line,
+  _seq,
+  purpose,
+  street,
+  city
+FROM "shop/customers customer_address";
+
+-- shop/customers: nothing is rejected yet
+CREATE OR REPLACE TEMP TABLE "shop/customers rejected" (_row BIGINT, source_id VARCHAR, _segment VARCHAR, _line BIGINT, reasons STRUCT(code VARCHAR, field VARCHAR, rule VARCHAR, message VARCHAR, raw VARCHAR)[]);
+
 -- shop/customers: what is rejected
-CREATE OR REPLACE TEMP TABLE "shop/customers rejected" AS
+INSERT INTO "shop/customers rejected"
 SELECT
   _row,
   source_id,
@@ -247,59 +302,13 @@ SELECT
 FROM "shop/customers customer_address"
 WHERE _bad;
 
--- shop/customers: out of run.rejects
-DELETE FROM run.rejects
-WHERE mapping = 'shop/customers';
-
--- shop/customers: out of run.counts
-DELETE FROM run.counts
-WHERE mapping = 'shop/customers';
-
--- shop/customers: out of mapped.customer
-DELETE FROM mapped.customer
-WHERE mapping = 'shop/customers';
-
--- shop/customers: out of mapped.customer_address
+-- shop/customers: rejected out of mapped.customer_address
 DELETE FROM mapped.customer_address
-WHERE mapping = 'shop/customers';
+WHERE _parent_row IN (SELECT _row FROM "shop/customers rejected") AND mapping = 'shop/customers';
 
--- shop/customers: into mapped.customer
-INSERT INTO mapped.customer BY NAME
-SELECT
-  _row,
-  'shop' AS system,
-  'shop/customers' AS mapping,
-  source_id,
-  version,
-  _segment,
-  _line,
-  _seq,
-  name,
-  tier,
-  family_name,
-  given_name,
-  tax_id,
-  phone
-FROM "shop/customers" AS made
-ANTI JOIN "shop/customers rejected" AS rejected ON rejected._row = made._row;
-
--- shop/customers customer_address: into mapped.customer_address
-INSERT INTO mapped.customer_address BY NAME
-SELECT
-  _row,
-  _parent_row,
-  'shop' AS system,
-  'shop/customers' AS mapping,
-  parent_source_id || '/' || _key AS source_id,
-  parent_source_id,
-  _segment,
-  _line,
-  _seq,
-  purpose,
-  street,
-  city
-FROM "shop/customers customer_address" AS made
-ANTI JOIN "shop/customers rejected" AS rejected ON rejected._row = made._parent_row;
+-- shop/customers: rejected out of mapped.customer
+DELETE FROM mapped.customer
+WHERE (_row < 0 OR _row IN (SELECT _row FROM "shop/customers rejected")) AND mapping = 'shop/customers';
 
 -- shop/customers: into run.rejects
 INSERT INTO run.rejects BY NAME

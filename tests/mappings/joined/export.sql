@@ -157,8 +157,64 @@ SELECT
   ) AS _bad
 FROM typed;
 
+-- shop/export: out of run.rejects
+DELETE FROM run.rejects
+WHERE mapping = 'shop/export';
+
+-- shop/export: out of run.counts
+DELETE FROM run.counts
+WHERE mapping = 'shop/export';
+
+-- shop/export: out of mapped.sales_order
+DELETE FROM mapped.sales_order
+WHERE mapping = 'shop/export';
+
+-- shop/export: out of mapped.order_line
+DELETE FROM mapped.order_line
+WHERE mapping = 'shop/export';
+
+-- shop/export: into mapped.sales_order
+INSERT INTO mapped.sales_order BY NAME
+SELECT
+  CASE WHEN _bad THEN -1 - (_row) ELSE _row END AS _row,
+  'shop' AS system,
+  'shop/export' AS mapping,
+  source_id,
+  version,
+  _segment,
+  _line,
+  _seq,
+  number,
+  ordered_at,
+  customer_ref,
+  currency,
+  total,
+  lifecycle_status
+FROM "shop/export"
+WHERE NOT _excluded;
+
+-- shop/export order_line: into mapped.order_line
+INSERT INTO mapped.order_line BY NAME
+SELECT
+  CASE WHEN _bad THEN -1 - (_row) ELSE _row END AS _row,
+  _parent_row,
+  'shop' AS system,
+  'shop/export' AS mapping,
+  parent_source_id || '/' || _key AS source_id,
+  parent_source_id,
+  _segment,
+  _line,
+  _seq,
+  line_number,
+  quantity,
+  description
+FROM "shop/export order_line";
+
+-- shop/export: nothing is rejected yet
+CREATE OR REPLACE TEMP TABLE "shop/export rejected" (_row BIGINT, source_id VARCHAR, _segment VARCHAR, _line BIGINT, reasons STRUCT(code VARCHAR, field VARCHAR, rule VARCHAR, message VARCHAR, raw VARCHAR)[]);
+
 -- shop/export: what is rejected
-CREATE OR REPLACE TEMP TABLE "shop/export rejected" AS
+INSERT INTO "shop/export rejected"
 SELECT
   _row,
   source_id,
@@ -239,60 +295,13 @@ WHERE _key IS NOT NULL
 GROUP BY _parent_row, _key
 HAVING count(*) > 1;
 
--- shop/export: out of run.rejects
-DELETE FROM run.rejects
-WHERE mapping = 'shop/export';
-
--- shop/export: out of run.counts
-DELETE FROM run.counts
-WHERE mapping = 'shop/export';
-
--- shop/export: out of mapped.sales_order
-DELETE FROM mapped.sales_order
-WHERE mapping = 'shop/export';
-
--- shop/export: out of mapped.order_line
+-- shop/export: rejected out of mapped.order_line
 DELETE FROM mapped.order_line
-WHERE mapping = 'shop/export';
+WHERE _parent_row IN (SELECT _row FROM "shop/export rejected") AND mapping = 'shop/export';
 
--- shop/export: into mapped.sales_order
-INSERT INTO mapped.sales_order BY NAME
-SELECT
-  _row,
-  'shop' AS system,
-  'shop/export' AS mapping,
-  source_id,
-  version,
-  _segment,
-  _line,
-  _seq,
-  number,
-  ordered_at,
-  customer_ref,
-  currency,
-  total,
-  lifecycle_status
-FROM "shop/export" AS made
-ANTI JOIN "shop/export rejected" AS rejected ON rejected._row = made._row
-WHERE NOT _excluded;
-
--- shop/export order_line: into mapped.order_line
-INSERT INTO mapped.order_line BY NAME
-SELECT
-  _row,
-  _parent_row,
-  'shop' AS system,
-  'shop/export' AS mapping,
-  parent_source_id || '/' || _key AS source_id,
-  parent_source_id,
-  _segment,
-  _line,
-  _seq,
-  line_number,
-  quantity,
-  description
-FROM "shop/export order_line" AS made
-ANTI JOIN "shop/export rejected" AS rejected ON rejected._row = made._parent_row;
+-- shop/export: rejected out of mapped.sales_order
+DELETE FROM mapped.sales_order
+WHERE (_row < 0 OR _row IN (SELECT _row FROM "shop/export rejected")) AND mapping = 'shop/export';
 
 -- shop/export: into run.rejects
 INSERT INTO run.rejects BY NAME

@@ -168,8 +168,65 @@ SELECT
   ) AS _bad
 FROM typed;
 
+-- shop/orders: out of run.rejects
+DELETE FROM run.rejects
+WHERE mapping = 'shop/orders';
+
+-- shop/orders: out of run.counts
+DELETE FROM run.counts
+WHERE mapping = 'shop/orders';
+
+-- shop/orders: out of mapped.sales_order
+DELETE FROM mapped.sales_order
+WHERE mapping = 'shop/orders';
+
+-- shop/orders: out of mapped.order_line
+DELETE FROM mapped.order_line
+WHERE mapping = 'shop/orders';
+
+-- shop/orders: into mapped.sales_order
+INSERT INTO mapped.sales_order BY NAME
+SELECT
+  CASE WHEN _bad THEN -1 - (_row) ELSE _row END AS _row,
+  'shop' AS system,
+  'shop/orders' AS mapping,
+  source_id,
+  version,
+  _segment,
+  _line,
+  _seq,
+  number,
+  ordered_at,
+  customer_ref,
+  currency,
+  total,
+  lifecycle_status
+FROM "shop/orders";
+
+-- shop/orders order_line: into mapped.order_line
+INSERT INTO mapped.order_line BY NAME
+SELECT
+  CASE WHEN _bad THEN -1 - (_row) ELSE _row END AS _row,
+  _parent_row,
+  'shop' AS system,
+  'shop/orders' AS mapping,
+  parent_source_id || '/' || _key AS source_id,
+  parent_source_id,
+  _segment,
+  _line,
+  _seq,
+  line_number,
+  quantity,
+  description,
+  unit_price,
+  sku
+FROM "shop/orders order_line";
+
+-- shop/orders: nothing is rejected yet
+CREATE OR REPLACE TEMP TABLE "shop/orders rejected" (_row BIGINT, source_id VARCHAR, _segment VARCHAR, _line BIGINT, reasons STRUCT(code VARCHAR, field VARCHAR, rule VARCHAR, message VARCHAR, raw VARCHAR)[]);
+
 -- shop/orders: what is rejected
-CREATE OR REPLACE TEMP TABLE "shop/orders rejected" AS
+INSERT INTO "shop/orders rejected"
 SELECT
   _row,
   source_id,
@@ -260,61 +317,13 @@ WHERE _key IS NOT NULL
 GROUP BY _parent_row, _key
 HAVING count(*) > 1;
 
--- shop/orders: out of run.rejects
-DELETE FROM run.rejects
-WHERE mapping = 'shop/orders';
-
--- shop/orders: out of run.counts
-DELETE FROM run.counts
-WHERE mapping = 'shop/orders';
-
--- shop/orders: out of mapped.sales_order
-DELETE FROM mapped.sales_order
-WHERE mapping = 'shop/orders';
-
--- shop/orders: out of mapped.order_line
+-- shop/orders: rejected out of mapped.order_line
 DELETE FROM mapped.order_line
-WHERE mapping = 'shop/orders';
+WHERE _parent_row IN (SELECT _row FROM "shop/orders rejected") AND mapping = 'shop/orders';
 
--- shop/orders: into mapped.sales_order
-INSERT INTO mapped.sales_order BY NAME
-SELECT
-  _row,
-  'shop' AS system,
-  'shop/orders' AS mapping,
-  source_id,
-  version,
-  _segment,
-  _line,
-  _seq,
-  number,
-  ordered_at,
-  customer_ref,
-  currency,
-  total,
-  lifecycle_status
-FROM "shop/orders" AS made
-ANTI JOIN "shop/orders rejected" AS rejected ON rejected._row = made._row;
-
--- shop/orders order_line: into mapped.order_line
-INSERT INTO mapped.order_line BY NAME
-SELECT
-  _row,
-  _parent_row,
-  'shop' AS system,
-  'shop/orders' AS mapping,
-  parent_source_id || '/' || _key AS source_id,
-  parent_source_id,
-  _segment,
-  _line,
-  _seq,
-  line_number,
-  quantity,
-  description,
-  unit_price,
-  sku
-FROM "shop/orders order_line" AS made
-ANTI JOIN "shop/orders rejected" AS rejected ON rejected._row = made._parent_row;
+-- shop/orders: rejected out of mapped.sales_order
+DELETE FROM mapped.sales_order
+WHERE (_row < 0 OR _row IN (SELECT _row FROM "shop/orders rejected")) AND mapping = 'shop/orders';
 
 -- shop/orders: into run.rejects
 INSERT INTO run.rejects BY NAME
