@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Sequence
 from itertools import islice
 from typing import Any
 
@@ -24,30 +24,36 @@ def sampled(lake: str, segments: Sequence[Segment]) -> tuple[Seen, int]:
     for segment in islice(reversed(segments), SAMPLE):
         try:
             for line in islice(read_lines(lake, segment.path), share):
-                seen.update(set(paths(json.loads(line))))
+                seen.update(paths(json.loads(line)))
                 records += 1
         except Exception:  # a damaged segment or an odd record: staging says so, and the next sample is another
             continue
     return seen, records
 
 
-def paths(value: Any, at: str = "", depth: int = 0) -> Iterator[tuple[str, str]]:
+def paths(value: Any) -> set[tuple[str, str]]:
     """(path, kind) of every field; the items of a list are `[]`. A null says nothing of the kind and counts as being there."""
+    found: set[tuple[str, str]] = set()
+    _walk(value, "", 0, found)
+    return found
+
+
+def _walk(value: Any, at: str, depth: int, found: set[tuple[str, str]]) -> None:
+    kind = type(value)
     if at:
-        yield at, _kind(value)
-    if isinstance(value, dict) and len(value) <= _KEYS and depth < _DEPTH:
+        found.add((at, _KINDS.get(kind, "number")))
+    if depth >= _DEPTH:
+        return
+    if kind is dict and len(value) <= _KEYS:
+        before = f"{at}." if at else ""
         for name, part in value.items():
-            yield from paths(part, f"{at}.{name}" if at else name, depth + 1)
-    elif isinstance(value, list):
-        yield from _items(value, f"{at}[]", depth)
+            if (inner := type(part)) is dict or inner is list:
+                _walk(part, before + name, depth + 1, found)
+            else:  # most are; a call for each would be half of what a sample costs
+                found.add((before + name, _KINDS.get(inner, "number")))
+    elif kind is list:
+        for part in value:
+            _walk(part, f"{at}[]", depth + 1, found)
 
 
-def _items(values: Iterable[Any], at: str, depth: int) -> Iterator[tuple[str, str]]:
-    for part in values:
-        if depth < _DEPTH:
-            yield from paths(part, at, depth + 1)
-
-
-def _kind(value: Any) -> str:
-    kinds = {dict: "object", list: "list", str: "text", bool: "boolean", type(None): "null"}
-    return kinds.get(type(value), "number")
+_KINDS = {dict: "object", list: "list", str: "text", bool: "boolean", type(None): "null"}

@@ -99,8 +99,10 @@ def is_no_number(text: Any) -> bool:
 def no_number_sql(columns: Mapping[str, str]) -> str:
     """A condition: some leaf outside lists holds the text of a literal NaN or Infinity. Few texts do; it is cheap."""
     leaves = [path for name, kind in columns.items() for path in _leaves(_quoted(name), duckdb.type(kind))]
-    listed = ", ".join(f"'{word}'" for word in _NOT_NUMBERS)
-    return " OR ".join(f"{leaf} IN ({listed})" for leaf in leaves) or "false"
+    words = [f"'{word}'" for word in _NOT_NUMBERS]
+    # Of five values and more DuckDB makes a join, for each leaf: a quarter as fast, and six times as long to plan.
+    few = [", ".join(words[n : n + 3]) for n in range(0, len(words), 3)]
+    return " OR ".join(f"{leaf} IN ({listed})" for leaf in leaves for listed in few) or "false"
 
 
 def _leaves(path: str, kind: Any) -> list[str]:

@@ -319,10 +319,11 @@ def _deduplicate(con: Connection, source: Source) -> int:
     """
     if not source.columns:
         return 0
-    sql = duplicates_sql(source.stream.name, list(source.columns), key_sql(source))
-    if sql is None:
+    key, name = key_sql(source), f"duplicates of {source.stream.name}"
+    doubtful = run(con, doubtful_sql(source.table, key), name=name).fetchone()
+    if not doubtful or not doubtful[0]:
         return 0
-    row = run(con, sql, name=f"duplicates of {source.stream.name}").fetchone()
+    row = run(con, duplicates_sql(source.stream.name, list(source.columns), key), name=name).fetchone()
     return int(row[0]) if row else 0
 
 
@@ -337,19 +338,23 @@ def key_sql(source: Source) -> str:
     return f"hash({', '.join(quote(name) for name in source.columns)})"
 
 
+def doubtful_sql(table: str, key: str) -> str:
+    """_doubtful: the keys that stand in several rows."""
+    return f"""
+        CREATE OR REPLACE TEMP TABLE _doubtful AS
+        SELECT {key} AS k FROM {table} GROUP BY 1 HAVING count(*) > 1 AND k IS NOT NULL"""
+
+
 def duplicates_sql(stream: str, columns: Sequence[str], key: str) -> str:
-    """Insert into raw._gone the `_seq` of every row of which an equal one comes later."""
+    """Insert into raw._gone the `_seq` of every row with a doubtful key of which an equal one comes later."""
     listed = ", ".join(quote(name) for name in columns)
-    table = f"stage.{quote(stream)}"
     left = f"SELECT _seq FROM raw._gone WHERE stream = {literal(stream)}"
     return f"""
         INSERT INTO raw._gone
-        WITH doubtful AS (
-            SELECT {key} AS k FROM {staged.table(stream)} GROUP BY 1 HAVING count(*) > 1
-        ), copies AS (
+        WITH copies AS (
             SELECT _seq, hash({listed}) AS h, struct_pack({", ".join(f"{quote(n)} := {quote(n)}" for n in columns)}) AS r
-            FROM {table}
-            WHERE {key} IN (SELECT k FROM doubtful WHERE k IS NOT NULL) AND _seq NOT IN ({left})
+            FROM stage.{quote(stream)}
+            WHERE {key} IN (SELECT k FROM _doubtful) AND _seq NOT IN ({left})
         )
         SELECT DISTINCT {literal(stream)}, older._seq
         FROM copies older JOIN copies newer ON newer.h = older.h AND newer._seq > older._seq
