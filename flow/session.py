@@ -113,13 +113,12 @@ class Session:
     def _open(self) -> tuple[Lasting, Ledger]:
         from warehouse.lasting import Lasting
         from warehouse.ledger import Ledger
-        from warehouse.merge import NO_TIDYING
 
         if self._ledger is None:
             self._ledger = Ledger(self.project.ledger)
         if self._lasting is None:
             cache = self.project.runs.resolve() / f"session-{os.getpid()}.segments"
-            self._lasting = Lasting(self.project.warehouse, self.project.lake, cache, self._first.model, (NO_TIDYING,))
+            self._lasting = Lasting(self.project.warehouse, self.project.lake, cache, self._first.model)
         return self._lasting, self._ledger
 
 

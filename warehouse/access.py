@@ -7,9 +7,10 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from hub.errors import ConfigurationError
-from warehouse.duck import Connection, connect
+from warehouse.duck import Connection
 from warehouse.lock import writer
 from warehouse.tables import SEARCH_PATH
+from warehouse.writing import open_to_write
 
 
 @contextmanager
@@ -21,7 +22,7 @@ def write(warehouse: Path, timeout: float = 120.0) -> Iterator[Connection]:
     if not warehouse.is_file():
         raise ConfigurationError("W141", "there is no warehouse yet", fix="crossdock run makes it")
     with writer(warehouse, timeout):
-        con = connect(warehouse, search_path=SEARCH_PATH)
+        con = open_to_write(warehouse, search_path=SEARCH_PATH)
         try:
             yield con
         finally:

@@ -12,9 +12,10 @@ from pathlib import Path
 
 from hub.entity import Model
 from warehouse import tables
-from warehouse.duck import connect, run
+from warehouse.duck import run
 from warehouse.ledger_rows import Dismissal
 from warehouse.lock import writer
+from warehouse.writing import open_to_write
 
 _KEY = ("system", "entity", "source_id", "segment", "line", "code", "rule", "field", "content")
 
@@ -35,7 +36,7 @@ def update(dismissed: Sequence[Dismissal]) -> tuple[str, list[str]]:
 def apply(warehouse: Path, model: Model, dismissed: Sequence[Dismissal]) -> None:
     """Mark the cases in the warehouse at once; every merge does so for those that it put anew."""
     with writer(warehouse):
-        con = connect(warehouse)
+        con = open_to_write(warehouse)
         try:
             tables.migrate(con, model)
             run(con, *update(dismissed), name="dismissed cases")

@@ -12,10 +12,11 @@ from pathlib import Path
 
 from hub.entity import Model
 from hub.shape import Seen
-from warehouse.duck import connect, literal
+from warehouse.duck import literal
 from warehouse.lock import writer
 from warehouse.runfile import SHAPES
 from warehouse.work import RUN, Work
+from warehouse.writing import open_to_write
 
 NEW, VANISHED, KIND = "W310", "W311", "W312"
 _ENOUGH = 20  # records in which a field that always came has to be missing
@@ -26,7 +27,7 @@ def note_all(
 ) -> list[str]:
     """As `note`, of every record of a full pass: `found` is, by stream, how many records have each field, and how many there are."""
     with writer(warehouse):
-        con = connect(warehouse)
+        con = open_to_write(warehouse)
         try:
             work = Work(con, model, run_id, at)
             work.do("attach", f"ATTACH ':memory:' AS {RUN}")

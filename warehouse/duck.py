@@ -50,28 +50,28 @@ def connect(
     files: Sequence[Path] = (),
     search_path: str = "",
     settings: Sequence[str] = (),
-    rows_of_a_group: int | None = None,
+    block: int = 0,
 ) -> Connection:
     """Open a database file (or `:memory:`), hardened and locked.
 
     `attach` maps alias → file, opened read-only before the lock. `allowed` are folders that may be read and written, `files`
-    single files that may be, so that they can be attached later.
-    `rows_of_a_group` is how a file is divided that is made here, instead of 122,880: by fewer rows it is written while it is filled,
-    and a small batch has several groups, which are read side by side.
+    single files that may be, so that they can be attached later. `block` is how many rows the blocks have that are written
+    (`writing.py`, `runfile.py`), instead of 122,880.
     CROSSDOCK_MEMORY (`400MB`) bounds what DuckDB holds; beyond it, it writes beside the file.
     Raises TransientError W101 while another process has the file open, ConfigurationError W102 when it is no database,
     W104 when CROSSDOCK_MEMORY is no amount.
     """
     try:
-        con = duckdb.connect(":memory:" if rows_of_a_group else str(path), read_only=read_only, config=dict(_CONFIG))
+        con = (
+            _with_blocks(Path(path), block)
+            if block
+            else duckdb.connect(str(path), read_only=read_only, config=dict(_CONFIG))
+        )
     except duckdb.Error as error:
         raise _not_opened(path, error) from None
+    if block:
+        files = [*files, *with_beside(Path(path))]
     try:
-        if rows_of_a_group:
-            name = quote(Path(path).stem)
-            con.execute(f"ATTACH {literal(str(path))} AS {name} (ROW_GROUP_SIZE {rows_of_a_group})")
-            con.execute(f"USE {name}")
-            con.execute(f"SET temp_directory = {literal(f'{path}.tmp')}")
         for alias, file in (attach or {}).items():
             con.execute(f"ATTACH {literal(str(file))} AS {quote(alias)} (READ_ONLY)")
         _lock(con, allowed, files, search_path, settings)
@@ -79,6 +79,28 @@ def connect(
         con.close()
         raise _not_opened(path, error) from None
     return con
+
+
+def _with_blocks(path: Path, block: int) -> Connection:
+    """Only ATTACH takes the size of the blocks, so the file is attached to an instance in memory, which is then no other."""
+    con = duckdb.connect(":memory:", config=dict(_CONFIG))
+    try:
+        con.execute(f"SET temp_directory = {literal(f'{path}.tmp')}")  # where it is of a file that is opened
+        con.execute(attach_sql(path, path.stem, block))
+        con.execute(f"USE {quote(path.stem)}")
+    except duckdb.Error:
+        con.close()
+        raise
+    return con
+
+
+def attach_sql(path: Path, alias: str, block: int) -> str:
+    return f"ATTACH {literal(str(path))} AS {quote(alias)} (ROW_GROUP_SIZE {block})"
+
+
+def with_beside(path: Path) -> list[Path]:
+    """A database's file and those that DuckDB writes beside it."""
+    return [path.with_name(path.name + end) for end in ("", ".wal", ".wal.checkpoint", ".wal.recovery")]
 
 
 def _lock(

@@ -17,9 +17,10 @@ from pathlib import Path
 
 from hub.entity import Model
 from warehouse import runfile, tables
-from warehouse.duck import Connection, connect, literal
+from warehouse.duck import Connection, attach_sql, connect, literal, with_beside
 from warehouse.lock import writer
 from warehouse.work import RUN
+from warehouse.writing import BLOCK, NO_TIDYING
 
 HOLD = 1.5  # seconds: nobody waits longer than two for the warehouse
 _TURN = 0.03  # seconds between two holds: who waits for the lock looks every 10 ms
@@ -30,9 +31,9 @@ _WAREHOUSE = "warehouse"
 class Lasting:
     """`merged` are the segments of each system that are merged, as far as they were asked for under this hold."""
 
-    def __init__(self, warehouse: Path, lake: str, cache: Path, model: Model, settings: tuple[str, ...]) -> None:
+    def __init__(self, warehouse: Path, lake: str, cache: Path, model: Model) -> None:
         self.warehouse = warehouse.resolve()
-        self.lake, self.cache, self.model, self.settings = lake, cache, model, settings
+        self.lake, self.cache, self.model = lake, cache, model
         self._con: Connection | None = None
         self._lock = ExitStack()
         self._since = self._left = 0.0
@@ -51,7 +52,7 @@ class Lasting:
         self._lock.enter_context(writer(self.warehouse))
         try:
             con = self._instance()
-            con.execute(f"ATTACH {literal(str(self.warehouse))} AS {_WAREHOUSE}")
+            con.execute(attach_sql(self.warehouse, _WAREHOUSE, BLOCK))
             con.execute(f"USE {_WAREHOUSE}")
             tables.migrate(con, self.model)
         except BaseException:
@@ -91,9 +92,10 @@ class Lasting:
         if self._con is None:
             folder = runfile.local_folder(self.lake)
             named = f"SET VARIABLE run_file = {literal(str(self.cache.with_suffix('.duckdb')))}"
-            beside = [self.warehouse.with_name(self.warehouse.name + end) for end in ("", *_BESIDE)]
             allowed = [one for one in (folder, self.cache) if one]
-            self._con = connect(":memory:", allowed=allowed, files=beside, settings=(*self.settings, named))
+            self._con = connect(
+                ":memory:", allowed=allowed, files=with_beside(self.warehouse), settings=(NO_TIDYING, named)
+            )
             self._batches = 0
         return self._con
 
@@ -133,7 +135,3 @@ class Lasting:
                 sql = "SELECT segment FROM ops.segments WHERE system = $1"
                 self.merged[system] = {path for (path,) in con.execute(sql, [system]).fetchall()}
         return self.merged[system]
-
-
-# What DuckDB writes beside a database.
-_BESIDE = (".wal", ".wal.checkpoint", ".wal.recovery")

@@ -28,10 +28,11 @@ from hub.entity import Entity, Model, in_dependency_order
 from hub.errors import ConfigurationError, CrossdockError
 from hub.failpoints import failpoint
 from warehouse import cases, drift, fold, identity, incoming, law, refs, store, survivorship, tables
-from warehouse.duck import Connection, connect, literal
+from warehouse.duck import Connection, literal
 from warehouse.incoming import Load
 from warehouse.lock import writer
 from warehouse.work import RUN, Survivorship, Work, mapped
+from warehouse.writing import open_to_write
 
 if TYPE_CHECKING:
     from warehouse.lasting import Lasting
@@ -39,10 +40,6 @@ if TYPE_CHECKING:
     from warehouse.ledger_rows import Dismissal
 
     Outcomes = Sequence[AppliedOutcome] | Callable[[int], Sequence[AppliedOutcome]]
-
-
-# A checkpoint would write whole blocks of rows anew to fill the gaps of the few that were replaced: publishing does that.
-NO_TIDYING = "SET max_vacuum_tasks = 0"
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,7 +163,7 @@ def _known(warehouse: Path, sql: str, parameters: list[str]) -> set[str]:
     if not warehouse.is_file():
         return set()
     with writer(warehouse):
-        con = connect(warehouse)
+        con = open_to_write(warehouse)
         try:
             return {found for (found,) in con.execute(sql, parameters).fetchall()}
         except duckdb.CatalogException:  # a file that nobody has merged into
@@ -187,7 +184,7 @@ def _open(warehouse: Path, model: Model, attach: dict[str, Path]) -> Connection:
         if not file.is_file():
             raise ConfigurationError("W140", f"there is no run file {file.name}", fix="run the step stage first")
     warehouse.parent.mkdir(parents=True, exist_ok=True)
-    con = connect(warehouse, attach=attach, settings=(NO_TIDYING,))
+    con = open_to_write(warehouse, attach=attach)
     try:
         tables.migrate(con, model)
     except BaseException:

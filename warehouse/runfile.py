@@ -79,7 +79,7 @@ def create(path: Path, lake: str, model: Model, settings: Sequence[str] = (), be
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     allowed = [folder for one_lake in (lake, *beside) for folder in _folders(path, one_lake)]
-    con = connect(path, allowed=allowed, settings=(*_SETTINGS, *settings), rows_of_a_group=ROWS_OF_A_GROUP)
+    con = connect(path, allowed=allowed, settings=(*_SETTINGS, *settings), block=ROWS_OF_A_GROUP)
     try:
         create_tables(con, model)
     except BaseException:

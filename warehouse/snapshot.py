@@ -14,9 +14,10 @@ from pathlib import Path
 
 from hub.errors import ConfigurationError
 from hub.failpoints import failpoint
-from warehouse.duck import connect, literal, run
+from warehouse.duck import literal, run
 from warehouse.fixed import FIXED
 from warehouse.lock import writer
+from warehouse.writing import open_to_write
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +69,7 @@ def _checkpoint(warehouse: Path) -> None:
 
     Merges leave gaps where rows were replaced (see `merge.py`). A checkpoint closes them, if there is anything to write.
     """
-    con = connect(warehouse)
+    con = open_to_write(warehouse, tidy=True)
     try:
         run(con, f"COMMENT ON TABLE ops.positions IS {literal(FIXED['ops.positions'][0])}", name="something to write")
         run(con, "CHECKPOINT", name="checkpoint")
