@@ -21,10 +21,6 @@ if TYPE_CHECKING:
     from warehouse.others import Sought
 
 
-class NeedsFile(Exception):
-    """A rule looks among what earlier runs merged, and the run is in memory: a session takes the long way."""
-
-
 def gate(run: Run, *, expectations: bool = True, shares: bool = True, history: bool = True) -> StepReport:
     """Marks rows by predicate, has Great Expectations judge the closed run file, and writes the verdict.
 
@@ -53,16 +49,14 @@ def gate(run: Run, *, expectations: bool = True, shares: bool = True, history: b
             rows = keeper.mapped_rows(con, run.model)
             sought = _sought(rules, keeper.filled(rows))
             asked = expectations and runfile.staged(con) > MICRO_BATCH
-        if sought and run.lasting is not None:
-            raise NeedsFile
         if sought and run.project.warehouse.is_file():
-            run.release()
-            others.fill(run.file, run.project.warehouse, run.model, sought)
+            with run.instance() as instance, instance.looking(), instance.run() as con:
+                others.fill(con, run.model, sought)
         with run.database() as con:
             if asked:
                 keeper.mark_empty(con, rules, run.model, rows)
             else:
-                decided = keeper.decide_empty(con, rules, run.model, rows)
+                decided = keeper.decide_empty(con, rules, run.model, rows, digested=run.lasting is None)
             contents.fill(con, run.model, run.project.lake, partial(declared_columns, run.inbound))
         if asked:
             run.release()

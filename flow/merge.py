@@ -30,18 +30,21 @@ def merge(run: Run, ledger: Ledger | None = None) -> StepReport:
     `ledger`: one that is open already, whose journal is settled.
     """
     began = time.monotonic()
-    _refuse_other_rows(run)
-    run.release()  # it attaches the run file
-    if ledger is not None:
-        merged = _merged(run, ledger)
-    else:
-        from warehouse.ledger import Ledger as Opened
-
-        with Opened(run.project.ledger) as opened:
-            settle_journal(run.project, opened)
-            merged = _merged(run, opened)
+    with run.together():
+        merged = _judged_and_merged(run, ledger)
     _forget_old_runs(run)
     return _report(run, merged, time.monotonic() - began)
+
+
+def _judged_and_merged(run: Run, ledger: Ledger | None) -> MergeReport:
+    _refuse_other_rows(run)
+    if ledger is not None:
+        return _merged(run, ledger)
+    from warehouse.ledger import Ledger as Opened
+
+    with Opened(run.project.ledger) as opened:
+        settle_journal(run.project, opened)
+        return _merged(run, opened)
 
 
 def request(run: Run, **more: Any) -> MergeRequest:
@@ -67,17 +70,18 @@ def _merged(run: Run, ledger: Ledger) -> MergeReport:
         ledger.journal_begin(run.run_id, run.system, run.started, segments, outcome_seq)
         failpoint("merge.journaled")
 
-    merged = merge_run(
-        request(
-            run,
-            outcomes=ledger.outcomes_after,
-            mapping_hash=mapping_hash(run),
-            finished=datetime.now(UTC),
-            journal=journal,
-            dismissed=ledger.dismissals(run.system),
-            lasting=run.lasting,
+    with run.instance() as instance:
+        merged = merge_run(
+            request(
+                run,
+                outcomes=ledger.outcomes_after,
+                mapping_hash=mapping_hash(run),
+                finished=datetime.now(UTC),
+                journal=journal,
+                dismissed=ledger.dismissals(run.system),
+                instance=instance,
+            )
         )
-    )
     ledger.journal_end(run.run_id)
     return merged
 

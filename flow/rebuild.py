@@ -56,14 +56,16 @@ def replay(project: Project, beside: Project) -> int:
                 stage(run, entry.segments)
                 map(run)
                 gate(run, expectations=False)
-            merge_run(
-                request(
-                    run,
-                    outcomes=lambda after, up_to=entry.outcome_seq: ledger.outcomes_after(after, up_to),
-                    mapping_hash=mapping_hash(run),
-                    dismissed=ledger.dismissals(run.system),
-                )
-            )
+                with run.instance() as instance:
+                    merge_run(
+                        request(
+                            run,
+                            outcomes=lambda after, up_to=entry.outcome_seq: ledger.outcomes_after(after, up_to),
+                            mapping_hash=mapping_hash(run),
+                            dismissed=ledger.dismissals(run.system),
+                            instance=instance,
+                        )
+                    )
             run.file.unlink()
     return len(entries)
 

@@ -21,7 +21,7 @@ from hub.errors import UsageError
 if TYPE_CHECKING:
     from mappings.inbound import Inbound
     from warehouse.duck import Connection
-    from warehouse.lasting import Lasting
+    from warehouse.instance import Instance
     from warehouse.runfile import Step
 
 _STEPS: tuple[Step, ...] = ("stage", "map", "gate")
@@ -35,13 +35,13 @@ def run_id(what: str, now: datetime | None = None) -> str:
 
 @dataclass
 class _Held:
-    """The run file while several steps share it: how many blocks of `together` are open, and the connection if one was made.
+    """What several steps share: how many blocks of `together` are open, and the instance if one was made.
 
     While nobody else can have it, what was seen of it holds: from which step on it is `empty`, and whether its rows are `judged`.
     """
 
     depth: int = 0
-    con: Connection | None = None
+    instance: Instance | None = None
     empty: int = len(_STEPS)
     judged: bool = False
 
@@ -50,7 +50,8 @@ class _Held:
 class Run:
     """Identified by its run_id, which holds the instant it started: any task can open the same run again.
 
-    With `lasting` its tables are in memory, and only the process that holds them knows it (`flow/session.py`).
+    With `lasting`, an instance that outlives it, its tables are in memory, and only the process that holds them knows it
+    (`flow/session.py`).
     """
 
     project: Project
@@ -58,7 +59,7 @@ class Run:
     run_id: str
     max_pages: int | None = None
     checkpoint_records: int | None = None
-    lasting: Lasting | None = field(default=None, repr=False, compare=False)
+    lasting: Instance | None = field(default=None, repr=False, compare=False)
     _held: _Held = field(default_factory=_Held, repr=False, compare=False)
 
     @classmethod
@@ -79,23 +80,26 @@ class Run:
 
     @contextmanager
     def database(self, *, make: bool = False) -> Iterator[Connection]:
-        """The run file, open for this block, or for all the blocks within `together`. `make` makes it where there is none."""
-        from warehouse import runfile
-
-        if self.lasting is not None:
-            with self.lasting.run() as con:
-                yield con
-            return
-        held = self._held
-        lake = self.project.lake
-        con = held.con or (runfile.create(self.file, lake, self.model) if make else runfile.open(self.file, lake=lake))
-        if held.depth:
-            held.con = con
-        try:
+        """The run's tables, open for this block, or for all the blocks within `together`. `make` makes the file where there is none."""
+        with self.instance() as instance, instance.run(make=make) as con:
             yield con
+
+    @contextmanager
+    def instance(self) -> Iterator[Instance]:
+        """The instance that has the run's tables, for this block, or for all the blocks within `together`."""
+        from warehouse.instance import Instance
+
+        held = self._held
+        found = self.lasting or held.instance
+        if found is None:
+            found = Instance(self.project.warehouse, self.file, self.project.lake, self.model)
+            if held.depth:
+                held.instance = found
+        try:
+            yield found
         finally:
-            if not held.depth:
-                con.close()
+            if found not in (self.lasting, held.instance):
+                found.close()
 
     def begin(self, con: Connection, step: Step, *, fresh: bool = False) -> None:
         """Empty what an earlier `step`, and those after it, wrote. `fresh`: the run's tables were just made."""
@@ -123,29 +127,33 @@ class Run:
 
     @contextmanager
     def together(self) -> Iterator[None]:
-        """Steps that follow each other in one process share one connection: opening one costs as much as a small step."""
+        """Steps that follow each other in one process share one instance: opening one costs as much as a small step."""
         self._held.depth += 1
         try:
             yield
         finally:
             self._held.depth -= 1
             if not self._held.depth:
-                self.release()
+                self._forget()
+                if self._held.instance is not None:
+                    self._held.instance.close()
+                    self._held.instance = None
 
     def release(self) -> None:
-        """Close what `together` keeps open, so that others can open the file. The next block opens it again."""
-        self._held.empty, self._held.judged = len(_STEPS), False
-        if self._held.con:
-            self._held.con.close()
-            self._held.con = None
+        """Let go of the run file, so that others can open it. The next block takes it again."""
+        self._forget()
+        if self._held.instance is not None:
+            self._held.instance.release()
+
+    def _forget(self) -> None:
+        """From now on others may write the run file; what is in memory nobody has."""
+        if self.lasting is None:
+            self._held.empty, self._held.judged = len(_STEPS), False
 
     def merged_segments(self) -> set[str]:
         """The paths of the system's segments that are merged."""
-        from warehouse.merge import merged_segments
-
-        if self.lasting is not None:
-            return self.lasting.merged_segments(self.system)
-        return merged_segments(self.project.warehouse, self.system)
+        with self.instance() as instance:
+            return instance.merged_segments(self.system)
 
     @cached_property
     def connector(self) -> Connector:

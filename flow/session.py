@@ -1,9 +1,9 @@
 """A session: small batches of one system, one after the other, from stage to merge in a process that keeps what it opened.
 
 A batch that is small and has nothing to show goes the short way: its run is in memory, in the instance that has the warehouse
-(`warehouse/lasting.py`). Every other goes the long way, as a run with a file of its own: one that is larger than what the
+(`warehouse/instance.py`). Every other goes the long way, as a run with a file of its own: one that is larger than what the
 gate decides by its marks alone, one of which something was refused or held back, and one whose mappings look into other
-streams, or whose rules look among what was merged before. Nothing was written when that turns out, so the long way begins anew with the same segments.
+streams. Nothing was written when that turns out, so the long way begins anew with the same segments.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import os
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
-from flow.gate import MICRO_BATCH, NeedsFile, gate
+from flow.gate import MICRO_BATCH, gate
 from flow.known import looked_into
 from flow.map import map
 from flow.merge import merge, settle_journal
@@ -23,7 +23,7 @@ from hub.config import Project
 from hub.segments import list_segments
 
 if TYPE_CHECKING:
-    from warehouse.lasting import Lasting
+    from warehouse.instance import Instance
     from warehouse.ledger import Ledger
 
 _TO_SHOW = ("rejected", "quarantined", "held", "warned")
@@ -35,7 +35,7 @@ class Session:
     def __init__(self, project: Project, system: str) -> None:
         self.project, self.system = project, system
         self._first = Run.start(project, system)
-        self._lasting: Lasting | None = None
+        self._lasting: Instance | None = None
         self._ledger: Ledger | None = None
 
     def __enter__(self) -> Self:
@@ -49,7 +49,7 @@ class Session:
     def close(self) -> None:
         if self._lasting is not None:
             self._lasting.let_go()
-            self._lasting.discard()
+            self._lasting.close()
             self._lasting = None
         if self._ledger is not None:
             self._ledger.close()
@@ -65,6 +65,7 @@ class Session:
         lasting, ledger = self._open()
         if not lasting.held:
             settle_journal(self.project, ledger)
+            lasting.give_a_turn()
             lasting.hold()
         try:
             new = list_segments(str(self.project.lake), self.system, known=lasting.merged_segments(self.system))
@@ -74,21 +75,18 @@ class Session:
                 return self._long_way()
             return self._short_way(lasting, ledger)
         except BaseException:
-            lasting.discard()
+            lasting.close()
             raise
         finally:
             lasting.let_go_if_due()
 
-    def _short_way(self, lasting: Lasting, ledger: Ledger) -> list[StepReport]:
+    def _short_way(self, lasting: Instance, ledger: Ledger) -> list[StepReport]:
         run = self._run(lasting)
         lasting.begin()
         reports = [stage(run), map(run)]
         if not _plain(reports):
             return self._long_way()
-        try:
-            reports.append(gate(run))
-        except NeedsFile:
-            return self._long_way()
+        reports.append(gate(run))
         if not _plain(reports):
             return self._long_way()
         with lasting.run() as con:
@@ -103,22 +101,23 @@ class Session:
         with run.together():
             return [stage(run), map(run), gate(run), merge(run)]
 
-    def _run(self, lasting: Lasting | None) -> Run:
+    def _run(self, lasting: Instance | None) -> Run:
         """A run with the connector and the mappings of the first one: they are read once a session."""
         run = Run.start(self.project, self.system, lasting=lasting)
         for name in ("connector", "inbound", "model"):
             run.__dict__[name] = getattr(self._first, name)
         return run
 
-    def _open(self) -> tuple[Lasting, Ledger]:
-        from warehouse.lasting import Lasting
+    def _open(self) -> tuple[Instance, Ledger]:
+        from warehouse.instance import Instance
         from warehouse.ledger import Ledger
 
         if self._ledger is None:
             self._ledger = Ledger(self.project.ledger)
         if self._lasting is None:
-            cache = self.project.runs.resolve() / f"session-{os.getpid()}.segments"
-            self._lasting = Lasting(self.project.warehouse, self.project.lake, cache, self._first.model)
+            named = self.project.runs / f"session-{os.getpid()}.duckdb"
+            project = self.project
+            self._lasting = Instance(project.warehouse, named, project.lake, self._first.model, in_memory=True)
         return self._lasting, self._ledger
 
 

@@ -36,6 +36,17 @@ def stage(
     `only` are the (segment, line) to take of them, where not every record is meant.
     `hub` is where canonical rows are looked up; default: the project's snapshot.
     """
+    with run.together():
+        return _staged(run, chosen, known, only, hub)
+
+
+def _staged(
+    run: Run,
+    chosen: Collection[str] | None,
+    known: Collection[str] | None,
+    only: Collection[tuple[str, int]] | None,
+    hub: Path | None,
+) -> StepReport:
     from warehouse.known import pass_over
     from warehouse.stage import stage as stage_stream
 

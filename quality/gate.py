@@ -112,11 +112,16 @@ def mark_empty(con: duckdb.DuckDBPyConnection, rules: Rules, model: Model, rows:
     return verdicts
 
 
-def decide_empty(con: duckdb.DuckDBPyConnection, rules: Rules, model: Model, rows: Mapping[str, int]) -> GateReport:
-    """`mark_empty` and `decide_by_marks` at once: what is decided without Great Expectations is written once."""
+def decide_empty(
+    con: duckdb.DuckDBPyConnection, rules: Rules, model: Model, rows: Mapping[str, int], *, digested: bool = True
+) -> GateReport:
+    """`mark_empty` and `decide_by_marks` at once: what is decided without Great Expectations is written once.
+
+    Not `digested`, the verdict says not of which rows it is: for tables that nobody else can write before the merge.
+    """
     verdicts, inserts = _judge(con, rules, model, rows)
     states = _states(_heads(model, rows), verdicts)
-    _write_marks(con, rows, verdicts, inserts, states)
+    _write_marks(con, rows if digested else None, verdicts, inserts, states)
     return _report(con, states, verdicts, rows)
 
 
@@ -146,14 +151,15 @@ def _heads(model: Model, entities: Iterable[str]) -> list[str]:
 
 def _write_marks(
     con: duckdb.DuckDBPyConnection,
-    rows: Mapping[str, int],
+    rows: Mapping[str, int] | None,
     verdicts: Sequence[Verdict],
     inserts: Sequence[str],
     states: dict[str, str],
 ) -> None:
     con.execute("BEGIN")
     try:
-        con.execute("INSERT INTO gate.batch VALUES ($1)", [batch.digest(con, filled(rows))])
+        if rows is not None:
+            con.execute("INSERT INTO gate.batch VALUES ($1)", [batch.digest(con, filled(rows))])
         for statement in inserts:
             con.execute(statement)
         _write_verdicts(con, verdicts)

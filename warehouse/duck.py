@@ -73,7 +73,7 @@ def connect(
         files = [*files, *with_beside(Path(path))]
     try:
         for alias, file in (attach or {}).items():
-            con.execute(f"ATTACH {literal(str(file))} AS {quote(alias)} (READ_ONLY)")
+            con.execute(attach_sql(file, alias, read_only=True))
         _lock(con, allowed, files, search_path, settings)
     except duckdb.Error as error:
         con.close()
@@ -86,7 +86,7 @@ def _with_blocks(path: Path, block: int) -> Connection:
     con = duckdb.connect(":memory:", config=dict(_CONFIG))
     try:
         con.execute(f"SET temp_directory = {literal(f'{path}.tmp')}")  # where it is of a file that is opened
-        con.execute(attach_sql(path, path.stem, block))
+        con.execute(attach_sql(path, path.stem, block=block))
         con.execute(f"USE {quote(path.stem)}")
     except duckdb.Error:
         con.close()
@@ -94,13 +94,22 @@ def _with_blocks(path: Path, block: int) -> Connection:
     return con
 
 
-def attach_sql(path: Path, alias: str, block: int) -> str:
-    return f"ATTACH {literal(str(path))} AS {quote(alias)} (ROW_GROUP_SIZE {block})"
+def attach_sql(path: Path, alias: str, *, read_only: bool = False, block: int = 0) -> str:
+    options = ", ".join(["READ_ONLY"] * read_only + [f"ROW_GROUP_SIZE {block}"] * bool(block))
+    return f"ATTACH {literal(str(path))} AS {quote(alias)}{f' ({options})' if options else ''}"
 
 
 def with_beside(path: Path) -> list[Path]:
     """A database's file and those that DuckDB writes beside it."""
     return [path.with_name(path.name + end) for end in ("", ".wal", ".wal.checkpoint", ".wal.recovery")]
+
+
+def attach(con: Connection, path: Path, alias: str, *, read_only: bool = False, block: int = 0) -> None:
+    """Attach a file that the connection may read; `block` as for `connect`, and raises as it does."""
+    try:
+        con.execute(attach_sql(path, alias, read_only=read_only, block=block))
+    except duckdb.Error as error:
+        raise _not_opened(path, error) from None
 
 
 def _lock(

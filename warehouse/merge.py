@@ -30,12 +30,12 @@ from hub.failpoints import failpoint
 from warehouse import cases, drift, fold, identity, incoming, law, refs, store, survivorship, tables
 from warehouse.duck import Connection, literal
 from warehouse.incoming import Load
+from warehouse.instance import Instance
 from warehouse.lock import writer
 from warehouse.work import RUN, Survivorship, Work, mapped
 from warehouse.writing import open_to_write
 
 if TYPE_CHECKING:
-    from warehouse.lasting import Lasting
     from warehouse.ledger import AppliedOutcome
     from warehouse.ledger_rows import Dismissal
 
@@ -49,8 +49,8 @@ class MergeRequest:
     `started` is the run's start: valid_from, seen_at, bound_at and so on. `finished` (default: the same) goes into
     ops.runs only. `outcomes` are those of the ledger, or a function of the sequence folded so far. `journal` is called
     under the writer lock before anything is written, with the run's segments and the sequence up to which outcomes are
-    folded: it writes the merge journal. `dismissed` are the cases that people dismissed. `lasting` has the warehouse open and
-    the run in memory: nothing is opened then, and `run_file` is not read.
+    folded: it writes the merge journal. `dismissed` are the cases that people dismissed. `instance` has the run's tables, and is
+    one for this merge alone where it is not given.
     """
 
     warehouse: Path
@@ -65,7 +65,7 @@ class MergeRequest:
     finished: datetime | None = None
     journal: Callable[[tuple[str, ...], int], None] | None = None
     dismissed: Sequence[Dismissal] = ()
-    lasting: Lasting | None = None
+    instance: Instance | None = None
 
 
 @dataclass(slots=True)
@@ -97,38 +97,30 @@ def merge(request: MergeRequest) -> MergeReport:
 
     A commit that failed may have committed: the connection is discarded and the warehouse asked again.
     """
-    if request.lasting is not None:
-        return _merge_lasting(request, request.lasting)
-    with writer(request.warehouse):
-        began = time.monotonic()
-        con = _open(request.warehouse, request.model, {RUN: request.run_file})
-        try:
-            report = _merge(con, request)
-        except _CommitFailed as failed:
-            con.close()
-            con = _open(request.warehouse, request.model, {RUN: request.run_file})
-            if not _is_merged(con, request.run_id):
-                raise failed.error from None
-            report = failed.report
-        finally:
-            con.close()
-        failpoint("merge.after_commit")
-        report.seconds = time.monotonic() - began
+    instance = request.instance or Instance(request.warehouse, request.run_file, "", request.model)
+    try:
+        report = _merge_in(instance, request)
+    finally:
+        if request.instance is None:
+            instance.close()
+    failpoint("merge.after_commit")
     return report
 
 
-def _merge_lasting(request: MergeRequest, lasting: Lasting) -> MergeReport:
-    began = time.monotonic()
+def _merge_in(instance: Instance, request: MergeRequest) -> MergeReport:
     try:
-        with lasting.merging() as con:
-            report = _merge(con, request)
+        with instance.merging() as con:
+            began = time.monotonic()
+            try:
+                report = _merge(con, request)
+            except _CommitFailed:
+                instance.close()
+                raise
     except _CommitFailed as failed:
-        lasting.discard()
-        with lasting.merging() as con:
+        with instance.writing() as con:
             if not _is_merged(con, request.run_id):
                 raise failed.error from None
         report = failed.report
-    failpoint("merge.after_commit")
     report.seconds = time.monotonic() - began
     return report
 
@@ -138,7 +130,7 @@ def fold_outcomes(
 ) -> int:
     """Fold the ledger's new outcomes without a run, in a transaction of its own; how many there were."""
     with writer(warehouse):
-        con = _open(warehouse, model, {})
+        con = _open(warehouse, model)
         try:
             work = Work(con, model, f"fold-{at.astimezone(UTC):%Y%m%dT%H%M%S%f}", at, survivorship or {})
             folded = _transaction(work, lambda: _fold_only(work, outcomes))
@@ -179,12 +171,9 @@ class _CommitFailed(Exception):
         self.report = report
 
 
-def _open(warehouse: Path, model: Model, attach: dict[str, Path]) -> Connection:
-    for file in attach.values():
-        if not file.is_file():
-            raise ConfigurationError("W140", f"there is no run file {file.name}", fix="run the step stage first")
+def _open(warehouse: Path, model: Model) -> Connection:
     warehouse.parent.mkdir(parents=True, exist_ok=True)
-    con = open_to_write(warehouse, attach=attach)
+    con = open_to_write(warehouse)
     try:
         tables.migrate(con, model)
     except BaseException:

@@ -1,22 +1,18 @@
 """gate.others: what the rules on single records have to know of rows that earlier runs merged, handed to the run file before the gate.
 
-Only the keys that the batch itself names are looked up, under the writer lock, in one connection that reads the warehouse
-beside the run file. A row of which the batch holds a version is no other one.
+Only the keys that the batch itself names are looked up, under the writer lock, in the run's instance, which reads the
+warehouse meanwhile. A row of which the batch holds a version is no other one.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
-
-import duckdb
 
 from hub.entity import Model
-from warehouse.duck import Connection, connect, literal, quote, run
-from warehouse.lock import writer
+from warehouse.duck import Connection, StatementError, literal, quote, run
 
-_HUB = "hub"
+_HUB = "warehouse"
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,25 +27,19 @@ class Sought:
     of: str = ""
 
 
-def fill(run_file: Path, warehouse: Path, model: Model, sought: Sequence[Sought]) -> None:
-    """Write gate.others. A warehouse that is not there yet knows nothing."""
-    if not sought or not warehouse.is_file():
-        return
-    with writer(warehouse):
-        con = connect(run_file, attach={_HUB: warehouse})
-        try:
-            for one in sought:
-                _look_up(con, model, one)
-        finally:
-            con.close()
+def fill(con: Connection, model: Model, sought: Sequence[Sought]) -> None:
+    """Write gate.others of the run that is current, from the warehouse that is attached beside it (`instance.py`)."""
+    for one in sought:
+        _look_up(con, model, one)
 
 
 def _look_up(con: Connection, model: Model, one: Sought) -> None:
     sql = referred_sql(one) if one.of else repeated_sql(model, one)
     try:
         run(con, f"INSERT INTO gate.others {sql}", name=f"earlier rows for {one.what}")
-    except duckdb.CatalogException:  # nobody has merged into it
-        return
+    except StatementError as error:
+        if error.kind != "CatalogException":  # a file that nobody has merged into
+            raise
 
 
 def repeated_sql(model: Model, one: Sought) -> str:

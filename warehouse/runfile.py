@@ -117,7 +117,7 @@ def local_folder(lake: str) -> Path | None:
 
 
 def file_of(con: Connection) -> Path:
-    """The file of an open run file, or what would be it where the run is in memory (`lasting.py`)."""
+    """The file of an open run file, or what would be it where the run is in memory (`instance.py`)."""
     own = "(SELECT path FROM duckdb_databases() WHERE database_name = current_database())"
     return Path(one(con, f"SELECT coalesce({own}, getvariable('run_file'))") or "run.duckdb")
 

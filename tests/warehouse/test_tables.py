@@ -91,7 +91,7 @@ def test_a_newer_warehouse_is_refused(world):
     tables.set_position(con, "schema_version", "99")
     con.close()
     with pytest.raises(ConfigurationError, match="W134"):
-        _open(world.path, world.model, {})
+        _open(world.path, world.model)
 
 
 def test_a_column_of_another_type_is_refused(world):

@@ -23,7 +23,7 @@ from flow.session import Session
 from flow.stage import stage
 from hub.config import load_project
 from hub.errors import TransientError, UsageError
-from warehouse import lasting
+from warehouse import instance
 from warehouse import merge as merging
 from warehouse.duck import StatementError
 from warehouse.lock import writer
@@ -108,7 +108,7 @@ def test_a_session_writes_what_runs_of_their_own_write(shop: Shop, tmp_path: Pat
 
 
 def test_others_have_the_warehouse_when_it_lets_go(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(lasting, "HOLD", 600)
+    monkeypatch.setattr(instance, "HOLD", 600)
     with Session(shop.project, "shop") as session:
         pulled(shop, BATCHES[0])
         session.batch()
@@ -118,7 +118,7 @@ def test_others_have_the_warehouse_when_it_lets_go(shop: Shop, monkeypatch: pyte
         session.let_go()
         with writer(shop.project.warehouse, timeout=0), duckdb.connect(str(shop.project.warehouse)) as con:
             assert con.execute("SELECT count(*) FROM canonical.customer").fetchall() == [(1,)]
-        monkeypatch.setattr(lasting, "HOLD", 0)  # every batch has held it for long enough
+        monkeypatch.setattr(instance, "HOLD", 0)  # every batch has held it for long enough
         pulled(shop, BATCHES[1])
         session.batch()
         with writer(shop.project.warehouse, timeout=0):

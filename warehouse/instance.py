@@ -1,0 +1,220 @@
+"""One instance of DuckDB for the steps of a run, or for those of many: from stage to merge nothing is opened anew.
+
+Opening an instance costs 15 ms and what it does first is slow; attaching a file to one that is there costs 3. So the run's
+tables are attached as `run_file`, and the warehouse as `warehouse`, with its writer lock, while a step needs it: DuckDB
+keeps a file locked while it is attached, and others have to get their turn (docs/adr/0032).
+
+The run's tables stand in the run file, so that another process can take the next step. A session (`flow/session.py`) has
+them in memory: what has to be kept of a run is in the lake, the warehouse and the ledger. It holds the warehouse for HOLD
+seconds at most.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+import duckdb
+
+from hub.entity import Model
+from hub.errors import ConfigurationError
+from warehouse import runfile, tables
+from warehouse.duck import Connection, attach, connect, literal, with_beside
+from warehouse.lock import writer
+from warehouse.work import RUN
+from warehouse.writing import BLOCK, NO_TIDYING
+
+HOLD = 1.5  # seconds: nobody waits longer than two for the warehouse
+_TURN = 0.03  # seconds between two holds: who waits for the lock looks every 10 ms
+_FRESH = 64  # batches, after which the run's tables are made anew: emptied tables in memory only grow
+_WAREHOUSE = "warehouse"
+
+
+class Instance:
+    """`run_file` holds the run's tables; with `in_memory` it is only what its caches are named after.
+
+    `merged` are the segments of each system that are merged, as far as they were asked for under this hold.
+    """
+
+    def __init__(self, warehouse: Path, run_file: Path, lake: str, model: Model, *, in_memory: bool = False) -> None:
+        self.warehouse, self.run_file = warehouse.resolve(), run_file.resolve()
+        self.lake, self.model, self.in_memory = lake, model, in_memory
+        self._con: Connection | None = None
+        self._lock = ExitStack()
+        self._since = self._left = 0.0
+        self._batches = 0
+        self._there = False  # the run's tables are attached
+        self.merged: dict[str, set[str]] = {}
+
+    @property
+    def held(self) -> bool:
+        return bool(self._since)
+
+    def give_a_turn(self) -> None:
+        """Wait until others could have taken the warehouse since it was let go."""
+        time.sleep(max(0.0, self._left + _TURN - time.monotonic()))
+
+    def hold(self) -> None:
+        """Take the writer lock and attach the warehouse, unless that is so. Raises TransientError while another has it."""
+        if self.held:
+            return
+        self._lock.enter_context(writer(self.warehouse))
+        try:
+            con = self._instance()
+            self._compress("auto")
+            attach(con, self.warehouse, _WAREHOUSE, block=BLOCK)
+            con.execute(f"USE {_WAREHOUSE}")
+            tables.migrate(con, self.model)
+        except BaseException:
+            self.close()
+            raise
+        self._since = time.monotonic()
+
+    def let_go_if_due(self) -> None:
+        if self.held and time.monotonic() - self._since > HOLD / 2:
+            self.let_go()
+
+    def let_go(self) -> None:
+        """Detach the warehouse, which writes its checkpoint, and release the lock; the instance stays."""
+        if not self.held:
+            return
+        try:
+            self._detach(_WAREHOUSE)
+            self._compress("uncompressed")
+        except BaseException:
+            self.close()
+            raise
+        self._released()
+
+    def close(self) -> None:
+        """Close everything: the next step begins anew. After a commit of which nobody knows, and at the end."""
+        if self._con is not None:
+            self._con.close()
+            self._con, self._there = None, False
+        self._released()
+
+    def _released(self) -> None:
+        self._lock.close()
+        self._since, self._left = 0.0, time.monotonic()
+        self.merged = {}
+
+    def _instance(self) -> Connection:
+        if self._con is None:
+            lake = runfile.local_folder(self.lake) if self.lake else None
+            folders = [one for one in (lake, runfile.cache_folder(self.run_file)) if one]
+            beside = [*with_beside(self.warehouse), *with_beside(self.run_file)]
+            spilled = self.run_file.with_name(self.run_file.name + ".tmp")
+            settings = (
+                NO_TIDYING,
+                f"SET VARIABLE run_file = {literal(str(self.run_file))}",
+                f"SET temp_directory = {literal(str(spilled))}",
+                "SET allowed_configs = ['force_compression']",  # the run file's is not the warehouse's
+            )
+            self._con = connect(":memory:", allowed=folders, files=beside, settings=settings)
+            self._compress("uncompressed")
+            self._batches = 0
+        return self._con
+
+    def _compress(self, how: str) -> None:
+        """The run file lives for a day: compressing it costs half as much again as reading the records."""
+        if not self.in_memory:
+            self._instance().execute(f"SET force_compression = '{how}'")
+
+    def _detach(self, name: str) -> None:
+        con = self._instance()
+        con.execute("USE memory")
+        con.execute(f"DETACH {name}")
+
+    def begin(self) -> None:
+        """The run's tables in memory, empty."""
+        con = self._instance()
+        if self._batches % _FRESH == 0:
+            con.execute("USE memory")
+            con.execute(f"DETACH DATABASE IF EXISTS {RUN}")
+            con.execute(f"ATTACH ':memory:' AS {RUN}")
+            con.execute(f"USE {RUN}")
+            runfile.create_tables(con, self.model)
+        else:
+            con.execute(f"USE {RUN}")
+            runfile.reset(con, self.model, "stage")
+        self._there = True
+        self._batches += 1
+
+    @contextmanager
+    def run(self, *, make: bool = False) -> Iterator[Connection]:
+        """The connection as stage, map and gate know it: in the run's database. `make` makes the file where there is none."""
+        yield self._with_run(make=make)
+
+    def _with_run(self, *, make: bool = False) -> Connection:
+        con = self._instance()
+        if self._there:
+            con.execute(f"USE {RUN}")
+            return con
+        if not (make or self.run_file.is_file()):
+            what = f"there is no run file {self.run_file.name}"
+            raise ConfigurationError("W140", what, fix="run the step stage first")
+        self.run_file.parent.mkdir(parents=True, exist_ok=True)
+        attach(con, self.run_file, RUN, block=runfile.ROWS_OF_A_GROUP)
+        self._there = True
+        con.execute(f"USE {RUN}")
+        if make:
+            runfile.create_tables(con, self.model)
+        return con
+
+    def release(self) -> None:
+        """Detach the run file, so that others can open it. The next step attaches it again."""
+        if self._there and not self.in_memory:
+            self._detach(RUN)
+            self._there = False
+
+    @contextmanager
+    def merging(self) -> Iterator[Connection]:
+        """The connection as a merge knows it: in the warehouse, with the run beside it."""
+        self._with_run()
+        with self.writing() as con:
+            yield con
+
+    @contextmanager
+    def writing(self) -> Iterator[Connection]:
+        """The connection in the warehouse; what was not held before is let go of afterwards."""
+        held = self.held
+        self.hold()
+        con = self._instance()
+        con.execute(f"USE {_WAREHOUSE}")
+        try:
+            yield con
+        finally:
+            if not held:
+                self.let_go()
+
+    @contextmanager
+    def looking(self) -> Iterator[Connection]:
+        """The connection with the warehouse attached, to be read, under the writer lock. There has to be one."""
+        con = self._instance()
+        if self.held:
+            yield con
+            return
+        with writer(self.warehouse):
+            attach(con, self.warehouse, _WAREHOUSE, read_only=True)
+            try:
+                yield con
+            finally:
+                con.execute(f"DETACH {_WAREHOUSE}")
+
+    def merged_segments(self, system: str) -> set[str]:
+        """The paths of the system's segments that are merged, asked for once a hold; empty where there is no warehouse yet."""
+        if system in self.merged:
+            return self.merged[system]
+        if not self.warehouse.is_file():
+            return set()
+        with self.looking() as con:
+            try:
+                sql = f"SELECT segment FROM {_WAREHOUSE}.ops.segments WHERE system = $1"
+                found = {path for (path,) in con.execute(sql, [system]).fetchall()}
+            except duckdb.CatalogException:  # a file that nobody has merged into
+                return set()
+        if self.held:
+            self.merged[system] = found
+        return found
