@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from collections.abc import Collection
 
     from quality.rules import Rules
-    from warehouse.duck import Connection
     from warehouse.others import Sought
 
 
@@ -44,8 +43,9 @@ def gate(run: Run, *, expectations: bool = True, shares: bool = True, history: b
     with run.together():
         with run.database() as con:
             run.begin(con, "gate")
-            if history and expectations and shares:
-                _know(con, run, rules)
+        if history and expectations and shares:
+            _know(run, rules)
+        with run.database() as con:
             rows = keeper.mapped_rows(con, run.model)
             sought = _sought(rules, keeper.filled(rows))
             asked = expectations and runfile.staged(con) > MICRO_BATCH
@@ -96,7 +96,7 @@ def _sought(rules: Rules, entities: Collection[str]) -> list[Sought]:
     return list(dict.fromkeys(found))
 
 
-def _know(con: Connection, run: Run, rules: Rules) -> None:
+def _know(run: Run, rules: Rules) -> None:
     """What the published snapshot has as usual, for the rules that speak of a batch of what this system feeds."""
     from quality import checks
     from warehouse.baseline import Wanted, baseline
@@ -114,5 +114,7 @@ def _know(con: Connection, run: Run, rules: Rules) -> None:
         elif isinstance(check, checks.Distribution):
             wanted.append((rule.entity, "share", check.column))
     if wanted:
-        rows = baseline(run.project.published, run.system, wanted, run.started)
-        con.executemany("INSERT INTO gate.baseline VALUES ($1, $2, $3, $4, $5, $6, $7)", rows)
+        with run.instance() as instance, instance.looking_back() as published:
+            rows = baseline(published, run.system, wanted, run.started)
+        with run.database() as con:
+            con.executemany("INSERT INTO gate.baseline VALUES ($1, $2, $3, $4, $5, $6, $7)", rows)

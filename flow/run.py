@@ -92,7 +92,8 @@ class Run:
         held = self._held
         found = self.lasting or held.instance
         if found is None:
-            found = Instance(self.project.warehouse, self.file, self.project.lake, self.model)
+            project = self.project
+            found = Instance(project.warehouse, self.file, project.lake, self.model, published=project.published)
             if held.depth:
                 held.instance = found
         try:

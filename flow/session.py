@@ -117,7 +117,14 @@ class Session:
         if self._lasting is None:
             named = self.project.runs / f"session-{os.getpid()}.duckdb"
             project = self.project
-            self._lasting = Instance(project.warehouse, named, project.lake, self._first.model, in_memory=True)
+            self._lasting = Instance(
+                project.warehouse,
+                named,
+                project.lake,
+                self._first.model,
+                published=project.published,
+                in_memory=True,
+            )
         return self._lasting, self._ledger
 
 

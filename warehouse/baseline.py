@@ -8,34 +8,30 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any, Literal
 
 import duckdb
 
-from warehouse.duck import Connection, connect, literal, quote
+from warehouse.duck import Connection, literal, quote
 
 WEEKS = 8
 Measure = Literal["newest", "rows", "share"]
 Wanted = tuple[str, Measure, str]
 
 
-def baseline(published: Path, system: str, wanted: Sequence[Wanted], at: datetime) -> list[tuple[Any, ...]]:
+def baseline(con: Connection | None, system: str, wanted: Sequence[Wanted], at: datetime) -> list[tuple[Any, ...]]:
     """Rows of gate.baseline for (entity, measure, column): entity, measure, field, item, days, value, moment. And `now`.
 
-    A snapshot that is missing, or too old to have the tables, knows nothing: only `now` is given.
+    `con` is in the snapshot. One that is missing (None), or too old to have the tables, knows nothing: only `now` is given.
     """
     found: list[tuple[Any, ...]] = [(None, "now", "", None, None, None, at)]
-    if not published.is_file():
+    if con is None:
         return found
-    con = connect(published, read_only=True)
     try:
         for entity, measure, column in wanted:
             found += [(entity, *row) for row in _known(con, system, entity, measure, column, at)]
     except duckdb.CatalogException:
         pass
-    finally:
-        con.close()
     return found
 
 

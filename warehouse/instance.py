@@ -30,16 +30,27 @@ HOLD = 1.5  # seconds: nobody waits longer than two for the warehouse
 _TURN = 0.03  # seconds between two holds: who waits for the lock looks every 10 ms
 _FRESH = 64  # batches, after which the run's tables are made anew: emptied tables in memory only grow
 _WAREHOUSE = "warehouse"
+_PUBLISHED = "published"
 
 
 class Instance:
-    """`run_file` holds the run's tables; with `in_memory` it is only what its caches are named after.
+    """`run_file` holds the run's tables; with `in_memory` it is only what its caches are named after. `published` is the snapshot.
 
     `merged` are the segments of each system that are merged, as far as they were asked for under this hold.
     """
 
-    def __init__(self, warehouse: Path, run_file: Path, lake: str, model: Model, *, in_memory: bool = False) -> None:
+    def __init__(
+        self,
+        warehouse: Path,
+        run_file: Path,
+        lake: str,
+        model: Model,
+        *,
+        published: Path | None = None,
+        in_memory: bool = False,
+    ) -> None:
         self.warehouse, self.run_file = warehouse.resolve(), run_file.resolve()
+        self.published = published.resolve() if published else None
         self.lake, self.model, self.in_memory = lake, model, in_memory
         self._con: Connection | None = None
         self._lock = ExitStack()
@@ -104,7 +115,8 @@ class Instance:
         if self._con is None:
             lake = runfile.local_folder(self.lake) if self.lake else None
             folders = [one for one in (lake, runfile.cache_folder(self.run_file)) if one]
-            beside = [*with_beside(self.warehouse), *with_beside(self.run_file)]
+            opened = [one for one in (self.warehouse, self.run_file, self.published) if one]
+            beside = [file for one in opened for file in with_beside(one)]
             spilled = self.run_file.with_name(self.run_file.name + ".tmp")
             settings = (
                 NO_TIDYING,
@@ -202,6 +214,20 @@ class Instance:
                 yield con
             finally:
                 con.execute(f"DETACH {_WAREHOUSE}")
+
+    @contextmanager
+    def looking_back(self) -> Iterator[Connection | None]:
+        """The connection in the published snapshot, which needs no lock; None where nothing was published yet."""
+        if self.published is None or not self.published.is_file():
+            yield None
+            return
+        con = self._instance()
+        attach(con, self.published, _PUBLISHED, read_only=True)
+        try:
+            con.execute(f"USE {_PUBLISHED}")
+            yield con
+        finally:
+            self._detach(_PUBLISHED)
 
     def merged_segments(self, system: str) -> set[str]:
         """The paths of the system's segments that are merged, asked for once a hold; empty where there is no warehouse yet."""
