@@ -42,6 +42,7 @@ def test_the_run_file_is_not_compressed_and_the_warehouse_is(instance: Instance)
             con.execute("CREATE OR REPLACE TABLE run.t AS SELECT 'text ' || range % 7 AS a FROM range(300000)")
         with instance.merging() as con:
             con.execute("CREATE OR REPLACE TABLE ops.t AS SELECT * FROM run_file.run.t")
+    assert not instance.warehouse.with_name("hub.duckdb.wal").exists(), "a rebuild and a snapshot move the file alone"
     instance.close()
     assert kinds(instance.run_file, "run.t") == {"Uncompressed"}
     assert "Uncompressed" not in kinds(instance.warehouse, "ops.t")
