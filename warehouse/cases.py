@@ -41,7 +41,7 @@ class Facts:
 
 def gather(work: Work, system: str) -> Facts:
     """Begin _cases with what could not be read or mapped: one row a reason. And _passed, empty."""
-    facts = Facts(*work.rows("facts", FACTS)[0])
+    facts = _facts(work)
     if facts.new_mappings:
         work.do("versions of mappings", versions_sql(work))
     if facts.cases:
@@ -51,11 +51,24 @@ def gather(work: Work, system: str) -> Facts:
     return facts
 
 
-FACTS = f"""
-    SELECT (SELECT count(*) FROM {RUN}.run.rejects), (SELECT count(*) FROM {RUN}.gate.findings),
-           (SELECT count(*) FROM quality.quarantine WHERE closed_at IS NULL), (SELECT count(*) FROM quality.findings),
-           (SELECT count(*) FROM {RUN}.gate.results), (SELECT count(*) FROM {RUN}.gate.baseline),
-           (SELECT count(*) FROM {RUN}.run.mappings WHERE (mapping, hash) NOT IN (SELECT (mapping, hash) FROM ops.mappings))"""
+# Each of `Facts`: the table that it is counted in, and of which rows.
+_COUNTED = {
+    "rejects": (f"{RUN}.run.rejects", ""),
+    "findings": (f"{RUN}.gate.findings", ""),
+    "open_cases": ("quality.quarantine", " WHERE closed_at IS NULL"),
+    "warnings": ("quality.findings", ""),
+    "results": (f"{RUN}.gate.results", ""),
+    "baseline": (f"{RUN}.gate.baseline", ""),
+    "new_mappings": (f"{RUN}.run.mappings", " WHERE (mapping, hash) NOT IN (SELECT (mapping, hash) FROM ops.mappings)"),
+}
+
+
+def _facts(work: Work) -> Facts:
+    """Counted in one query, where there are rows at all."""
+    counts = [
+        f"(SELECT count(*) FROM {table}{which})" if work.had_rows(table) else "0" for table, which in _COUNTED.values()
+    ]
+    return Facts(**dict(zip(_COUNTED, work.rows("facts", f"SELECT {', '.join(counts)}")[0], strict=True)))
 
 
 def versions_sql(work: Work) -> str:

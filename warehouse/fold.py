@@ -55,6 +55,8 @@ def position(work: Work) -> int:
 
 def fold(work: Work, outcomes: Sequence[AppliedOutcome]) -> int:
     """Fold the outcomes after the position; how many there were."""
+    if not outcomes:
+        return 0
     after = position(work)
     new = [outcome for outcome in outcomes if outcome.seq > after]
     if not new:

@@ -30,41 +30,34 @@ _Member = tuple[str, bool, int | None]
 VETOES: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {"customer": (("email",), ("tax_id",))}
 
 
-def bind(work: Work, entity: Entity, rows: str) -> None:
-    """Fill _final: every decided row with its hub_id (NULL: it waits). Writes ops.bindings; joins hubs in _moved."""
-    unknown = work.number("without a hub", "SELECT 1 FROM _decided WHERE old_hub IS NULL LIMIT 1")
-    work.do(f"bound {entity.name}", known_sql(entity, bool(unknown)))
-    unbound = "SELECT count(*) FROM _keys WHERE hub_id IS NULL"
-    if work.number("unbound", unbound):
-        work.do(f"match keys of {entity.name}", keys_sql(entity, rows))
-        _explicit(work, entity)
-        for system, guest in work.rows("groups", groups_sql()):
-            _bind_group(work, entity, system, guest)
-        work.do(f"bindings of {entity.name}", bindings_sql(work, entity))
-    work.do(f"final {entity.name}", FINAL)
+def bind(work: Work, entity: Entity, rows: str, *, unknown: bool, waits: bool) -> None:
+    """Fill _final: every decided row with its hub_id (NULL: it waits). Writes ops.bindings; joins hubs in _moved.
 
-
-def known_sql(entity: Entity, unknown: bool = True) -> str:
-    """_keys: the decided rows that do not wait, with the hub_id that they have from the source layer or a binding.
-
-    The bindings are asked only where a row is `unknown` to the source layer.
+    `unknown`: there are rows that the source layer does not know; of the others each has its hub. `waits`: there are some in _missing.
     """
-    bindings = f"""
-        LEFT JOIN ops.bindings b
-               ON b.key = CASE WHEN d.old_hub IS NULL
-                               THEN {c.binding_key_sql(literal(entity.name), "d.system", "d.source_id")} END
-              AND coalesce(b.entity = {literal(entity.name)}, false) AND {c.same_record_sql("b", "d")}"""
-    bound = "b.hub_id" if unknown else "NULL::BIGINT"
-    return f"""
-        CREATE OR REPLACE TEMP TABLE _keys AS
-        SELECT d._row, d.system, d.source_id, d.source_key, d.old_row, d._hub, coalesce(d.old_hub, {bound}) AS hub_id,
-               CASE WHEN d.old_hub IS NOT NULL THEN 'old' WHEN {bound} IS NOT NULL THEN 'bound' END AS origin
-        FROM _decided d
-        ANTI JOIN _missing w ON w._row = d._row{bindings if unknown else ""}"""
+    matched = False
+    work.do(f"keys of {entity.name}", keys_sql(entity, rows) if unknown else KNOWN)
+    if unknown and (groups := _unbound(work)):
+        if any(explicit for *_, explicit in groups):
+            matched = _explicit(work, entity) > 0
+            groups = _unbound(work)
+        for system, guest, count, _ in groups:
+            matched = _bind_group(work, entity, system, guest, count) or matched
+        work.do(f"bindings of {entity.name}", bindings_sql(work, entity))
+    work.do(f"final {entity.name}", final_sql(waits=waits, matched=matched))
+
+
+# _keys where every row has its hub from the source layer.
+KNOWN = """
+    CREATE OR REPLACE TEMP TABLE _keys AS
+    SELECT d._row, d.system, d.source_id, d.source_key, d.old_row, d._hub, d.old_hub AS hub_id, 'old' AS origin
+    FROM _decided d ANTI JOIN _missing w ON w._row = d._row"""
 
 
 def keys_sql(entity: Entity, rows: str) -> str:
-    """_keys with the match hashes, the normalised values behind them, and whether the row is a guest's."""
+    """_keys: the decided rows that do not wait, with the hub_id that they have from the source layer or a binding, the
+    match hashes, the normalised values behind them, and whether the row is a guest's.
+    """
     hashes = "".join(f", {c.match_sql(entity, key, 'x')} AS match_{n}" for n, key in enumerate(entity.match, 1))
     values = "".join(f", {c.match_value_sql(entity, key, 'x')} AS value_{n}" for n, key in enumerate(entity.match, 1))
     named = {name for key in entity.match for name in key}
@@ -72,11 +65,17 @@ def keys_sql(entity: Entity, rows: str) -> str:
     refs = [column for column in entity.refs if column.name in named]
     guest = ', coalesce(m."guest", false) AS guest' if _knows_guests(entity) else ", false AS guest"
     wide = "".join(f", m.{quote(name)}" for name in columns)
+    key = c.binding_key_sql(literal(entity.name), "d.system", "d.source_id")
     return f"""
         CREATE OR REPLACE TEMP TABLE _keys AS
         WITH x AS (
-            SELECT {resolved_sql(refs)} k.*{wide}{guest}
-            FROM _keys k JOIN {rows} m ON m._row = k._row {joins_sql(refs)}
+            SELECT {resolved_sql(refs)} d._row, d.system, d.source_id, d.source_key, d.old_row, d._hub,
+                   coalesce(d.old_hub, b.hub_id) AS hub_id,
+                   CASE WHEN d.old_hub IS NOT NULL THEN 'old' WHEN b.hub_id IS NOT NULL THEN 'bound' END AS origin{wide}{guest}
+            FROM _decided d ANTI JOIN _missing w ON w._row = d._row
+            JOIN {rows} m ON m._row = d._row {joins_sql(refs)}
+            LEFT JOIN ops.bindings b ON b.key = CASE WHEN d.old_hub IS NULL THEN {key} END
+                  AND coalesce(b.entity = {literal(entity.name)}, false) AND {c.same_record_sql("b", "d")}
         )
         SELECT _row, system, source_id, source_key, old_row, _hub, hub_id, origin, guest{hashes}{values} FROM x"""
 
@@ -85,16 +84,18 @@ def _knows_guests(entity: Entity) -> bool:
     return "guest" in entity and entity["guest"].kind == "boolean"
 
 
-def groups_sql() -> str:
-    """Rows that cannot match each other, in the order in which they are bound: (system, guest)."""
-    return "SELECT DISTINCT system, guest FROM _keys WHERE hub_id IS NULL ORDER BY guest, system"
+def _unbound(work: Work) -> list[tuple[str, bool, int, int]]:
+    """Rows that cannot match each other, in the order in which they are bound: system, guest, how many, how many quote a hub id."""
+    return work.rows(
+        "unbound",
+        """SELECT system, guest, count(*), count(_hub) FROM _keys WHERE hub_id IS NULL
+           GROUP BY system, guest ORDER BY guest, system""",
+    )
 
 
-def _explicit(work: Work, entity: Entity) -> None:
-    """A record that quotes the hub's own id is bound to it, if there is such a hub."""
-    if not work.number("explicit", "SELECT count(_hub) FROM _keys WHERE hub_id IS NULL"):
-        return
-    work.do(
+def _explicit(work: Work, entity: Entity) -> int:
+    """A record that quotes the hub's own id is bound to it, if there is such a hub; how many were."""
+    return work.do(
         f"explicit {entity.name}",
         f"""UPDATE _keys SET hub_id = TRY_CAST(_hub AS BIGINT), origin = 'match'
             WHERE hub_id IS NULL AND TRY_CAST(_hub AS BIGINT) IN (
@@ -102,20 +103,23 @@ def _explicit(work: Work, entity: Entity) -> None:
     )
 
 
-def _bind_group(work: Work, entity: Entity, system: str, guest: bool) -> None:
-    """Match the unbound rows of one system with everything bound so far; give the rest new hub ids."""
+def _bind_group(work: Work, entity: Entity, system: str, guest: bool, count: int) -> bool:
+    """Match the `count` unbound rows of one system with everything bound so far; give the rest new hub ids. Was one matched?"""
     group = f"hub_id IS NULL AND system = {literal(system)} AND guest = {guest}"
-    if entity.match:
-        found = work.do(f"candidates {entity.name}", candidates_sql(entity, group))
-        if found:
-            work.do(f"members {entity.name}", members_sql(entity, "SELECT hub_id FROM _candidates"))
-            work.do(f"refused {entity.name}", refused_sql(entity))
-            while work.do(f"match {entity.name}", assign_sql(system, guest=guest)):
-                work.do(f"matched {entity.name}", ASSIGNED)
-                if guest:
-                    break
-            _join(work, entity)
-    _give_new(work, entity, group, guest=guest)
+    found = entity.match and work.do(f"candidates {entity.name}", candidates_sql(entity, group))
+    if found:
+        work.do(f"members {entity.name}", members_sql(entity, "SELECT hub_id FROM _candidates"))
+        work.do(f"refused {entity.name}", refused_sql(entity))
+        while work.do(f"match {entity.name}", assign_sql(system, guest=guest)):
+            work.do(f"matched {entity.name}", ASSIGNED)
+            if guest:
+                break
+        _join(work, entity)
+        count = work.number("new", f"SELECT count(*) FROM _keys WHERE {group}")
+    if count:
+        last = allocate(work, entity.name, count)
+        work.do(f"new hubs {entity.name}", new_hubs_sql(entity, group, last, guest=guest))
+    return bool(found) or guest
 
 
 def candidates_sql(entity: Entity, group: str) -> str:
@@ -249,32 +253,21 @@ def _speak_against(left: Sequence[_Member], right: Sequence[_Member]) -> bool:
     )
 
 
-def _give_new(work: Work, entity: Entity, group: str, *, guest: bool) -> None:
+def new_hubs_sql(entity: Entity, group: str, last: int, *, guest: bool) -> str:
     """New hub ids in the order of source_id. Guests with the same first key share one; the first of them makes it."""
-    count = work.number("new", f"SELECT count(*) FROM _keys WHERE {group}")
-    if not count:
-        return
+    new, origin = "row_number() OVER (PARTITION BY fresh ORDER BY source_id)", "'new'"
+    if guest:
+        new = "dense_rank() OVER (PARTITION BY fresh ORDER BY leader)"
+        origin = "CASE WHEN source_id = leader THEN 'new' ELSE 'match' END"
     shared = f"coalesce({', '.join(c.match_columns(entity))})" if guest and entity.match else "NULL"
-    last = allocate(work, entity.name, count)
-    work.do(
-        f"new hubs {entity.name}",
-        f"""CREATE OR REPLACE TEMP TABLE _assigned AS
-            WITH led AS (
-                SELECT _row, source_id, min(source_id) OVER (PARTITION BY coalesce({shared}, hash(_row))) AS leader
-                FROM _keys WHERE {group}
-            )
-            SELECT _row, {last} + dense_rank() OVER (ORDER BY leader) AS hub_id,
-                   CASE WHEN source_id = leader THEN 'new' ELSE 'match' END AS origin
-            FROM led"""
-        if guest
-        else f"""CREATE OR REPLACE TEMP TABLE _assigned AS
-            SELECT _row, {last} + row_number() OVER (ORDER BY source_id) AS hub_id, 'new' AS origin
-            FROM _keys WHERE {group}""",
-    )
-    work.do(
-        f"new hubs {entity.name}",
-        "UPDATE _keys AS k SET hub_id = a.hub_id, origin = a.origin FROM _assigned a WHERE a._row = k._row",
-    )
+    leader = f", min(source_id) OVER (PARTITION BY fresh, coalesce({shared}, hash(_row))) AS leader" if guest else ""
+    return f"""
+        CREATE OR REPLACE TEMP TABLE _keys AS
+        WITH marked AS (SELECT *, coalesce({group}, false) AS fresh FROM _keys), led AS (SELECT *{leader} FROM marked)
+        SELECT * EXCLUDE (fresh{", leader" if guest else ""}) REPLACE (
+                   CASE WHEN fresh THEN {last} + {new} ELSE hub_id END AS hub_id,
+                   CASE WHEN fresh THEN {origin} ELSE origin END AS origin)
+        FROM led"""
 
 
 def bindings_sql(work: Work, entity: Entity) -> str:
@@ -286,14 +279,23 @@ def bindings_sql(work: Work, entity: Entity) -> str:
         FROM _keys WHERE origin IN ('new', 'match') ORDER BY hub_id, source_id"""
 
 
-# The rows that will be written. One that waited and still waits for the same is left alone.
-FINAL = """
-    CREATE OR REPLACE TEMP TABLE _final AS
-    SELECT d.* EXCLUDE (_hub), coalesce(k.hub_id, d.old_hub) AS hub_id, w.waiting,
-           k.origin IS NOT DISTINCT FROM 'new' AND s.hub_id IS NULL AS fresh
-    FROM _decided d LEFT JOIN _keys k ON k._row = d._row LEFT JOIN _missing w ON w._row = d._row
-    LEFT JOIN (SELECT DISTINCT hub_id FROM _keys WHERE origin <> 'new') s ON s.hub_id = k.hub_id
-    WHERE NOT (d.state = 'again' AND w.waiting IS NOT DISTINCT FROM d.old_waiting)"""
+def final_sql(*, waits: bool, matched: bool) -> str:
+    """The rows that will be written. One that waited and still waits for the same is left alone.
+
+    A hub is not fresh where another row was `matched` with it.
+    """
+    waiting = "w.waiting" if waits else "NULL::VARCHAR"
+    missing = "LEFT JOIN _missing w ON w._row = d._row" if waits else ""
+    others = "(SELECT DISTINCT hub_id FROM _keys WHERE origin <> 'new')"
+    alone = "AND s.hub_id IS NULL" if matched else ""
+    return f"""
+        CREATE OR REPLACE TEMP TABLE _final AS
+        SELECT d.* EXCLUDE (_hub), coalesce(k.hub_id, d.old_hub) AS hub_id, {waiting} AS waiting,
+               k.origin IS NOT DISTINCT FROM 'new' {alone} AS fresh
+        FROM _decided d LEFT JOIN _keys k ON k._row = d._row {missing}
+        {f"LEFT JOIN {others} s ON s.hub_id = k.hub_id" if matched else ""}
+        WHERE NOT (d.state = 'again' AND {waiting} IS NOT DISTINCT FROM d.old_waiting)"""
+
 
 # The same where every row has its hub by the source layer and none waits, now or before: the usual case of a change.
 FINAL_OF_BOUND = """

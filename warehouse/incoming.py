@@ -30,14 +30,20 @@ class Load:
 
 
 def loads(work: Work, *, with_run: bool = True) -> dict[str, Load]:
-    """What there is to do, in one query; entities with nothing are left out."""
-    counts = ", ".join(
-        f"{f'(SELECT count(*) FROM {mapped(entity)})' if with_run else '0'}, (SELECT count(*) FROM {source(entity)}"
-        f"{'' if entity.parent else ' WHERE waiting IS NOT NULL'})"
-        for entity in work.model.values()
-    )
-    (numbers,) = work.rows("loads", f"SELECT {counts}")
-    found = dict(zip(work.model, zip(numbers[::2], numbers[1::2], strict=True), strict=True))
+    """What there is to do, in one query of the tables that have rows; entities with nothing are left out.
+
+    Without the run, in the middle of a merge, every table is asked: what this merge wrote counts too.
+    """
+    asked: dict[tuple[str, bool], str] = {}
+    for entity in work.model.values():
+        if with_run and work.had_rows(f"{RUN}.mapped.{entity.name}"):
+            asked[entity.name, True] = f"(SELECT count(*) FROM {mapped(entity)})"
+        if not with_run or work.had_rows(f"source.{entity.name}"):
+            waits = "" if entity.parent else " WHERE waiting IS NOT NULL"
+            asked[entity.name, False] = f"(SELECT count(*) FROM {source(entity)}{waits})"
+    numbers = work.rows("loads", f"SELECT {', '.join(asked.values())}")[0] if asked else ()
+    counted = dict(zip(asked, numbers, strict=True))
+    found = {name: (counted.get((name, True), 0), counted.get((name, False), 0)) for name in work.model}
     there: dict[str, dict[str, int]] = {}
     for entity in work.model.values():
         if entity.parent and any(found[entity.name]):

@@ -43,17 +43,17 @@ def count_held(work: Work, system: str, entity: Entity) -> None:
     )
 
 
-def count_taken(work: Work, system: str, entity: Entity, *, marked: bool) -> None:
-    """An entity whose gate is open, after its rows were written. `marked`: the gate found something."""
+def count_taken(work: Work, system: str, entity: Entity, *, marked: bool, waits: bool) -> None:
+    """An entity whose gate is open, after its rows were written. `marked`: the gate found something. `waits`: a row may wait."""
     if marked:
         quarantined = "SELECT mapping, stream, 'quarantined' AS state"
         work.do(f"counts {entity.name}", _counted_sql(work, system, entity, quarantined, "SEMI"))
+    waiting = f"source_key IN (SELECT source_key FROM {source(entity)} WHERE waiting IS NOT NULL)"
     work.do(
         f"counts {entity.name}",
         f"""INSERT INTO ops.counts
             SELECT {work.run}, {literal(system)}, stream, mapping, {literal(entity.name)},
-                   CASE WHEN state = 'stale' THEN 'superseded'
-                        WHEN source_key IN (SELECT source_key FROM {source(entity)} WHERE waiting IS NOT NULL) THEN 'waiting'
+                   CASE WHEN state = 'stale' THEN 'superseded' {f"WHEN {waiting} THEN 'waiting'" if waits else ""}
                         ELSE 'passed' END AS became, count(*)
             FROM _incoming GROUP BY ALL ORDER BY ALL""",
     )

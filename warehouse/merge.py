@@ -188,10 +188,11 @@ def _merge(con: Connection, request: MergeRequest) -> MergeReport:
         report.already = True
         return report
     work = Work(con, request.model, request.run_id, request.started, request.survivorship)
-    outcomes = _asked(request.outcomes, fold.position(work))
+    folded = fold.position(work)
+    outcomes = _asked(request.outcomes, folded)
     if request.journal is not None:
         found = work.rows("segments", f"SELECT segment FROM {RUN}.run.segments ORDER BY stream, seq, segment")
-        last = max((outcome.seq for outcome in outcomes), default=fold.position(work))
+        last = max((outcome.seq for outcome in outcomes), default=folded)
         request.journal(tuple(path for (path,) in found), last)
     _transaction(work, lambda: _write(work, request, outcomes, report), report)
     return report
@@ -286,16 +287,17 @@ def _take_in(work: Work, entity: Entity, load: Load, facts: cases.Facts, report:
     incoming.take(work, entity, load, marked=bool(facts.findings))
     if load.mapped:
         cases.note(work, entity, facts)
-    report.arrived += _bring(work, entity, load)
+    arrived, waits = _bring(work, entity, load)
+    report.arrived += arrived
     if load.mapped:
-        law.count_taken(work, report.system, entity, marked=bool(facts.findings))
+        law.count_taken(work, report.system, entity, marked=bool(facts.findings), waits=waits or bool(load.waiting))
 
 
-def _bring(work: Work, entity: Entity, load: Load) -> int:
-    """Resolve, bind and write what was decided; how many rows that waited have arrived."""
+def _bring(work: Work, entity: Entity, load: Load) -> tuple[int, bool]:
+    """Resolve, bind and write what was decided; how many rows that waited have arrived, and whether one waits."""
     decided, bound = work.rows("decided", "SELECT count(*), count(old_hub) FROM _decided")[0]
     if not decided:
-        return 0
+        return 0, False
     again = bool(load.waiting)
     rows = {
         one.name: incoming.rows_sql(one, from_run=bool(load.mapped), again_too=again) for one in work.family(entity)
@@ -304,11 +306,10 @@ def _bring(work: Work, entity: Entity, load: Load) -> int:
     if bound == decided and not waits and not again:
         work.do(f"final {entity.name}", identity.FINAL_OF_BOUND)
     else:
-        identity.bind(work, entity, rows[entity.name])
+        identity.bind(work, entity, rows[entity.name], unknown=bound < decided, waits=waits)
     store.write(work, entity, rows, load.children)
-    return (
-        work.number("arrived", "SELECT count(*) FROM _final WHERE state = 'again' AND waiting IS NULL") if again else 0
-    )
+    arrived = "SELECT count(*) FROM _final WHERE state = 'again' AND waiting IS NULL"
+    return work.number("arrived", arrived) if again else 0, waits
 
 
 def _cyclic(model: Model) -> bool:
@@ -330,7 +331,7 @@ def _take_in_again(work: Work, report: MergeReport) -> None:
         for entity in in_dependency_order(work.model):
             if load := loads.get(entity.name):
                 incoming.take(work, entity, load, marked=False)
-                arrived = _bring(work, entity, load)
+                arrived, _ = _bring(work, entity, load)
                 report.arrived += arrived
                 progress = progress or arrived > 0
 

@@ -87,14 +87,13 @@ def _write_children(work: Work, child: Entity, rows: str, *, replaced: bool, kno
         kept = "LEFT JOIN _old o ON o.parent_key = f.source_key AND o.source_id = m.source_id" if old else ""
     if not old and not work.number(f"rows of {child.name}", f"SELECT count(*) FROM {rows}"):
         return
-    work.do(f"ids of {child.name}", child_ids_sql(rows, kept))
-    new = work.number(f"new {child.name}", "SELECT count(*) FROM _ids WHERE hub_id IS NULL AND parent IS NOT NULL")
-    if new:
-        last = allocate(work, child.name, new)
-        work.do(f"new ids of {child.name}", new_child_ids_sql(last))
+    work.do(f"ids of {child.name}", child_ids_sql(child, rows, kept))
+    if new := work.number(f"new {child.name}", "SELECT count(*) FROM _ids WHERE new"):
+        allocate(work, child.name, new)
     if old:
         work.do(f"replace {child.name}", f"DELETE FROM {source(child)} WHERE rowid IN (SELECT row FROM _old)")
     work.do(f"source.{child.name}", insert_children_sql(work, child, rows))
+    work.written.add(child.name)
 
 
 def old_children_sql(child: Entity, known: bool) -> str:
@@ -111,21 +110,21 @@ def old_children_sql(child: Entity, known: bool) -> str:
         ON {on if known else "f.source_key = s.parent_key"}"""
 
 
-def child_ids_sql(rows: str, kept: str) -> str:
-    """_ids: the children's rows with the hub id they had; `parent` is NULL while the header has no hub id."""
+def child_ids_sql(child: Entity, rows: str, kept: str) -> str:
+    """_ids: the children's rows with the hub id they had, or a `new` one, in the order of parent and source_id.
+
+    None is given while the header has no hub id. The ids are `hubs.allocate`d once it is known how many are new.
+    """
+    last = f"coalesce((SELECT last FROM ops.hub_ids WHERE entity = {literal(child.name)}), 0)"
+    new = f"{'o.hub_id IS NULL AND ' if kept else ''}f.hub_id IS NOT NULL"
+    number = f"{last} + row_number() OVER (PARTITION BY new ORDER BY parent, source_id)"
     return f"""
         CREATE OR REPLACE TEMP TABLE _ids AS
-        SELECT m._row, f.hub_id AS parent, m.source_id, {"o.hub_id" if kept else "NULL::BIGINT AS hub_id"}
-        FROM {rows} m JOIN _final f ON f._row = m._parent_row {kept}"""
-
-
-def new_child_ids_sql(last: int) -> str:
-    return f"""
-        CREATE OR REPLACE TEMP TABLE _ids AS
-        SELECT _row, CASE WHEN hub_id IS NULL AND parent IS NOT NULL THEN {last} + row_number() OVER (
-                         PARTITION BY hub_id IS NULL AND parent IS NOT NULL ORDER BY parent, source_id)
-                     ELSE hub_id END AS hub_id
-        FROM _ids"""
+        WITH x AS (
+            SELECT m._row, f.hub_id AS parent, m.source_id, {"o.hub_id" if kept else "NULL::BIGINT"} AS had, {new} AS new
+            FROM {rows} m JOIN _final f ON f._row = m._parent_row {kept}
+        )
+        SELECT _row, new, CASE WHEN new THEN {number} ELSE had END AS hub_id FROM x"""
 
 
 def insert_children_sql(work: Work, child: Entity, rows: str) -> str:

@@ -64,10 +64,12 @@ def several_sql(entity: Entity) -> str:
 
 def _children_there(work: Work, entity: Entity) -> list[Entity]:
     """The child entities of which there are any, now or before."""
-    children = work.children(entity)
-    tests = [f"EXISTS (FROM {source(child)}) OR EXISTS (FROM {canonical(child)})" for child in children]
-    found = work.rows("children", f"SELECT {', '.join(tests)}")[0] if tests else ()
-    return [child for child, there in zip(children, found, strict=True) if there]
+    return [
+        child
+        for child in work.children(entity)
+        if child.name in work.written
+        or any(work.had_rows(f"{layer}.{child.name}") for layer in ("source", "canonical"))
+    ]
 
 
 def only_sql(work: Work, entity: Entity, several: int, *, moved: bool) -> str:

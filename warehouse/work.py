@@ -28,13 +28,18 @@ RUN = "run_file"
 Survivorship = Mapping[str, Mapping[str, Sequence[str]]]
 Touch = Literal["fresh", "known", "moved"]
 
+FILLED = f"""
+    SELECT concat(CASE WHEN database_name = '{RUN}' THEN '{RUN}.' END, schema_name, '.', table_name) FROM duckdb_tables()
+    WHERE estimated_size > 0 AND database_name IN (current_database(), '{RUN}')"""
+
 
 @dataclass(slots=True)
 class Work:
     """One merge transaction. `started` is the instant that everything written in it carries.
 
     `touched` says of what kinds the rows of _touched are, by entity, so that nobody has to ask: fresh hubs; known ones of which
-    a row was written; ones that were moved, by a join or with a reference, without one.
+    a row was written; ones that were moved, by a join or with a reference, without one. `written` are the children of which this
+    merge wrote rows.
     """
 
     con: Connection
@@ -43,12 +48,23 @@ class Work:
     started: datetime
     survivorship: Survivorship = field(default_factory=dict)
     touched: dict[str, set[Touch]] = field(default_factory=dict)
+    written: set[str] = field(default_factory=set)
+    _filled: set[str] | None = None
 
     def __post_init__(self) -> None:
         # As variables, so that the statements of every merge read the same and are parsed once a process.
         instant = literal(self.started.astimezone(UTC).isoformat())
         run(self.con, "SET VARIABLE merge_run = $1::VARCHAR", [self.run_id])
         run(self.con, f"SET VARIABLE merge_instant = TIMESTAMP WITH TIME ZONE {instant}")
+
+    def had_rows(self, table: str) -> bool:
+        """Had a table rows when the merge began, `source.x` of the warehouse or `run_file.mapped.x` of the run?
+
+        One look at the catalog stands for a question to each of a hundred tables. Of a table whose rows are all deleted it may say yes.
+        """
+        if self._filled is None:
+            self._filled = {name for (name,) in self.rows("tables with rows", FILLED)}
+        return table in self._filled
 
     def do(self, name: str, sql: str, parameters: Any = None) -> int:
         """Execute a statement; how many rows it changed, where it says so."""
