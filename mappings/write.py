@@ -385,7 +385,7 @@ class _Writer:
         states = {
             "staged": staged,
             "rejected": f"SELECT count(DISTINCT _row) FROM {self._rejected_name}",
-            "excluded": f"SELECT count(*) FROM {view} WHERE _excluded",
+            "excluded": "SELECT 0" if self.head.when is None else f"SELECT count(*) FROM {view} WHERE _excluded",
             "mapped": f"SELECT count(*) FROM {_mapped(self.head)} WHERE mapping = {sql.text(self.mapping.name)}",
         }
         rows = ",\n".join(f"({sql.text(state)}, ({count}))" for state, count in states.items())

@@ -79,7 +79,7 @@ def create(path: Path, lake: str, model: Model, settings: Sequence[str] = (), be
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     allowed = [folder for one_lake in (lake, *beside) for folder in _folders(path, one_lake)]
-    con = connect(path, allowed=allowed, settings=(*_SETTINGS, *settings), block=ROWS_OF_A_GROUP)
+    con = connect(path, allowed=allowed, settings=(*_SETTINGS, _named(path), *settings), block=ROWS_OF_A_GROUP)
     try:
         create_tables(con, model)
     except BaseException:
@@ -105,7 +105,17 @@ def open(path: Path, read_only: bool = False, lake: str = "") -> Connection:
     """Open a run file that `create` made. Raises ConfigurationError W140 when there is none."""
     if not path.is_file():
         raise ConfigurationError("W140", f"there is no run file {path.name}", fix="run the step stage first")
-    return connect(path, read_only=read_only, allowed=_folders(path, lake), settings=() if read_only else _SETTINGS)
+    return connect(
+        path,
+        read_only=read_only,
+        allowed=_folders(path, lake),
+        settings=() if read_only else (*_SETTINGS, _named(path)),
+    )
+
+
+def _named(path: Path) -> str:
+    """The connection knows its file: asking DuckDB for the path of a database takes three milliseconds."""
+    return f"SET VARIABLE run_file = {literal(str(path.resolve()))}"
 
 
 def local_folder(lake: str) -> Path | None:
@@ -117,9 +127,8 @@ def local_folder(lake: str) -> Path | None:
 
 
 def file_of(con: Connection) -> Path:
-    """The file of an open run file, or what would be it where the run is in memory (`instance.py`)."""
-    own = "(SELECT path FROM duckdb_databases() WHERE database_name = current_database())"
-    return Path(one(con, f"SELECT coalesce({own}, getvariable('run_file'))") or "run.duckdb")
+    """The file of an open run file, or what would be it where the run is in memory; `instance.py` says it for its own."""
+    return Path(one(con, "SELECT getvariable('run_file')") or "run.duckdb")
 
 
 def cache_folder(path: Path) -> Path:
@@ -208,7 +217,8 @@ def supersede(con: Connection, model: Model) -> dict[str, int]:
     heads = [entity for entity in model.values() if not entity.parent]
     filled = " UNION ALL ".join(f"SELECT {literal(e.name)} WHERE EXISTS (FROM mapped.{quote(e.name)})" for e in heads)
     for entity in (model[name] for (name,) in run(con, filled, name="what is mapped").fetchall()):
-        if not _several(con, entity):
+        several = run(con, several_sql(entity), name=f"supersede {entity.name}").fetchone()
+        if not several or not several[0]:
             continue
         run(con, "BEGIN")
         try:
@@ -218,11 +228,6 @@ def supersede(con: Connection, model: Model) -> dict[str, int]:
             con.execute("ROLLBACK")
             raise
     return gone
-
-
-def _several(con: Connection, entity: Entity) -> bool:
-    sql = f"SELECT 1 FROM mapped.{quote(entity.name)} GROUP BY system, source_id HAVING count(*) > 1 LIMIT 1"
-    return run(con, sql, name=f"supersede {entity.name}").fetchone() is not None
 
 
 def _supersede(con: Connection, model: Model, entity: Entity) -> int:
@@ -236,10 +241,18 @@ def _supersede(con: Connection, model: Model, entity: Entity) -> int:
     return int(row[0]) if row else 0
 
 
+def several_sql(entity: Entity) -> str:
+    """_versions: the keys of which the batch holds more than one version."""
+    return f"""
+        CREATE OR REPLACE TEMP TABLE _versions AS
+        SELECT system, source_id FROM mapped.{quote(entity.name)} GROUP BY 1, 2 HAVING count(*) > 1"""
+
+
 def superseded_sql(entity: Entity) -> str:
     """The rows of which the batch holds a newer version."""
     return f"""
-        SELECT _row, mapping, _segment FROM mapped.{quote(entity.name)}
+        SELECT _row, mapping, _segment FROM mapped.{quote(entity.name)} m
+        SEMI JOIN _versions s ON s.system = m.system AND s.source_id = m.source_id
         QUALIFY row_number() OVER (
             PARTITION BY system, source_id
             ORDER BY version DESC NULLS LAST, _seq DESC, _row DESC

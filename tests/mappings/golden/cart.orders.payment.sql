@@ -234,6 +234,6 @@ SELECT
 FROM (VALUES
   ('staged', (SELECT coalesce(sum(len(record.payments)), 0) FROM stage.orders AS record)),
   ('rejected', (SELECT count(DISTINCT _row) FROM "cart/orders.payment rejected")),
-  ('excluded', (SELECT count(*) FROM "cart/orders.payment" WHERE _excluded)),
+  ('excluded', (SELECT 0)),
   ('mapped', (SELECT count(*) FROM mapped.payment WHERE mapping = 'cart/orders.payment'))
 ) AS counted (state, n);

@@ -245,6 +245,6 @@ SELECT
 FROM (VALUES
   ('staged', (SELECT coalesce(sum(len(record.transactions)), 0) FROM stage.payouts AS record)),
   ('rejected', (SELECT count(DISTINCT _row) FROM "cart/payouts.entry rejected")),
-  ('excluded', (SELECT count(*) FROM "cart/payouts.entry" WHERE _excluded)),
+  ('excluded', (SELECT 0)),
   ('mapped', (SELECT count(*) FROM mapped.payout_entry WHERE mapping = 'cart/payouts.entry'))
 ) AS counted (state, n);

@@ -188,6 +188,6 @@ SELECT
 FROM (VALUES
   ('staged', (SELECT count(*) FROM stage.payouts)),
   ('rejected', (SELECT count(DISTINCT _row) FROM "cart/payouts rejected")),
-  ('excluded', (SELECT count(*) FROM "cart/payouts" WHERE _excluded)),
+  ('excluded', (SELECT 0)),
   ('mapped', (SELECT count(*) FROM mapped.payout WHERE mapping = 'cart/payouts'))
 ) AS counted (state, n);

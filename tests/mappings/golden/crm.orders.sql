@@ -191,6 +191,6 @@ SELECT
 FROM (VALUES
   ('staged', (SELECT count(*) FROM stage.orders)),
   ('rejected', (SELECT count(DISTINCT _row) FROM "crm/orders rejected")),
-  ('excluded', (SELECT count(*) FROM "crm/orders" WHERE _excluded)),
+  ('excluded', (SELECT 0)),
   ('mapped', (SELECT count(*) FROM mapped.sales_order WHERE mapping = 'crm/orders'))
 ) AS counted (state, n);

@@ -253,6 +253,6 @@ SELECT
 FROM (VALUES
   ('staged', (SELECT count(*) FROM stage.business_partners)),
   ('rejected', (SELECT count(DISTINCT _row) FROM "erp/business_partners rejected")),
-  ('excluded', (SELECT count(*) FROM "erp/business_partners" WHERE _excluded)),
+  ('excluded', (SELECT 0)),
   ('mapped', (SELECT count(*) FROM mapped.customer WHERE mapping = 'erp/business_partners'))
 ) AS counted (state, n);

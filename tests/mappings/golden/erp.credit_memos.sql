@@ -157,6 +157,6 @@ SELECT
 FROM (VALUES
   ('staged', (SELECT count(*) FROM stage.credit_memos)),
   ('rejected', (SELECT count(DISTINCT _row) FROM "erp/credit_memos rejected")),
-  ('excluded', (SELECT count(*) FROM "erp/credit_memos" WHERE _excluded)),
+  ('excluded', (SELECT 0)),
   ('mapped', (SELECT count(*) FROM mapped.refund WHERE mapping = 'erp/credit_memos'))
 ) AS counted (state, n);

@@ -204,6 +204,6 @@ SELECT
 FROM (VALUES
   ('staged', (SELECT count(*) FROM stage.credit_status)),
   ('rejected', (SELECT count(DISTINCT _row) FROM "erp/credit_status rejected")),
-  ('excluded', (SELECT count(*) FROM "erp/credit_status" WHERE _excluded)),
+  ('excluded', (SELECT 0)),
   ('mapped', (SELECT count(*) FROM mapped.account_credit WHERE mapping = 'erp/credit_status'))
 ) AS counted (state, n);

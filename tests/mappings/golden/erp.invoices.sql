@@ -209,6 +209,6 @@ SELECT
 FROM (VALUES
   ('staged', (SELECT count(*) FROM stage.invoices)),
   ('rejected', (SELECT count(DISTINCT _row) FROM "erp/invoices rejected")),
-  ('excluded', (SELECT count(*) FROM "erp/invoices" WHERE _excluded)),
+  ('excluded', (SELECT 0)),
   ('mapped', (SELECT count(*) FROM mapped.invoice WHERE mapping = 'erp/invoices'))
 ) AS counted (state, n);

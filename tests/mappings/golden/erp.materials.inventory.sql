@@ -217,6 +217,6 @@ SELECT
 FROM (VALUES
   ('staged', (SELECT coalesce(sum(len(record.stocks)), 0) FROM stage.materials AS record)),
   ('rejected', (SELECT count(DISTINCT _row) FROM "erp/materials.inventory rejected")),
-  ('excluded', (SELECT count(*) FROM "erp/materials.inventory" WHERE _excluded)),
+  ('excluded', (SELECT 0)),
   ('mapped', (SELECT count(*) FROM mapped.inventory_level WHERE mapping = 'erp/materials.inventory'))
 ) AS counted (state, n);

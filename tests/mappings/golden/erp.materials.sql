@@ -149,6 +149,6 @@ SELECT
 FROM (VALUES
   ('staged', (SELECT count(*) FROM stage.materials)),
   ('rejected', (SELECT count(DISTINCT _row) FROM "erp/materials rejected")),
-  ('excluded', (SELECT count(*) FROM "erp/materials" WHERE _excluded)),
+  ('excluded', (SELECT 0)),
   ('mapped', (SELECT count(*) FROM mapped.product WHERE mapping = 'erp/materials'))
 ) AS counted (state, n);

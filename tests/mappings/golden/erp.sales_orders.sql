@@ -638,6 +638,6 @@ SELECT
 FROM (VALUES
   ('staged', (SELECT count(*) FROM stage.sales_orders)),
   ('rejected', (SELECT count(DISTINCT _row) FROM "erp/sales_orders rejected")),
-  ('excluded', (SELECT count(*) FROM "erp/sales_orders" WHERE _excluded)),
+  ('excluded', (SELECT 0)),
   ('mapped', (SELECT count(*) FROM mapped.sales_order WHERE mapping = 'erp/sales_orders'))
 ) AS counted (state, n);

@@ -128,6 +128,6 @@ SELECT
 FROM (VALUES
   ('staged', (SELECT count(*) FROM stage.prices)),
   ('rejected', (SELECT count(DISTINCT _row) FROM "pricelist/prices.product rejected")),
-  ('excluded', (SELECT count(*) FROM "pricelist/prices.product" WHERE _excluded)),
+  ('excluded', (SELECT 0)),
   ('mapped', (SELECT count(*) FROM mapped.product WHERE mapping = 'pricelist/prices.product'))
 ) AS counted (state, n);

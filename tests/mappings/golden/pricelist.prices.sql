@@ -195,6 +195,6 @@ SELECT
 FROM (VALUES
   ('staged', (SELECT count(*) FROM stage.prices)),
   ('rejected', (SELECT count(DISTINCT _row) FROM "pricelist/prices rejected")),
-  ('excluded', (SELECT count(*) FROM "pricelist/prices" WHERE _excluded)),
+  ('excluded', (SELECT 0)),
   ('mapped', (SELECT count(*) FROM mapped.price WHERE mapping = 'pricelist/prices'))
 ) AS counted (state, n);
