@@ -167,17 +167,25 @@ def mapped_table_sql(entity: Entity) -> str:
 
 def reset(con: Connection, model: Model, step: Step) -> None:
     """Empty what `step` and the steps after it write, so that it can be run again."""
-    tables = [name for name in _TABLES if name.startswith("gate.")] + ["run.contents"]
+    tables = dict.fromkeys([name for name in _TABLES if name.startswith("gate.")] + ["run.contents"], "")
     if step != "gate":
-        tables.append("run.mappings")
         of_mappings = " WHERE mapping IS NOT NULL" if step == "map" else ""
-        tables += [f"mapped.{quote(entity.name)}" for entity in model.values()]
-        tables += [f"run.{name}{of_mappings}" for name in ("rejects", "counts")]
+        tables |= {"run.mappings": "", "run.rejects": of_mappings, "run.counts": of_mappings}
+        tables |= {f"mapped.{entity.name}": "" for entity in model.values()}
     if step == "stage":
-        tables += ["run.segments", "run.shapes"]
-    filled = " UNION ALL ".join(f"SELECT {number} WHERE EXISTS (FROM {table})" for number, table in enumerate(tables))
-    for (number,) in run(con, filled, name=f"what {step} left").fetchall():
-        run(con, f"DELETE FROM {tables[number]}")
+        tables |= {"run.segments": "", "run.shapes": ""}
+    for name in sorted(_filled(con) & set(tables)):
+        run(con, f"DELETE FROM {name}{tables[name]}")
+
+
+def _filled(con: Connection) -> set[str]:
+    """The tables that have rows, by one look at the catalog: a question to each of forty takes three times as long to plan.
+
+    Of a table whose rows are all deleted it may say the same.
+    """
+    there = "SELECT concat(schema_name, '.', table_name) FROM duckdb_tables()"
+    where = "database_name = current_database() AND estimated_size > 0"
+    return {name for (name,) in run(con, f"{there} WHERE {where}", name="tables with rows").fetchall()}
 
 
 def staged(con: Connection) -> int:
