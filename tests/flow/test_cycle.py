@@ -150,9 +150,11 @@ def test_a_call_that_was_planned_and_has_no_answer_is_on_its_way(cycled: Any) ->
 
 def test_the_page_shows_breaks_money_and_evidence_and_loads_nothing(cycled: Any, tmp_path: Path) -> None:
     page = write_page(cycled.project, tmp_path / "page.html").read_text()
+    (breaks,) = cycled.rows("SELECT count(*) FROM recon.breaks WHERE state = 'open'")[0]
+    assert breaks in (9, 10)  # one heals when a test of this file reconciles again
     assert page.count("<svg") == 4  # two plots, each for a wide page and for a phone
     for expected in (
-        "9 open breaks",
+        f"{breaks} open breaks",
         "at risk",
         "missing_right",
         "evidence",
