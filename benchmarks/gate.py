@@ -2,7 +2,7 @@
 
     python benchmarks/gate.py [--rows 1000000] [--json benchmarks/results/gate.json]
 
-`marks` is the whole of `gate.mark` and `decide_by_marks` on the open run file, `expectations` the evaluation by Great Expectations
+`marks` is the whole of `gate.decide_by_marks` on the open run file, `expectations` the evaluation by Great Expectations
 besides its import, `by hand` one SELECT that counts what 20 predicates find. Aims: marks and expectations of a million rows in
 1.5 s, 100 rows in 200 ms without an import of Great Expectations. Seconds are CPU seconds of all threads; `wall` is by the clock,
 which says something of a quiet machine only (`load`). `pages` is what the Data Docs cost after the verdict.
@@ -88,8 +88,7 @@ def timed(work: Callable[[], Any], times: int, wall: dict[str, float] | None = N
 
 def marks(path: Path, chosen: Rules) -> None:
     con = runfile.open(path)
-    gate.mark(con, chosen, MODEL)
-    gate.decide_by_marks(con)
+    gate.decide_by_marks(con, chosen, MODEL)
     con.close()
 
 

@@ -151,10 +151,8 @@ def _segments(project: Project, system: str, stream: Stream, beside: Path) -> li
 
 def _map_all(run: Run) -> None:
     """What the mappings make of everything that was merged."""
-    from warehouse.merge import merged_segments
-
     with run.together():
-        stage(run, merged_segments(run.project.warehouse, run.system))
+        stage(run, run.merged_segments())
         map(run)
 
 

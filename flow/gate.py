@@ -50,13 +50,13 @@ def gate(run: Run, *, expectations: bool = True, shares: bool = True, history: b
             sought = _sought(rules, keeper.filled(rows))
             asked = expectations and runfile.staged(con) > MICRO_BATCH
         if sought and run.project.warehouse.is_file():
-            with run.instance() as instance, instance.looking(), instance.run() as con:
+            with run.instance() as instance, instance.reading(), instance.run() as con:
                 others.fill(con, run.model, sought)
         with run.database() as con:
             if asked:
-                keeper.mark_empty(con, rules, run.model, rows)
+                keeper.mark(con, rules, run.model, rows)
             else:
-                decided = keeper.decide_empty(con, rules, run.model, rows, digested=run.lasting is None)
+                decided = keeper.decide_by_marks(con, rules, run.model, rows, digested=run.lasting is None)
             contents.fill(con, run.model, run.project.lake, partial(declared_columns, run.inbound))
         if asked:
             run.release()
@@ -114,7 +114,7 @@ def _know(run: Run, rules: Rules) -> None:
         elif isinstance(check, checks.Distribution):
             wanted.append((rule.entity, "share", check.column))
     if wanted:
-        with run.instance() as instance, instance.looking_back() as published:
+        with run.instance() as instance, instance.reading_published() as published:
             rows = baseline(published, run.system, wanted, run.started)
         with run.database() as con:
             con.executemany("INSERT INTO gate.baseline VALUES ($1, $2, $3, $4, $5, $6, $7)", rows)

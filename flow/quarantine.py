@@ -93,17 +93,14 @@ def replay(
     Records that a rule says are twice there are judged together. Raises UsageError P536 for a name that nothing has, P538
     for records that the next run takes anyway, because the gate was closed for their batch.
     """
-    from warehouse.merge import merged_segments
-
     chosen = _with_rivals(project, _named(project, names))
     reports: list[StepReport] = []
     for system in dict.fromkeys(row["system"] for row in chosen):
-        merged = merged_segments(project.warehouse, system)
+        run = Run.start(project, system)
         only = {(row["segment"], row["line"]) for row in chosen if row["system"] == system}
-        if left := sorted({segment for segment, _ in only} - merged):
+        if left := sorted({segment for segment, _ in only} - run.merged_segments()):
             what = "the gate is closed for their batch, and it comes again by itself"
             raise UsageError("P538", what, place=left[0], fix=f"crossdock run {system}")
-        run = Run.start(project, system)
         reports += again(run, {at for at, _ in only}, only, expectations=expectations, on_report=on_report)
     fold_and_publish(project)
     return reports

@@ -73,11 +73,9 @@ def again(
 
 def _segments(run: Run, name: str, since: datetime | None) -> list[str]:
     """What is replayed: merged segments of the stream, all of those from `since` on, so that no newer version is left out."""
-    from warehouse.merge import merged_segments
-
     loaded = load_mappings(run.project, run.model, [run.system])
     stream = loaded[name].stream if "/" in name else None
-    merged = merged_segments(run.project.warehouse, run.system)
+    merged = run.merged_segments()
     found = [one for one in list_segments(run.project.lake, run.system, stream) if one.path in merged]
     chosen = [one.path for one in found if since is None or _at(one.pulled_at) >= since]
     if not chosen:

@@ -93,36 +93,48 @@ def _told(verdict: Verdict) -> str:
     return f"{verdict.failed:,} of {verdict.checked:,} rows ({verdict.severity})"
 
 
-def mark(con: duckdb.DuckDBPyConnection, rules: Rules, model: Model) -> list[Verdict]:
+def mark(
+    con: duckdb.DuckDBPyConnection, rules: Rules, model: Model, rows: Mapping[str, int] | None = None
+) -> list[Verdict]:
     """Evaluate every rule on mapped.* and write gate.findings, gate.verdicts and gate.state anew; the verdicts. Idempotent.
 
     Entities with rules stay closed until `decide`; tables of entities that the run does not feed are not looked at.
+    `rows` says how many rows each mapped table has, where the caller has counted them and the gate's tables are there and empty.
     """
-    ensure_gate_tables(con)
-    for table in _WRITTEN:
-        con.execute(f"DELETE FROM gate.{table}")
-    return mark_empty(con, rules, model, mapped_rows(con, mapped_tables(con, model)))
-
-
-def mark_empty(con: duckdb.DuckDBPyConnection, rules: Rules, model: Model, rows: Mapping[str, int]) -> list[Verdict]:
-    """`mark` in a run file whose gate's tables are there and empty. `rows` says how many rows each mapped table has."""
+    if rows is None:
+        rows = _begin(con, model)
     verdicts, inserts = _judge(con, rules, model, rows)
     ruled = {verdict.entity for verdict in verdicts}
     _write_marks(con, rows, verdicts, inserts, {e: UNDECIDED if e in ruled else "" for e in _heads(model, rows)})
     return verdicts
 
 
-def decide_empty(
-    con: duckdb.DuckDBPyConnection, rules: Rules, model: Model, rows: Mapping[str, int], *, digested: bool = True
+def decide_by_marks(
+    con: duckdb.DuckDBPyConnection,
+    rules: Rules,
+    model: Model,
+    rows: Mapping[str, int] | None = None,
+    *,
+    digested: bool = True,
 ) -> GateReport:
-    """`mark_empty` and `decide_by_marks` at once: what is decided without Great Expectations is written once.
+    """`mark`, and decide at once without Great Expectations: for a replay of runs it has judged before, and for micro-batches.
 
-    Not `digested`, the verdict says not of which rows it is: for tables that nobody else can write before the merge.
+    Not `digested`, the verdict does not say which rows it is of: for tables that nobody else can write before the merge.
     """
+    if rows is None:
+        rows = _begin(con, model)
     verdicts, inserts = _judge(con, rules, model, rows)
     states = _states(_heads(model, rows), verdicts)
     _write_marks(con, rows if digested else None, verdicts, inserts, states)
     return _report(con, states, verdicts, rows)
+
+
+def _begin(con: duckdb.DuckDBPyConnection, model: Model) -> dict[str, int]:
+    """Empty what a gate has written; how many rows each mapped table has."""
+    ensure_gate_tables(con)
+    for table in _WRITTEN:
+        con.execute(f"DELETE FROM gate.{table}")
+    return mapped_rows(con, mapped_tables(con, model))
 
 
 def _judge(
@@ -213,13 +225,6 @@ def is_of_this_batch(con: duckdb.DuckDBPyConnection) -> bool:
     """Are the mapped rows those that the verdict in the run file was made of? If not, or there is none, no merge (Q310)."""
     judged = batch.recorded(con)
     return bool(judged) and judged == batch.digest(con)
-
-
-def decide_by_marks(con: duckdb.DuckDBPyConnection) -> GateReport:
-    """Decide without Great Expectations: for a replay of runs it has judged before, and for micro-batches."""
-    stored = _read_verdicts(con)
-    verdicts = [_also(verdict, "") for verdict in stored]
-    return _settle(con, verdicts, (), rewritten=verdicts != stored)
 
 
 def read(con: duckdb.DuckDBPyConnection) -> GateReport:
@@ -360,20 +365,13 @@ def _states(entities: Iterable[str], verdicts: Sequence[Verdict]) -> dict[str, s
     return states
 
 
-def _settle(
-    con: duckdb.DuckDBPyConnection,
-    verdicts: Sequence[Verdict],
-    results: Sequence[SuiteResult],
-    *,
-    rewritten: bool = True,
-) -> GateReport:
+def _settle(con: duckdb.DuckDBPyConnection, verdicts: Sequence[Verdict], results: Sequence[SuiteResult]) -> GateReport:
     states = _states([entity for (entity,) in con.execute("SELECT entity FROM gate.state").fetchall()], verdicts)
     con.execute("BEGIN")
     try:
-        for table in ("results", "state", *(["verdicts"] if rewritten else ())):
+        for table in ("results", "state", "verdicts"):
             con.execute(f"DELETE FROM gate.{table}")
-        if rewritten:
-            _write_verdicts(con, verdicts)
+        _write_verdicts(con, verdicts)
         _write_states(con, states)
         for result in results:
             con.execute(

@@ -202,7 +202,7 @@ class Instance:
                 self.let_go()
 
     @contextmanager
-    def looking(self) -> Iterator[Connection]:
+    def reading(self) -> Iterator[Connection]:
         """The connection with the warehouse attached, to be read, under the writer lock. There has to be one."""
         con = self._instance()
         if self.held:
@@ -216,7 +216,7 @@ class Instance:
                 con.execute(f"DETACH {_WAREHOUSE}")
 
     @contextmanager
-    def looking_back(self) -> Iterator[Connection | None]:
+    def reading_published(self) -> Iterator[Connection | None]:
         """The connection in the published snapshot, which needs no lock; None where nothing was published yet."""
         if self.published is None or not self.published.is_file():
             yield None
@@ -235,7 +235,7 @@ class Instance:
             return self.merged[system]
         if not self.warehouse.is_file():
             return set()
-        with self.looking() as con:
+        with self.reading() as con:
             try:
                 sql = f"SELECT segment FROM {_WAREHOUSE}.ops.segments WHERE system = $1"
                 found = {path for (path,) in con.execute(sql, [system]).fetchall()}

@@ -141,23 +141,14 @@ def fold_outcomes(
     return int(folded)
 
 
-def merged_segments(warehouse: Path, system: str) -> set[str]:
-    """The paths of the system's segments whose records are merged; empty where there is no warehouse yet."""
-    return _known(warehouse, "SELECT segment FROM ops.segments WHERE system = $1", [system])
-
-
 def merged_runs(warehouse: Path) -> set[str]:
     """The run_ids of all merged runs."""
-    return _known(warehouse, "SELECT run_id FROM ops.runs", [])
-
-
-def _known(warehouse: Path, sql: str, parameters: list[str]) -> set[str]:
     if not warehouse.is_file():
         return set()
     with writer(warehouse):
         con = open_to_write(warehouse)
         try:
-            return {found for (found,) in con.execute(sql, parameters).fetchall()}
+            return {run_id for (run_id,) in con.execute("SELECT run_id FROM ops.runs").fetchall()}
         except duckdb.CatalogException:  # a file that nobody has merged into
             return set()
         finally:

@@ -22,15 +22,11 @@ from datetime import UTC, datetime
 from typing import Any, Literal
 
 from hub.entity import Entity, Model, children
-from warehouse.duck import Connection, literal, quote, run
+from warehouse.duck import Connection, filled, literal, quote, run
 
 RUN = "run_file"
 Survivorship = Mapping[str, Mapping[str, Sequence[str]]]
 Touch = Literal["fresh", "known", "moved"]
-
-FILLED = f"""
-    SELECT concat(CASE WHEN database_name = '{RUN}' THEN '{RUN}.' END, schema_name, '.', table_name) FROM duckdb_tables()
-    WHERE estimated_size > 0 AND database_name IN (current_database(), '{RUN}')"""
 
 
 @dataclass(slots=True)
@@ -58,12 +54,9 @@ class Work:
         run(self.con, f"SET VARIABLE merge_instant = TIMESTAMP WITH TIME ZONE {instant}")
 
     def had_rows(self, table: str) -> bool:
-        """Had a table rows when the merge began, `source.x` of the warehouse or `run_file.mapped.x` of the run?
-
-        One look at the catalog stands for a question to each of a hundred tables. Of a table whose rows are all deleted it may say yes.
-        """
+        """Had a table rows when the merge began, `source.x` of the warehouse or `run_file.mapped.x` of the run? See `filled`."""
         if self._filled is None:
-            self._filled = {name for (name,) in self.rows("tables with rows", FILLED)}
+            self._filled = filled(self.con, RUN)
         return table in self._filled
 
     def do(self, name: str, sql: str, parameters: Any = None) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from decimal import Decimal
 from typing import Any
 
 import duckdb
@@ -224,6 +225,26 @@ def test_a_childs_rule_closes_its_header(
     assert [state.entity for state in report.closed] == ["sales_order"]
 
 
+def test_few_rows_and_many_are_counted_alike(
+    run_con: Callable[..., Con],
+    shipped: Rules,
+    model: Model,
+    order: Make,
+    line: Make,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    rows = [order(), order(source_id="2", currency="EURO"), order(source_id="3", currency=None, total=Decimal("-1"))]
+    con = run_con({"sales_order": rows, "order_line": [line(quantity=0)], "customer": [{"name": None}]})
+    fetched = gate.mark(con, shipped, model)
+    assert {verdict.failed for verdict in fetched} > {0}
+    with monkeypatch.context() as patch:
+        patch.setattr(gate, "_FEW", 0)
+        assert gate.mark(con, shipped, model) == fetched
+    right = gate._counted  # the twin: one that counts a row too many is told
+    monkeypatch.setattr(gate, "_counted", lambda answers: right([*answers, answers[0]]))
+    assert gate.mark(con, shipped, model) != fetched
+
+
 def test_until_it_is_decided_the_gate_is_closed(
     run_con: Callable[..., Con], shipped: Rules, model: Model, order: Make
 ) -> None:
@@ -232,7 +253,7 @@ def test_until_it_is_decided_the_gate_is_closed(
     report = gate.read(con)
     assert [state.entity for state in report.closed] == ["sales_order"]
     assert "Q305" in report.closed[0].why
-    assert not gate.decide_by_marks(con).closed
+    assert not gate.decide_by_marks(con, shipped, model).closed
 
 
 def broken(results: list[SuiteResult], how: str) -> list[SuiteResult] | None:

@@ -15,6 +15,7 @@ import pytest
 from hub.entity import Entity, Model
 from warehouse import runfile, tables
 from warehouse.duck import connect, quote
+from warehouse.instance import Instance
 from warehouse.merge import MergeReport, MergeRequest, merge
 from warehouse.model import entities
 
@@ -41,6 +42,14 @@ class World:
     model: Model = field(default_factory=entities)
     runs: int = 0
     sequences: dict[tuple[str, str], int] = field(default_factory=dict)
+
+    def merged_segments(self, system: str) -> set[str]:
+        """What the world's warehouse says; a process that has nothing open asks."""
+        instance = Instance(self.path, self.folder / "asked.duckdb", "", self.model)
+        try:
+            return instance.merged_segments(system)
+        finally:
+            instance.close()
 
     @property
     def path(self) -> Path:

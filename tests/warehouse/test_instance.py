@@ -80,7 +80,7 @@ def test_a_file_is_free_when_nobody_needs_it(instance: Instance) -> None:
     with writer(instance.warehouse, timeout=0), duckdb.connect(str(instance.warehouse)) as con:
         con.execute("INSERT INTO ops.segments (system, segment) VALUES ('cart', 'a')")
     assert instance.merged_segments("cart") == {"a"}
-    with instance.looking_back() as con:
+    with instance.reading_published() as con:
         assert con is None
 
 

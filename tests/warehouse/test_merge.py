@@ -10,7 +10,6 @@ import duckdb
 import pytest
 
 from hub.errors import ConfigurationError, StreamError
-from warehouse.merge import merged_segments
 
 ORDERS = "SELECT hub_id, number, customer, total FROM sales_order ORDER BY hub_id"
 LINES = "SELECT hub_id, parent, product, quantity FROM order_line ORDER BY hub_id"
@@ -165,11 +164,11 @@ def test_a_held_entity_stays_out_and_its_segments_come_again(world):
     assert report.held == ("sales_order",)
     assert report.counts["sales_order"]["held"] == 2
     assert world.rows(ORDERS) == []
-    assert merged_segments(world.path, "cart") == {"cart/customer/1.jsonl", "cart/product/1.jsonl"}
+    assert world.merged_segments("cart") == {"cart/customer/1.jsonl", "cart/product/1.jsonl"}
     report = world.merge("cart", records, sequence=1)
     assert report.held == ()
     assert len(world.rows(ORDERS)) == 2
-    assert len(merged_segments(world.path, "cart")) == 3
+    assert len(world.merged_segments("cart")) == 3
 
 
 def test_an_entity_without_a_verdict_is_held(world):
@@ -181,10 +180,10 @@ def test_an_entity_without_a_verdict_is_held(world):
 
 
 def test_every_segment_that_is_merged_is_known(world):
-    assert merged_segments(world.folder / "none.duckdb", "cart") == set()
+    assert world.merged_segments("cart") == set()
     world.merge("cart", {"customer": [world.customer("c1")]})
     world.merge("erp", {"customer": [world.customer("k1")]})
-    assert merged_segments(world.path, "cart") == {"cart/customer/1.jsonl"}
+    assert world.merged_segments("cart") == {"cart/customer/1.jsonl"}
 
 
 def test_the_run_and_its_counts_are_recorded(world):

@@ -129,5 +129,5 @@ def test_positions_apart_from_their_data_would_be_noticed(world, monkeypatch):
     with pytest.raises(KeyboardInterrupt):
         world.merge_file(path, "cart")
     monkeypatch.undo()
-    assert merging.merged_segments(world.path, "cart") != set()
+    assert world.merged_segments("cart") != set()
     assert world.rows("FROM customer") == []
