@@ -31,8 +31,13 @@ class Bucket:
     """Calls a second; as many more at once as `burst`."""
 
     def __init__(self, rate: float, burst: float) -> None:
-        self.rate, self.burst, self.level, self.at = rate, burst, burst, time.monotonic()
         self._lock = threading.Lock()
+        self.limit(rate, burst)
+
+    def limit(self, rate: float, burst: float) -> None:
+        """Another limit begins with a full bucket: what was used up under the one before does not count."""
+        with self._lock:
+            self.rate, self.burst, self.level, self.at = rate, burst, burst, time.monotonic()
 
     def take(self) -> float:
         """0, or the seconds to wait."""

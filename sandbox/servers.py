@@ -98,8 +98,7 @@ def sites(stores: Stores, clock: Clock) -> list[Site]:
     bucket, quota, books = cart.Bucket(CART_RATE, CART_BURST), crm.Quota(), Books(stores.erp, clock)
 
     def set_rate(wanted: dict[str, Any]) -> object:
-        bucket.rate, bucket.burst = float(wanted["per_second"]), float(wanted.get("burst", wanted["per_second"]))
-        bucket.level = min(bucket.level, bucket.burst)
+        bucket.limit(float(wanted["per_second"]), float(wanted.get("burst", wanted["per_second"])))
         return {"per_second": bucket.rate, "burst": bucket.burst}
 
     def set_quota(wanted: dict[str, Any]) -> object:
