@@ -75,7 +75,7 @@ def complete(
 def trace(
     entity: Annotated[str, typer.Argument(help="A canonical entity: sales_order, customer.")],
     key: Annotated[str, typer.Argument(help="Its number, any system's id of it, or '#12': its id in the hub.")],
-    field: Annotated[str | None, typer.Option(help="Explain one value: total.")] = None,
+    field: Annotated[str | None, typer.Option(help="Explain one value: total, order_line.sku.")] = None,
     html: Annotated[Path | None, typer.Option("--html", metavar="FILE", help="Write it as a page.")] = None,
     as_json: AsJson = False,
     unmask: Unmask = False,

@@ -81,7 +81,8 @@ Do: leave out --unmask, or ask those who keep crossdock.yaml.""",
     "P403": """That somebody asks to see personal values cannot be kept, so they are not shown.
 Do: leave out --unmask, or let the user write into the data folder.""",
     "P404": """The entity has no such field.
-Do: crossdock trace ENTITY KEY --field NAME takes a column of the canonical entity; the message lists them.""",
+Do: crossdock trace ENTITY KEY --field NAME takes a column of the canonical entity, or ENTITY.NAME of its rows (order_line.sku); the
+message lists them.""",
     "P501": """This is no run id.
 A run's id begins with the instant at which it started, as in 20261120T120000000000-cart-1f2e3d.
 Do: take it from the list of runs: crossdock query "select run_id from ops.runs".""",

@@ -93,9 +93,14 @@ def _flat(value: Any) -> Iterator[tuple[str, Any]]:
         yield from ((place, one) for place, one in leaves(value) if one is not None and one != MASK)
 
 
+def said(value: Any) -> str:
+    """A value, or the values of a child's rows, in words."""
+    return ", ".join(map(text, value)) if isinstance(value, list) else text(value)
+
+
 def cell_lines(cell: Mapping[str, Any]) -> Iterator[Parts]:
     """How one value came about: each system's way to it, who won, since when it holds, who was told it."""
-    yield (f"  {cell['field']}  ", (text(cell["value"]), "bold"), (f"  {cell['rule']}", "dim"))
+    yield (f"  {cell['field']}  ", (said(cell["value"]), "bold"), (f"  {cell['rule']}", "dim"))
     for source in cell["sources"]:
         won = (" ← this one holds", "green") if source["won"] else ""
         version = f" version {source['mapping_version']}" if source["mapping_version"] else ""
@@ -109,14 +114,15 @@ def cell_lines(cell: Mapping[str, Any]) -> Iterator[Parts]:
             failed = (" failed", "red") if step["failed"] else ""
             yield (f"      {step['kind']:<9} {step['what']} → {text(step['value'])}", failed)
     for who, value in cell["lost"].items():
-        yield (("  lost", "yellow"), f" {who}: {text(value)}")
+        yield (("  lost", "yellow"), f" {who}: {said(value)}")
     for one in cell["history"]:
         yield (
             ("  held", "dim"),
             f" {text(one['value'])} since {one['since'][:19].replace('T', ' ')} ({one['run_id']})",
+            (f"  {one['row']}" if one.get("row") else "", "dim"),
         )
     for one in cell["sent"]:
-        yield ("  ", ("sent", "cyan"), f" {one['target']}: {one['call']}, {one['place']} = {text(one['value'])}")
+        yield ("  ", ("sent", "cyan"), f" {one['target']}: {one['call']}, {one['place']} = {said(one['value'])}")
         for answer in one["answers"]:
             given = f" as {answer['external_id']}" if answer["external_id"] else ""
             message = f": {answer['message']}" if answer["message"] else ""

@@ -16,7 +16,7 @@ from flow.trace_read import Event, Record, Row, Stores
 from flow.trace_stores import bound, compared, judged, merged, pulled, quarantined, warned
 from flow.trace_won import fields_of
 from hub.config import Project
-from hub.entity import Entity, Model
+from hub.entity import Entity, Model, children
 from hub.errors import UsageError
 from hub.findings import did_you_mean
 from warehouse.ledger import Ledger
@@ -30,7 +30,7 @@ def trace(project: Project, entity: str, key: str, *, field: str | None = None, 
 
     `{"entity", "key", "hub_id", "others", "fields", "events"}`: `fields` gives for each column the value that holds, who
     said it and what the others say; an event is `{"at", "step", "system", "what", "detail"}`, oldest first. With `field`
-    also `cell`, how that one value came about (`trace_field.py`). Empty where nothing is known. Raises UsageError P401 for
+    (`total`, `order_line.sku`) also `cell`, how that value came about (`trace_field.py`). Empty where nothing is known. Raises UsageError P401 for
     an unknown entity, P402 for one who may not see personal values, P404 for an unknown field.
     """
     from warehouse.model import entities
@@ -38,7 +38,7 @@ def trace(project: Project, entity: str, key: str, *, field: str | None = None, 
     model = entities()
     found = _entity(model, entity)
     if field is not None:
-        _check_field(found, field)
+        _check_field(model, found, field)
     with Ledger(project.ledger, read_only=True) as ledger, folded(project, ledger) as con:
         hubs = named(Stores(project, con, ledger, model, found, unmask), key)
         if unmask:
@@ -79,8 +79,9 @@ def _entity(model: Model, name: str) -> Entity:
     return model[name]
 
 
-def _check_field(entity: Entity, name: str) -> None:
-    known = [column.name for column in entity]
+def _check_field(model: Model, entity: Entity, name: str) -> None:
+    inner = children(model, entity.name)
+    known = [column.name for column in entity] + [f"{one.name}.{column.name}" for one in inner for column in one]
     if name not in known:
         fix = did_you_mean(name, known) or f"there are: {', '.join(known)}"
         raise UsageError("P404", f"a {entity.name} has no field '{name}'", fix=fix)

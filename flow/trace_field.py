@@ -4,26 +4,33 @@ from __future__ import annotations
 
 import dataclasses
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from flow.preview import Bench
 from flow.samples import Line, Source
 from flow.trace_push import Sent
-from flow.trace_read import Pull, Record, Row, Stores
-from flow.trace_won import won
+from flow.trace_read import Pull, Record, Row, Stores, pulls_of
+from flow.trace_won import rule_of_rows, won
 from hub.errors import CrossdockError
 from hub.secrets import MASK
 from warehouse.survivorship import priorities
 
+if TYPE_CHECKING:
+    from flow.preview_field import Explained
+
 
 def cell(stores: Stores, record: Record, sent: Sent, field: str) -> dict[str, Any]:
-    """`{"field", "value", "sources", "rule", "lost", "history", "sent"}` of a column of the entity.
+    """`{"field", "value", "sources", "rule", "lost", "history", "sent"}` of a column of the entity, or of a child's (`order_line.sku`).
 
-    A source is what one system's newest pull says: the steps of its mapping with what each gave, and whether it won.
+    A source is what one system's newest pull says: the steps of its mapping with what each gave, and whether it won. Of a
+    child it is what one row of it says; `value` and each of `lost` are then lists, a value for each row.
     """
+    child, _, column = field.rpartition(".")
+    if child:
+        return _cell_of_rows(stores.of(stores.model[child]), record, sent, column)
     name = stores.entity.name
     held = stores.rows(f"SELECT * FROM canonical.{name} WHERE hub_id = $hub", {"hub": record.hub_id})
     found = won(stores, held[0] if held else {}, record.views, field)
@@ -31,57 +38,103 @@ def cell(stores: Stores, record: Record, sent: Sent, field: str) -> dict[str, An
     order = priorities(stores.project.survivorship, stores.entity).get(field, ())
     newest = [pull for pull in record.pulls if pull.row is not None]
     newest.sort(key=lambda one: order.index(one.system) if one.system in order else len(order))
+    asked = _Asked(stores, field, field)
     return {
         "field": field,
         "value": stores.value(field, found.value),
-        "sources": [_source(stores, pull, field, winner) for pull in newest],
+        "sources": [asked.source(pull, f"{pull.system} {pull.source_id}" == winner) for pull in newest],
         "rule": found.rule,
         "lost": {one.who: stores.value(field, one.value) for one in found.lost},
         "history": _history(stores, record, field),
-        "sent": list(sent.of_column(field)),
+        "sent": list(sent.of_column(stores.entity, field)),
     }
 
 
-def _source(stores: Stores, pull: Pull, field: str, winner: str | None) -> dict[str, Any]:
-    who = f"{pull.system} {pull.source_id}"
-    told: dict[str, Any] = {
-        "system": pull.system,
-        "source_id": pull.source_id,
-        "mapping": pull.mapping,
-        "mapping_version": pull.version,
-        "place": pull.place,
-        "pulled_at": pull.at.isoformat(),
-        "value": stores.value(field, (pull.row or {}).get(field)),
-        "won": who == winner,
-        "at": None,
-        "steps": [],
+def _cell_of_rows(stores: Stores, record: Record, sent: Sent, column: str) -> dict[str, Any]:
+    """A column of the record's rows of a child entity, which hold as a set (`warehouse/survivorship.py`)."""
+    name, parameters = stores.entity.name, {"hub": record.hub_id}
+    order = "line_number, hub_id" if "line_number" in stores.entity else "hub_id"
+    held = stores.rows(f"SELECT * FROM canonical.{name} WHERE parent = $hub ORDER BY {order}", parameters)
+    said = stores.rows(f"SELECT * FROM source.{name} WHERE parent_hub_id = $hub ORDER BY system, {order}", parameters)
+    holds = {row["hub_id"] for row in held}
+    pulls = pulls_of(stores, (), sorted(said, key=lambda row: row["hub_id"] not in holds))
+    asked = _Asked(stores, f"{name}.{column}", column)
+    sets: dict[str, list[Any]] = {}
+    for row in said:
+        if row["hub_id"] not in holds:
+            whose = f"{row['system']} {row['parent_source_id']}"
+            sets.setdefault(whose, []).append(stores.value(column, row[column]))
+    labels = {row["hub_id"]: row["source_id"] for row in said}
+    return {
+        "field": f"{name}.{column}",
+        "value": [stores.value(column, row[column]) for row in held],
+        "sources": [asked.source(pull, bool(pull.row and pull.row["hub_id"] in holds)) for pull in pulls],
+        "rule": rule_of_rows(stores.project.survivorship, stores.entity, {row["system"] for row in said}),
+        "lost": sets,
+        "history": _history(stores, record, column, labels),
+        "sent": list(sent.of_column(stores.entity, column)),
     }
-    if pull.record is None:
-        return told | {"why": "the lake no longer keeps the record"}
-    try:
-        return told | _explained(stores, pull, field)
-    except CrossdockError as error:
-        return told | {"why": f"the mapping as it is now does not explain it: {error.what}"}
 
 
-def _explained(stores: Stores, pull: Pull, field: str) -> dict[str, Any]:
-    from flow.preview_field import of_part
-    from mappings import steps
+class _Asked:
+    """The field that is explained, by the mappings as they are now. Of a record that holds many rows it is mapped once."""
 
-    hide = field in stores.masked
-    with _bench(stores, pull.mapping) as bench:
-        parts = steps.compile(bench.mapping, bench.model, field, bench.stream)
-        if not parts:
-            return {"why": f"{pull.mapping} does not read it"}
-        line = Line(pull.segment, pull.line, pull.record or b"")
-        with bench.tried(_source_of(stores, bench), [line], judged=False) as con:
-            rows = of_part(con, parts[0], [line])
-    mine = [row for row in rows if row.key == pull.source_id] or rows
-    made = [dataclasses.asdict(step) for step in mine[0].steps] if mine else []
-    for step in made if hide else ():
-        step["value"] = step["value"] and MASK
-        step["what"] = step["what"] if step["kind"] in ("path", "computed", "cast") else MASK
-    return {"at": mine[0].at if mine else None, "steps": made}
+    def __init__(self, stores: Stores, name: str, column: str) -> None:
+        self.stores, self.name, self.column = stores, name, column
+        self._made: dict[tuple[str, str], list[Explained] | str] = {}
+
+    def source(self, pull: Pull, holds: bool) -> dict[str, Any]:
+        """What one system's row says, and how it came to that."""
+        told: dict[str, Any] = {
+            "system": pull.system,
+            "source_id": pull.source_id,
+            "mapping": pull.mapping,
+            "mapping_version": pull.version,
+            "place": pull.place,
+            "pulled_at": pull.at.isoformat(),
+            "value": self.stores.value(self.column, (pull.row or {}).get(self.column)),
+            "won": holds,
+            "at": None,
+            "steps": [],
+        }
+        if pull.record is None:
+            return told | {"why": "the lake no longer keeps the record"}
+        place = (pull.mapping, pull.place)
+        if place not in self._made:
+            self._made[place] = self._explain(pull)
+        made = self._made[place]
+        return told | ({"why": made} if isinstance(made, str) else self._steps(pull, made))
+
+    def _explain(self, pull: Pull) -> list[Explained] | str:
+        """The steps of each row that the mapping makes of the record, or why there are none."""
+        from flow.preview_field import of_part
+        from mappings import steps
+
+        try:
+            with _bench(self.stores, pull.mapping) as bench:
+                parts = steps.compile(bench.mapping, bench.model, self.name, bench.stream)
+                if not parts:
+                    return f"{pull.mapping} does not read it"
+                line = Line(pull.segment, pull.line, pull.record or b"")
+                with bench.tried(_source_of(self.stores, bench), [line], judged=False) as con:
+                    return [row for part in parts for row in of_part(con, part, [line])]
+        except CrossdockError as error:
+            return f"the mapping as it is now does not explain it: {error.what}"
+
+    def _steps(self, pull: Pull, rows: Sequence[Explained]) -> dict[str, Any]:
+        mine = [row for row in rows if row.key == self._key(pull)]
+        if not mine:
+            return {"why": f"{pull.mapping}, as it is now, makes no such row of the record"}
+        made = [dataclasses.asdict(step) for step in mine[0].steps]
+        for step in made if self.column in self.stores.masked else ():
+            step["value"] = step["value"] and MASK
+            step["what"] = step["what"] if step["kind"] in ("path", "computed", "cast") else MASK
+        return {"at": mine[0].at, "steps": made}
+
+    def _key(self, pull: Pull) -> str:
+        """What the mapping calls the row: of a child its key within the record."""
+        above = pull.row.get("parent_source_id") if pull.row else None
+        return pull.source_id.removeprefix(f"{above}/") if above is not None else pull.source_id
 
 
 @contextmanager
@@ -95,19 +148,26 @@ def _source_of(stores: Stores, bench: Bench) -> Source:
     return bench.source(None, "") if bench.made.known else Source(stores.project.lake, (), "the lake", True)
 
 
-def _history(stores: Stores, record: Record, field: str) -> list[Row]:
-    """Since when the cell held which value, oldest first; versions in which it stayed are left out."""
-    name = stores.entity.name
-    rows = stores.rows(
-        f"""SELECT "{field}" AS value, valid_from, run_id FROM history.{name} WHERE hub_id = $hub
-            UNION ALL SELECT "{field}", valid_from, run_id FROM canonical.{name} WHERE hub_id = $hub ORDER BY valid_from""",
+def _history(stores: Stores, record: Record, column: str, rows: Mapping[int, str] | None = None) -> list[Row]:
+    """Since when the cell held which value, oldest first; versions in which it stayed are left out.
+
+    `rows`: of a child, what its rows are called by hub id; each has a history of its own, under `row`.
+    """
+    name, whose = stores.entity.name, "hub_id" if rows is None else "parent"
+    found = stores.rows(
+        f"""SELECT hub_id, "{column}" AS value, valid_from, run_id FROM history.{name} WHERE {whose} = $hub
+            UNION ALL SELECT hub_id, "{column}", valid_from, run_id FROM canonical.{name} WHERE {whose} = $hub
+            ORDER BY hub_id, valid_from""",
         {"hub": record.hub_id},
     )
     kept = [
-        row for before, row in zip([None, *rows], rows, strict=False) if not before or row["value"] != before["value"]
+        row
+        for before, row in zip([None, *found], found, strict=False)
+        if not before or before["hub_id"] != row["hub_id"] or row["value"] != before["value"]
     ]
     return [
-        {"value": stores.value(field, row["value"]), "since": row["valid_from"].isoformat(), "run_id": row["run_id"]}
+        {"value": stores.value(column, row["value"]), "since": row["valid_from"].isoformat(), "run_id": row["run_id"]}
+        | ({"row": rows.get(row["hub_id"], f"#{row['hub_id']}")} if rows is not None else {})
         for row in kept
     ]
 

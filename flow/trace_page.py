@@ -81,18 +81,24 @@ def _field(name: str, one: Mapping[str, Any]) -> str:
 
 def _cell(cell: Mapping[str, Any]) -> str:
     sources = "".join(_source(source) for source in cell["sources"])
-    lost = "".join(f"<li>{escape(who)}: {in_line(value)}</li>" for who, value in cell["lost"].items())
+    lost = "".join(f"<li>{escape(who)}: {_values(value)}</li>" for who, value in cell["lost"].items())
     held = "".join(
-        f"<li><b>{in_line(one['value'])}</b> since {_when(one['since'])} <small>{escape(one['run_id'] or '')}</small></li>"
+        f"<li><b>{in_line(one['value'])}</b> since {_when(one['since'])} <small>{escape(one['run_id'] or '')}"
+        f"{' ' + escape(one['row']) if one.get('row') else ''}</small></li>"
         for one in cell["history"]
     )
     sent = "".join(_sent(one) for one in cell["sent"])
     return f"""<section class="cards">
-<h2>How {escape(cell["field"])} came about: {in_line(cell["value"])}</h2>
+<h2>How {escape(cell["field"])} came about: {_values(cell["value"])}</h2>
 <p class="about">{escape(cell["rule"])}</p>
 {sources}{f"<h3>What lost</h3><ul>{lost}</ul>" if lost else ""}{f"<h3>Since when</h3><ul>{held}</ul>" if held else ""}
 {f"<h3>Who was told</h3>{sent}" if sent else ""}</section>
 """
+
+
+def _values(value: Any) -> str:
+    """A value, or the values of a child's rows."""
+    return ", ".join(map(in_line, value)) if isinstance(value, list) else in_line(value)
 
 
 def _source(source: Mapping[str, Any]) -> str:
@@ -114,7 +120,7 @@ def _source(source: Mapping[str, Any]) -> str:
 def _sent(one: Mapping[str, Any]) -> str:
     answers = "".join(_answer(answer) for answer in one["answers"]) or "<li>no answer yet</li>"
     return f"""<article><h3>{escape(one["target"])} <span>{escape(one["call"])}</span></h3>
-<dl><dt>{escape(one["place"])}</dt><dd><b>{in_line(one["value"])}</b></dd></dl><ul>{answers}</ul></article>
+<dl><dt>{escape(one["place"])}</dt><dd><b>{_values(one["value"])}</b></dd></dl><ul>{answers}</ul></article>
 """
 
 

@@ -10,6 +10,7 @@ from typing import Any
 from flow.fold import as_now_called, joined_hubs
 from flow.personal import masked
 from flow.trace_read import Event, Record, Stores, event
+from hub.entity import Entity
 from hub.errors import CrossdockError
 from warehouse.ledger import AppliedOutcome, Intent
 
@@ -85,14 +86,20 @@ class Sent:
 
         return compiled_pushes(self.stores.mappings(target).of(target), self.stores.model)
 
-    def of_column(self, column: str) -> Iterator[dict[str, Any]]:
-        """Each call that carried the column: where in the payload, as which value, and the target's answer."""
+    def of_column(self, entity: Entity, column: str) -> Iterator[dict[str, Any]]:
+        """Each call that carried a column of the entity, or of its child: where in the payload, as which value, and the answer.
+
+        A child's rows are a list of the payload, and the value a list: one for each row that was sent.
+        """
         answers: dict[int, list[AppliedOutcome]] = {}
         for outcome in self.outcomes:
             answers.setdefault(outcome.intent_id, []).append(outcome)
         for intent in self.intents.values():
             push, request = self.push(intent), self.request(intent)
             places = [place for place, one in push.held.places.items() if column in one.columns] if push else []
+            lists = [place for place, one in push.held.places.items() if one.name == entity.name] if push else []
+            within = tuple(f"{place}[]." for place in lists)
+            places = [place for place in places if (place.startswith(within) if entity.parent else "[]" not in place)]
             for place in places:
                 value = found(request, place)
                 if value is None:

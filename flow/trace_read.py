@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from functools import cached_property
+from functools import cache, cached_property, partial
 from typing import Any
 
 from flow.personal import Hider, hidden
@@ -41,8 +41,13 @@ class Stores:
         self.project, self.con, self.ledger, self.model, self.entity = project, con, ledger, model, entity
         self.unmask = unmask
         self.masked = frozenset() if unmask else frozenset(c.name for c in entity if c.pii)
-
         self._mappings: dict[str, Any] = {}
+
+    def of(self, entity: Entity) -> Stores:
+        """The same stores, asked about another entity."""
+        found = Stores(self.project, self.con, self.ledger, self.model, entity, self.unmask)
+        found._mappings = self._mappings
+        return found
 
     def mappings(self, system: str) -> Any:
         """The system's mappings (`mappings.load.Mappings`), read once. Raises ConfigurationError where they are not right."""
@@ -151,10 +156,7 @@ class Record:
             f"SELECT * FROM source.{name} WHERE hub_id = $hub ORDER BY seen_at, system", {"hub": hub_id}
         )
         earlier = _earlier(stores, [(row["system"], row["source_id"]) for row in bindings])
-        pulls = [_pull(row, None) for row in earlier] + [_pull(row, row) for row in views]
-        _number(stores, pulls)
-        for pull in pulls:
-            _fetch(stores, pull)
+        pulls = pulls_of(stores, earlier, views)
         pulls.sort(key=lambda one: (one.at, one.run_at))
         runs = stores.rows(
             "SELECT run_id, system, started_at, finished_at FROM ops.runs WHERE run_id IN (SELECT unnest($runs))",
@@ -171,6 +173,16 @@ def _earlier(stores: Stores, known: list[tuple[str, str]]) -> list[Row]:
         {"entity": stores.entity.name, "ids": [source_id for _, source_id in known]},
     )
     return [row for row in found if (row["system"], row["source_id"]) in known]
+
+
+def pulls_of(stores: Stores, earlier: Sequence[Row], newest: Sequence[Row]) -> list[Pull]:
+    """The pulls behind rows of `ops.earlier_pulls` and of a source table, each with its record, where the lake keeps it."""
+    pulls = [_pull(row, None) for row in earlier] + [_pull(row, row) for row in newest]
+    _number(stores, pulls)
+    fetched = cache(partial(pulled, stores.project.lake))  # lines of one record stand in the same place
+    for pull in pulls:
+        _fetch(pull, fetched(pull.segment, pull.line) if pull.segment and pull.line else None)
+    return pulls
 
 
 def _pull(row: Row, newest: Row | None) -> Pull:
@@ -201,8 +213,7 @@ def _number(stores: Stores, pulls: list[Pull]) -> None:
         pull.version = max(known, default=None)
 
 
-def _fetch(stores: Stores, pull: Pull) -> None:
-    found = pulled(stores.project.lake, pull.segment, pull.line) if pull.segment and pull.line else None
+def _fetch(pull: Pull, found: tuple[Mapping[str, Any], bytes] | None) -> None:
     if found is None:
         pull.at = aware(pull.row.get("pulled_at") if pull.row else None) or pull.at
         return

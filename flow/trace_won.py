@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from flow.trace_read import Record, Row, Stores, short
-from hub.entity import children
+from hub.entity import Entity, children
 from warehouse.survivorship import priorities
+from warehouse.work import Survivorship
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +85,17 @@ def _rule(
     if not order:
         return "no order is declared, so that of the names"
     return f"{', then '.join(order)} ({where})"
+
+
+def rule_of_rows(survivorship: Survivorship, child: Entity, systems: Collection[str]) -> str:
+    """Why the rows of a child hold that do: they come as a set from the first system that has any."""
+    if len(systems) < 2:
+        return "nobody says otherwise"
+    named = next((name for name in (child.name, child.parent or "") if survivorship.get(name)), "")
+    order = survivorship.get(named, {}).get("default", ())
+    if not order:
+        return "as a set from the first system by name, as no order is declared"
+    return f"as a set: {', then '.join(order)} (survivorship {named}.default)"
 
 
 def fields_of(stores: Stores, record: Record) -> dict[str, Any]:

@@ -23,6 +23,7 @@ from flow.publish import fold_and_publish
 from flow.rebuild import replay
 from flow.reconcile import _planned, reconcile
 from flow.reconcile_page import write as write_page
+from flow.trace import trace
 from hub import canonical
 from hub.segments import SegmentWriter, read_lines
 from quality import judge
@@ -282,6 +283,34 @@ def test_the_example_commands_answer(cycled: Any, monkeypatch: Any) -> None:
     assert runner.invoke(app, ["plan", "crm"]).exit_code == 0
     assert runner.invoke(app, ["systems"]).exit_code == 0
     assert runner.invoke(app, ["compile", "cart/orders"]).exit_code == 0
+
+
+def test_a_value_of_the_lines_is_traced_from_both_systems_to_the_answer(cycled: Any) -> None:
+    ((number, lines, held),) = cycled.rows(
+        """SELECT o.number, count(*), list(l.sku ORDER BY l.line_number, l.hub_id)
+           FROM canonical.sales_order o JOIN canonical.order_line l ON l.parent = o.hub_id
+           JOIN push.log c ON c.entity = 'sales_order' AND c.hub_id = o.hub_id AND c.target = 'erp'
+             AND c.operation = 'create' AND c.status = 'applied'
+           GROUP BY o.number, o.hub_id, c.intent_id HAVING count(*) > 1 ORDER BY o.number LIMIT 1"""
+    )
+    cell = trace(cycled.project, "sales_order", number, field="order_line.sku")["cell"]
+    assert cell["value"] == held
+    won = [source for source in cell["sources"] if source["won"]]
+    assert [source["value"] for source in won] == held
+    assert {source["system"] for source in won} == {"cart"}
+    # Each line has its own way from the one raw record, not that of the first.
+    assert [source["steps"][-1]["value"] for source in cell["sources"]] == [one["value"] for one in cell["sources"]]
+    assert len({source["place"] for source in won}) == 1
+    (erp,) = cell["lost"]
+    assert erp.startswith("erp ")
+    assert sorted(cell["lost"][erp]) == sorted(held)
+    assert cell["rule"] == "as a set: cart, then erp, then crm (survivorship sales_order.default)"
+    assert len([one for one in cell["history"] if one["row"].startswith(won[0]["source_id"].split("/")[0])]) == lines
+    sent = next(one for one in cell["sent"] if one["target"] == "erp")
+    assert sorted(sent["value"]) == sorted(held)
+    assert "[]." in sent["place"]
+    head = trace(cycled.project, "sales_order", number, field="line_total")["cell"]
+    assert {one["place"] for one in head["sent"] if one["target"] == "erp"} == {"net_total"}
 
 
 def test_what_great_expectations_said_is_linked_from_the_run(cycled: Any) -> None:
