@@ -28,12 +28,16 @@ def retain(project: Project, now: datetime | None = None, *, dry_run: bool = Fal
         report.detail["summary"] = "everything is kept: crossdock.yaml has no retention:"
         return report
     cutoff = (now or datetime.now(UTC)) - timedelta(days=project.retention_days)
-    with access.write(project.warehouse) as con:  # no merge and no comparison refers to what is being removed
-        old = _there(project, retention.merged_before(con, cutoff))
+    with access.write(project.warehouse) as con:
+        old = retention.merged_before(con, cutoff)
         pins = retention.pinned(con, entities())
-        loose = [one for one in old if one[2] not in pins]
-        needed = _newest(project, {(system, stream) for system, stream, _ in loose})
-        gone = [segment for _, _, segment in loose if segment not in needed]
+    old = _there(project, old)
+    loose = [one for one in old if one[2] not in pins]
+    # Whole streams are read for this, so nobody waits for it; what is newest meanwhile only makes more of them old.
+    needed = _newest(project, {(system, stream) for system, stream, _ in loose})
+    with access.write(project.warehouse) as con:  # no merge and no comparison refers to what is being removed
+        pins |= retention.pinned(con, entities())
+        gone = [segment for _, _, segment in loose if segment not in needed and segment not in pins]
         size = _remove(project.lake, gone, dry_run)
     report.counts = {"removed": len(gone), "kept": len(old) - len(gone), "bytes": size}
     report.detail["segments"] = gone

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Collection
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 from changes_harness import Shop, order
 
+import flow.retention
 from flow.rebuild import replay
 from flow.reconcile import reconcile
 from flow.retention import retain
-from hub.config import load_project
+from hub.config import Project, load_project
 from hub.errors import ConfigurationError
 from hub.segments import list_segments, read_lines
 from warehouse import access, retention
@@ -96,6 +98,23 @@ def test_a_case_that_is_open_keeps_its_record(aged: Shop) -> None:
     aged.sync()
     with access.write(aged.project.warehouse) as con:
         assert retention.pinned(con, entities())[refused] == "open case"
+
+
+def test_others_write_while_it_looks_and_what_becomes_evidence_then_is_kept(
+    aged: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reconcile(aged.project, "desk", LATER)
+    first, second = orders(aged)
+    look = flow.retention._newest
+
+    def slow(project: Project, streams: Collection[tuple[str, str]]) -> set[str]:
+        with access.write(project.warehouse, timeout=1) as con:
+            con.execute("UPDATE recon.break_records SET segment = $1", [first])
+        return look(project, streams)
+
+    monkeypatch.setattr(flow.retention, "_newest", slow)
+    assert retain(aged.project, LATER).counts["removed"] == 0
+    assert orders(aged) == [first, second]
 
 
 def test_a_rebuild_of_what_is_gone_is_refused(aged: Shop, tmp_path: Path) -> None:
