@@ -68,6 +68,7 @@ def _keep(project: Project, system: str, found: Completeness) -> None:
 
 def _compared(project: Project, system: str, most_gone: Decimal) -> tuple[Completeness, list[str]]:
     """What is missing, and what is new about the fields. All keys and hashes stand in a file that is thrown away."""
+    from warehouse import runfile
     from warehouse.duck import connect
 
     run = Run.start(project, system)
@@ -92,7 +93,7 @@ def _compared(project: Project, system: str, most_gone: Decimal) -> tuple[Comple
             return compare(con, [stream.name for stream in streams], most_gone), told
         finally:
             con.close()
-            run.file.unlink(missing_ok=True)
+            runfile.remove(run.file)
 
 
 def newest_in_lake(project: Project, system: str, stream: Stream) -> set[str]:

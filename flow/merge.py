@@ -119,11 +119,13 @@ def mapping_hash(run: Run) -> str:
 
 def _forget_old_runs(run: Run) -> None:
     """Run files are for looking into a recent run; the lake has everything."""
+    from warehouse import runfile
+
     if run.lasting is not None:
         return
     files = sorted(run.project.runs.glob("*.duckdb"))
     for file in files[:-KEPT_RUNS]:
-        file.unlink(missing_ok=True)
+        runfile.remove(file)
 
 
 def _report(run: Run, merged: MergeReport, seconds: float) -> StepReport:

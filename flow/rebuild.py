@@ -38,6 +38,7 @@ def rebuild(project: Project) -> str:
 
 def replay(project: Project, beside: Project) -> int:
     """Merge into `beside` what the journal says was merged in `project`. Returns how many merges there were."""
+    from warehouse import runfile
     from warehouse.ledger import Ledger
     from warehouse.merge import merge as merge_run
 
@@ -66,7 +67,7 @@ def replay(project: Project, beside: Project) -> int:
                             instance=instance,
                         )
                     )
-            run.file.unlink()
+            runfile.remove(run.file)
     return len(entries)
 
 

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 import duckdb
@@ -29,6 +29,7 @@ from warehouse.writing import BLOCK, NO_TIDYING
 HOLD = 1.5  # seconds: nobody waits longer than two for the warehouse
 _TURN = 0.03  # seconds between two holds: who waits for the lock looks every 10 ms
 _FRESH = 64  # batches, after which the run's tables are made anew: emptied tables in memory only grow
+_SHORT_LOG = 4_000_000  # bytes: reading a log costs 7 ms a megabyte, once or twice; a checkpoint twice that, and 10 ms
 _WAREHOUSE = "warehouse"
 _PUBLISHED = "published"
 
@@ -102,9 +103,20 @@ class Instance:
     def close(self) -> None:
         """Close everything: the next step begins anew. After a commit of which nobody knows, and at the end."""
         if self._con is not None:
+            if self._there and not (self.in_memory or self.held):
+                self._leave_log()
             self._con.close()
             self._con, self._there = None, False
         self._released()
+
+    def _leave_log(self) -> None:
+        """Let go of the run file without a checkpoint where its log is short: every commit wrote it, and who opens the file reads it."""
+        log = self.run_file.with_name(f"{self.run_file.name}.wal")
+        if not log.is_file() or log.stat().st_size > _SHORT_LOG:
+            return
+        with suppress(duckdb.Error):  # of a transaction that failed: closing ends it
+            self._instance().execute("SET checkpoint_on_detach = 'DISABLED'")
+            self._detach(RUN)
 
     def _released(self) -> None:
         self._lock.close()
@@ -122,7 +134,8 @@ class Instance:
                 NO_TIDYING,
                 f"SET VARIABLE run_file = {literal(str(self.run_file))}",
                 f"SET temp_directory = {literal(str(spilled))}",
-                "SET allowed_configs = ['force_compression']",  # the run file's is not the warehouse's
+                # The run file's compression is not the warehouse's, and it may be left with a log.
+                "SET allowed_configs = ['force_compression', 'checkpoint_on_detach']",
             )
             self._con = connect(":memory:", allowed=folders, files=beside, settings=settings)
             self._compress("uncompressed")

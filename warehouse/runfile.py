@@ -24,7 +24,7 @@ from urllib.parse import unquote, urlsplit
 from hub.entity import Entity, Model
 from hub.errors import ConfigurationError
 from warehouse import columns as c
-from warehouse.duck import Connection, connect, filled, literal, one, quote, run
+from warehouse.duck import Connection, connect, filled, literal, one, quote, run, with_beside
 
 Step = Literal["stage", "map", "gate"]
 
@@ -124,6 +124,12 @@ def local_folder(lake: str) -> Path | None:
         return Path(lake).resolve()
     parts = urlsplit(lake)
     return Path(unquote(parts.path)).resolve() if parts.scheme == "file" else None
+
+
+def remove(path: Path) -> None:
+    """Delete a run file, and the log that DuckDB may have left beside it."""
+    for file in with_beside(path):
+        file.unlink(missing_ok=True)
 
 
 def file_of(con: Connection) -> Path:

@@ -9,6 +9,7 @@ import duckdb
 import pytest
 
 from hub.errors import ConfigurationError, TransientError
+from warehouse import runfile
 from warehouse.instance import Instance
 from warehouse.lock import writer
 from warehouse.model import entities
@@ -46,6 +47,45 @@ def test_the_run_file_is_not_compressed_and_the_warehouse_is(instance: Instance)
     instance.close()
     assert kinds(instance.run_file, "run.t") == {"Uncompressed"}
     assert "Uncompressed" not in kinds(instance.warehouse, "ops.t")
+
+
+def test_a_short_log_is_left_to_who_reads_the_run_file_and_deleted_with_it(instance: Instance) -> None:
+    log = instance.run_file.with_name("r.duckdb.wal")
+    for count in (1, 2):  # what was left is read, and goes on
+        with instance.run(make=True) as con:
+            con.execute("INSERT INTO raw._gone VALUES ('orders', 1)")
+        instance.close()
+        assert log.exists(), "nothing was written twice"
+        assert instance.run_file.stat().st_size < 100_000
+        with duckdb.connect(str(instance.run_file), read_only=True) as con:
+            assert con.execute("SELECT count(*) FROM raw._gone").fetchone() == (count,)
+    with instance.run() as con:
+        for _ in range(6):  # of a group of rows and more, only the place is logged
+            con.execute("INSERT INTO raw._gone SELECT uuid()::VARCHAR, range FROM range(20000)")
+    assert log.stat().st_size > 4_000_000
+    instance.close()
+    assert not log.exists(), "a long one would be dear to read"
+    with instance.run() as con:
+        con.execute("DELETE FROM raw._gone")
+    instance.close()
+    assert log.exists()
+    runfile.remove(instance.run_file)
+    assert not list(instance.run_file.parent.iterdir())
+
+
+def test_of_the_warehouse_no_log_is_left(instance: Instance) -> None:
+    log = instance.warehouse.with_name("hub.duckdb.wal")
+    with instance.run(make=True):
+        pass
+    instance.hold()
+    with instance.writing() as con:
+        con.execute("INSERT INTO ops.segments (system, segment) VALUES ('cart', 'a')")
+    assert log.exists()
+    instance.close()
+    assert not log.exists()
+    with instance.writing() as con:
+        con.execute("INSERT INTO ops.segments (system, segment) VALUES ('cart', 'b')")
+    assert not log.exists()
 
 
 def test_nothing_else_can_be_set_or_read(instance: Instance, tmp_path: Path) -> None:
