@@ -3,7 +3,8 @@
     python benchmarks/changes.py [--sizes 100k,300k,1m,3m,5m] [--repeat 5]
 
 Small batches, of one order and of a hundred, go through a session, which keeps open what it opened (docs/adr/0032); the others
-are runs of their own, each of which opens everything anew.
+are runs of their own, each of which opens everything anew. What comes faster than it is merged queues up in the lake, and a session
+merges it together: QUEUED segments of a hundred orders each are one batch.
 
 Beside each size stands the bare difference-merge in hand-written SQL over the same tables, measured between the runs: no
 history, no bindings, no references, no survivorship, no gate. Time is that of the wall; CPU stands beside it. The first
@@ -39,6 +40,7 @@ from flow.stage import stage
 RESULTS = ROOT / "benchmarks" / "results" / "changes.json"
 CURVE = ROOT / "docs" / "performance-changes.svg"
 CHANGED = 1_000
+QUEUED = 10
 SIZES = "100k,300k,1m,3m,5m"
 Spent = tuple[float, float]  # wall, CPU in milliseconds
 
@@ -86,12 +88,25 @@ def measured(world: World, size: int, repeat: int) -> dict[str, Any]:
             for number in range(2 * repeat)
         ]
         batches = [_batch(world, session, some) for some in hundreds]
+        queued = [
+            _batch(
+                world,
+                session,
+                *(
+                    f"SELECT (range * 7919 + {number}) % {size} AS n, {next(version)} AS v FROM range({part * 100}, {part * 100 + 100})"
+                    for part in range(QUEUED)
+                ),
+            )
+            for number in range(repeat)
+        ]
     made = {"orders": size, "scattered": _medians(scattered), "recent": _medians(recent), "nothing": _medians(nothing)}
-    made |= {"one_event": _medians(single), "batch_of_100": _medians(batches)}
+    made |= {"one_event": _medians(single), "batch_of_100": _medians(batches), "queue_of_100s": _medians(queued)}
     made["bare"] = _median(handmade)
     made["ratio_to_bare"] = round(made["scattered"]["all"]["wall"] / made["bare"]["wall"], 2)
     made["events_per_second"] = round(100_000 / made["batch_of_100"]["all"]["wall"])
     made["events_per_cpu_second"] = round(100_000 / made["batch_of_100"]["all"]["best"])
+    made["queued_per_second"] = round(100_000 * QUEUED / made["queue_of_100s"]["all"]["wall"])
+    made["queued_per_cpu_second"] = round(100_000 * QUEUED / made["queue_of_100s"]["all"]["best"])
     made["peak_mb"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
     return made
 
@@ -125,9 +140,10 @@ def _one(world: World, wanted: str) -> dict[str, Spent]:
     return _steps(world.start())
 
 
-def _batch(world: World, session: Session, wanted: str) -> dict[str, Spent]:
-    """What one batch of a session spends. Its steps say their wall time only; the CPU time is that of the whole."""
-    orders(world, wanted)
+def _batch(world: World, session: Session, *wanted: str) -> dict[str, Spent]:
+    """What one batch of a session spends, a segment for each of `wanted`. Its steps say their wall time only; the CPU time is that of the whole."""
+    for one in wanted:
+        orders(world, one)
     began = _clock()
     reports = session.batch()
     spent = _since(began)
@@ -213,7 +229,7 @@ class _Bare:
 def _print(made: dict[str, Any]) -> None:
     names = ("stage", "map", "gate", "merge", "all")
     print(f"  {'ms (CPU, least CPU)':22}" + "".join(f"{name:>24}" for name in names))
-    for kind in ("scattered", "recent", "nothing", "one_event", "batch_of_100"):
+    for kind in ("scattered", "recent", "nothing", "one_event", "batch_of_100", "queue_of_100s"):
         cells = [
             f"{made[kind][name]['wall']:,.0f} ({made[kind][name]['cpu']:,.0f}, {made[kind][name]['best']:,.0f})"
             for name in names
@@ -222,7 +238,7 @@ def _print(made: dict[str, Any]) -> None:
     bare = made["bare"]
     print(
         f"  bare difference-merge: {bare['wall']:.0f} ({bare['cpu']:.0f}, {bare['best']:.0f}); ratio {made['ratio_to_bare']};"
-        f" {made['events_per_second']:,} events/s in batches of 100; peak {made['peak_mb']:,} MB",
+        f" {made['events_per_second']:,} events/s in batches of 100, {made['queued_per_second']:,} where they queue; peak {made['peak_mb']:,} MB",
         flush=True,
     )
 

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 def gate(run: Run, *, expectations: bool = True, shares: bool = True, history: bool = True) -> StepReport:
     """Marks rows by predicate, has Great Expectations judge the closed run file, and writes the verdict.
 
-    A batch of at most MICRO_BATCH records is decided by the marks alone (docs/adr/0004). Without `expectations` the marks decide alone: in a rebuild, whose runs Great Expectations has judged before, and
+    A batch of at most MICRO_BATCH records, and every one in memory, is decided by the marks alone (docs/adr/0004). Without `expectations` the marks decide alone: in a rebuild, whose runs Great Expectations has judged before, and
     when what was just sent is read back (docs/adr/0004). Without `shares` no threshold closes the gate: of records that were
     chosen because they were bad, the share of bad ones says nothing. `history` compares the batch with what is usual, which
     only news can be.
@@ -48,7 +48,7 @@ def gate(run: Run, *, expectations: bool = True, shares: bool = True, history: b
         with run.database() as con:
             rows = keeper.mapped_rows(con, run.model)
             sought = _sought(rules, keeper.filled(rows))
-            asked = expectations and runfile.staged(con) > MICRO_BATCH
+            asked = expectations and run.lasting is None and runfile.staged(con) > MICRO_BATCH
         if sought and run.project.warehouse.is_file():
             with run.instance() as instance, instance.reading(), instance.run() as con:
                 others.fill(con, run.model, sought)

@@ -1,9 +1,10 @@
 """A session: small batches of one system, one after the other, from stage to merge in a process that keeps what it opened.
 
 A batch that is small and has nothing to show goes the short way: its run is in memory, in the instance that has the warehouse
-(`warehouse/instance.py`). Every other goes the long way, as a run with a file of its own: one that is larger than what the
-gate decides by its marks alone, one of which something was refused or held back, and one whose mappings look into other
-streams. Nothing was written when that turns out, so the long way begins anew with the same segments.
+(`warehouse/instance.py`), and the gate decides by its marks alone. Every other goes the long way, as a run with a file of its
+own: one of more than SMALL records, one of which something was refused or held back, and one whose mappings look into other
+streams. Nothing was written when that turns out, so the long way begins anew with the same segments. What queues up while a
+batch is merged is the next batch together.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ import os
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
-from flow.gate import MICRO_BATCH, gate
+from flow.gate import gate
 from flow.known import looked_into
 from flow.map import map
 from flow.merge import merge, settle_journal
@@ -26,6 +27,9 @@ if TYPE_CHECKING:
     from warehouse.instance import Instance
     from warehouse.ledger import Ledger
 
+# Records: a thousand orders hold the warehouse for half a second, of `instance.HOLD`. As a run of their own they
+# cost three times as much CPU, most of it for Great Expectations.
+SMALL = 1_000
 _TO_SHOW = ("rejected", "quarantined", "held", "warned")
 
 
@@ -71,18 +75,19 @@ class Session:
             new = list_segments(str(self.project.lake), self.system, known=lasting.merged_segments(self.system))
             if not new:
                 return []
-            if sum(one.records for one in new) > MICRO_BATCH or looked_into(self._first.inbound):
+            records = sum(one.records for one in new)
+            if records > SMALL or looked_into(self._first.inbound):
                 return self._long_way()
-            return self._short_way(lasting, ledger)
+            return self._short_way(lasting, ledger, records)
         except BaseException:
             lasting.close()
             raise
         finally:
             lasting.let_go_if_due()
 
-    def _short_way(self, lasting: Instance, ledger: Ledger) -> list[StepReport]:
+    def _short_way(self, lasting: Instance, ledger: Ledger, records: int) -> list[StepReport]:
         run = self._run(lasting)
-        lasting.begin()
+        lasting.begin(records)
         reports = [stage(run), map(run)]
         if not _plain(reports):
             return self._long_way()

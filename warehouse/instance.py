@@ -28,7 +28,9 @@ from warehouse.writing import BLOCK, NO_TIDYING
 
 HOLD = 1.5  # seconds: nobody waits longer than two for the warehouse
 _TURN = 0.03  # seconds between two holds: who waits for the lock looks every 10 ms
-_FRESH = 64  # batches, after which the run's tables are made anew: emptied tables in memory only grow
+# Records after which the run's tables are made anew: emptied tables in memory only grow. A batch counts as _LEAST of them and
+# more: what is counted and judged of it are rows, too.
+_FRESH, _LEAST = 6_400, 100
 _SHORT_LOG = 4_000_000  # bytes: reading a log costs 7 ms a megabyte, once or twice; a checkpoint twice that, and 10 ms
 _WAREHOUSE = "warehouse"
 _PUBLISHED = "published"
@@ -56,7 +58,7 @@ class Instance:
         self._con: Connection | None = None
         self._lock = ExitStack()
         self._since = self._left = 0.0
-        self._batches = 0
+        self._records = 0  # that the run's tables in memory have held
         self._there = False  # the run's tables are attached
         self.merged: dict[str, set[str]] = {}
 
@@ -139,7 +141,7 @@ class Instance:
             )
             self._con = connect(":memory:", allowed=folders, files=beside, settings=settings)
             self._compress("uncompressed")
-            self._batches = 0
+            self._records = 0
         return self._con
 
     def _compress(self, how: str) -> None:
@@ -152,10 +154,11 @@ class Instance:
         con.execute("USE memory")
         con.execute(f"DETACH {name}")
 
-    def begin(self) -> None:
-        """The run's tables in memory, empty."""
+    def begin(self, records: int) -> None:
+        """The run's tables in memory, empty, for a batch of so many records."""
         con = self._instance()
-        if self._batches % _FRESH == 0:
+        if not self._records or self._records >= _FRESH:
+            self._records = 0
             con.execute("USE memory")
             con.execute(f"DETACH DATABASE IF EXISTS {RUN}")
             con.execute(f"ATTACH ':memory:' AS {RUN}")
@@ -165,7 +168,7 @@ class Instance:
             con.execute(f"USE {RUN}")
             runfile.reset(con, self.model, "stage")
         self._there = True
-        self._batches += 1
+        self._records += max(_LEAST, records)
 
     @contextmanager
     def run(self, *, make: bool = False) -> Iterator[Connection]:

@@ -14,6 +14,8 @@ import pytest
 from changes_harness import CUSTOMER, Shop, order
 
 from flow import follow as following
+from flow import gate as step
+from flow import session as sessions
 from flow.gate import gate
 from flow.map import map
 from flow.merge import merge
@@ -23,6 +25,7 @@ from flow.session import Session
 from flow.stage import stage
 from hub.config import load_project
 from hub.errors import TransientError, UsageError
+from quality import judge
 from warehouse import instance
 from warehouse import merge as merging
 from warehouse.duck import StatementError
@@ -105,6 +108,42 @@ def test_a_session_writes_what_runs_of_their_own_write(shop: Shop, tmp_path: Pat
     assert 0 < shown == len(list(shop.project.runs.glob("*.duckdb"))) < len(BATCHES), (
         "a run with something to show has a file"
     )
+
+
+def test_what_queued_up_is_one_batch_and_of_each_order_the_newest_holds(shop: Shop) -> None:
+    with Session(shop.project, "shop") as session:
+        pulled(shop, [ANN])
+        session.batch()
+        for number in range(4):
+            shop.pulled([order(one, number=f"{one}v{number}") for one in (1, 2 + number)])
+        reports = session.batch()
+        assert session.batch() == []
+    assert [report.counts.get("read") for report in reports][:1] == [8]
+    with duckdb.connect(str(shop.project.warehouse), read_only=True) as con:
+        found = con.execute("SELECT number FROM canonical.sales_order ORDER BY number").fetchall()
+        states = con.execute("SELECT state, sum(n) FROM ops.counts WHERE state IN ('superseded', 'passed') GROUP BY 1")
+        assert dict(states.fetchall()) == {"superseded": 3, "passed": 6}
+    assert found == [("1v3",), ("2v0",), ("3v1",), ("4v2",), ("5v3",)]
+
+
+@pytest.mark.parametrize(("records", "asked"), [(3, 0), (4, 1)])
+def test_only_a_batch_that_is_large_is_judged_twice(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch, records: int, asked: int
+) -> None:
+    questions: list[Path] = []
+
+    def no_answer(run_file: Path, rules: Any, site: Any) -> list[Any]:
+        questions.append(run_file)
+        return []
+
+    monkeypatch.setattr(step, "MICRO_BATCH", 1)
+    monkeypatch.setattr(sessions, "SMALL", 3)
+    monkeypatch.setattr(judge, "evaluate", no_answer)
+    shop.pulled([order(number) for number in range(1, records + 1)])
+    with Session(shop.project, "shop") as session:
+        reports = session.batch()
+    assert (len(questions), reports[-1].status) == (asked, "held" if asked else "ok")
+    assert len(list(shop.project.runs.glob("*.duckdb"))) == asked
 
 
 def test_others_have_the_warehouse_when_it_lets_go(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
