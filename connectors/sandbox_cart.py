@@ -67,7 +67,7 @@ class SandboxCart(Rest):
     streams = (
         _list("customers", "email"),
         _list("products", "sku", writes=("change",), idempotency="key"),
-        _list("orders", "number", deletes="flagged", writes=("fulfil", "change"), idempotency="key", types=_ORDER),
+        _list("orders", "number", writes=("fulfil", "change"), idempotency="key", types=_ORDER),
         _list("payouts", types=_PAYOUT),
     )
 

@@ -90,7 +90,6 @@ class Tryton(JsonRpc):
             _PARTY,
             ("addresses", "contact_mechanisms", "identifiers"),
             [["active", "in", [True, False]]],  # else archived ones are left out
-            deletes="flagged",
             writes=("create", "change", "upsert"),
             idempotency="external_id",
             conditional_write="version",
@@ -103,7 +102,6 @@ class Tryton(JsonRpc):
             "sale.sale",
             _SALE,
             ("lines",),
-            deletes="flagged",
             types=_SALE_TYPES,
             writes=("create", "change", "cancel"),
             idempotency="read_back",

@@ -134,7 +134,6 @@ class Vendure(GraphQL):
             _ORDER,
             "code",
             {"active": {"eq": False}, "orderPlacedAt": {"isNull": False}},
-            deletes="flagged",
             writes=("fulfil", "change"),
             idempotency="read_back",
             conditional_write="read_before_write",

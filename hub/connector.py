@@ -50,7 +50,10 @@ class Stream:
     because peers commit late. `parallel` is how many of its pages may be asked for at the same time: more than 1 only where the
     API has pages by number, by offset or by ranges of ids, and their order does not shift while they are read; never where a
     page says where the next one is. `version_field` orders versions of a record where `version_trusted` says its clock does not
-    lie. `idempotency` says what makes a repeated create harmless; with `none` an unanswered create waits for a person.
+    lie. `deletes` says how we hear that a record was deleted: it comes once more and says so in a field, `flagged` among the others
+    or `delivered` from a list of the deleted, which the connector reads too; or it comes no more, `inferable` from a full pass
+    alone (`crossdock complete`). What is archived, inactive or cancelled is not deleted.
+    `idempotency` says what makes a repeated create harmless; with `none` an unanswered create waits for a person.
     `options` is for the protocol (path, page size name, operation), documented there. `target_fields` says what an
     operation takes, by dotted place in the payload (`items.quantity` of a list): lint then knows what a push misses. `types`
     says what the fields of a record mean in trade (`line_items.price`: `money net in currency`), as `types:` of a mapping.

@@ -49,9 +49,13 @@ class Column:
         return SQL_TYPES[self.kind]
 
 
+# Every entity has it, apart from children: their header's counts. A mapping reads it as any other column.
+DELETED = Column("deleted_at", "instant", doc="When the owning system deleted it")
+
+
 @dataclass(frozen=True, slots=True)
 class Entity:
-    """A canonical kind of thing.
+    """A canonical kind of thing. `columns` end with `DELETED`, unless it is a child.
 
     `parent` is set on children (order_line → sales_order): they travel with their header, and their column
     `parent` of kind ref holds the header's hub_id.
@@ -64,6 +68,10 @@ class Entity:
     match: tuple[tuple[str, ...], ...] = ()
     term: str = ""
     doc: str = ""
+
+    def __post_init__(self) -> None:
+        if self.parent is None and DELETED not in self.columns:
+            object.__setattr__(self, "columns", (*self.columns, DELETED))
 
     def __getitem__(self, name: str) -> Column:
         for column in self.columns:

@@ -83,6 +83,9 @@ Fix: put one record, or a list of some, into mappings/<system>/<stream>.sample.j
 Example: each: line_items[quantity > 0]   Fix: each: line_items, when: quantity > 0   (a row that fails is then rejected)""",
     "M133": """The version of a row is taken from a clock that the stream declares not to be trusted. It is not used: the order
 in which records were pulled decides.   Fix: leave version: out""",
+    "M134": """Records that were deleted come with a flag, and the mapping does not read it: they would live on in the hub.
+`when:` that leaves them out does not help, for what was merged before stays as it was. (A warning.)
+Example: the CRM's IsDeleted   Fix: deleted_at: {at: LastModified, when: IsDeleted = 'true'}""",
     "M140": """A function that Python computes, once for each distinct value, stands where nothing can be looked up: within the
 brackets of a path, or in a push.
 Example: phones[phone(number) = '+49…'].number   Fix: phone(phones[kind = 'main'].number); in a push, send the column that was

@@ -49,9 +49,9 @@ class Comparison:
         self.cleared: dict[str, None] = {}  # columns
 
     def queries(self) -> dict[str, str]:
-        """`seen`: the wanted records with `same` and `seen_at`; `due`: those of them that are not the same already."""
+        """`seen`: the wanted records with `same`, `seen_at` and `deleted_there`; `due`: those of them that are not the same already."""
         joins = "\nJOIN ours ON ours.hub_id = wanted.hub_id\nLEFT JOIN theirs ON theirs.source_id = wanted.external_id"
-        shown = f"wanted.hub_id, wanted.external_id, theirs.seen_at,\n  {self._same()} AS same"
+        shown = f"wanted.hub_id, wanted.external_id, theirs.seen_at, theirs.deleted_at AS deleted_there,\n  {self._same()} AS same"
         seen = f"SELECT\n  {shown}\nFROM wanted{joins}{self.ours.joined()}{self.theirs.joined()}"
         return {**self.lists, "seen": seen, "due": "SELECT hub_id\nFROM seen\nWHERE same IS NOT TRUE"}
 

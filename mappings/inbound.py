@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from hub.connector import Stream
-from hub.entity import Entity, Model
+from hub.entity import DELETED, Entity, Model
 from hub.errors import ConfigurationError, Place
 from hub.findings import Finding, did_you_mean, errors_in
 from mappings import declarations, shapes
@@ -299,6 +299,10 @@ class _Builder:
             if compiled is not None:
                 made.append(compiled)
         named = {one.name for one in fields}
+        if not entity.parent and DELETED.name not in named and self.stream and self.stream.deletes != "inferable":
+            what = f"{self.stream.name} says which records are deleted, and {DELETED.name} is not read"
+            fix = f"write {DELETED.name}: {{at: <when it was changed last>, when: <the flag>}}"
+            self.findings.append(Finding("M134", what, place, fix, "warning"))
         for column in entity:
             if column.required and column.name not in named:
                 fix = f"write {column.name}: <path>; it is {column.doc[:1].lower()}{column.doc[1:]}"

@@ -14,6 +14,8 @@ It gives a row for each record that the push is about, in the order of hub_id:
                               {} where `same` is true: nothing is to be sent
     seen_at      TIMESTAMPTZ  when the target's own view was read; NULL without one
 
+What is deleted in the hub is not pushed, and archived where a push says so; what the target deleted waits for a person.
+
 `create` is about records that the target does not know, `change`, `cancel`, `fulfil` and `archive` about those it knows, `upsert`
 about both. What is missing on our side is not sent, so it clears nothing and makes no difference. A field that says `null: clear` is emptied
 where another system has the record and none has the value: what the target holds may be nothing but what we sent it. `reach.py` says what an expression may name, `compare.py` how `same` is made.
@@ -99,7 +101,7 @@ class _Compiler:
     ) -> None:
         self.mapping, self.push, self.model, self.entity, self.findings = mapping, push, model, entity, findings
         self.reach = Reach(model)
-        self.reach.relation("ours", "our", entity.name)
+        self.reach.relation("ours", "our", entity.name, deleted_too=push.gone)
         self.reach.relation("theirs", "their", entity.name)
         self.reach.bound.add(entity.name)
         self.rows = Rows(self.reach, "our", entity, "ours", "ours")
@@ -121,6 +123,8 @@ class _Compiler:
             if reading := self.rows.read(hold.when, self.findings, "boolean"):
                 self.holds[_certain(reading)] = sql.text(hold.reason)
         self.holds["doubtful.hub_id IS NOT NULL"] = sql.text("its newest version is in quarantine")
+        if self.views:
+            self.holds["seen.deleted_there IS NOT NULL"] = sql.text("it was deleted there")
         payload = self._payload()
         text = self._statement(wanted, key, since, payload)
         shown = self.push.key.text if self.push.key else self._default_key().text
@@ -310,12 +314,12 @@ class _Compiler:
 
 
 def _gone(entity: Entity, reading: Reading) -> list[str]:
-    """What another system brought and is not wanted any more; what only the target ever knew is its own."""
+    """What another system brought and is deleted or not wanted any more; what only the target ever knew is its own."""
     brought = f"SELECT hub_id FROM source.{sql.name(entity.name)} WHERE system <> $target"
-    unwanted = f"({reading.value.sql}) IS NOT TRUE" + (
+    unwanted = f"ours.deleted_at IS NOT NULL OR ({reading.value.sql}) IS NOT TRUE" + (
         f" OR {sql.term(reading.value.failed)}" if reading.value.failed else ""
     )
-    return [f"ours.hub_id IN ({brought})", unwanted]
+    return [f"ours.hub_id IN ({brought})", unwanted, "theirs.deleted_at IS NULL"]
 
 
 def _certain(reading: Reading) -> str:

@@ -94,18 +94,24 @@ class Reach:
         self.many: dict[str, Many] = {}
         self.bound: set[str] = set()
 
-    def relation(self, name: str, side: Side, entity: str, once_by: str | None = None) -> str:
-        """The query of a side's rows of an entity, at most one for each value of `once_by`."""
+    def relation(
+        self, name: str, side: Side, entity: str, once_by: str | None = None, *, deleted_too: bool = False
+    ) -> str:
+        """The query of a side's rows of an entity, at most one for each value of `once_by`.
+
+        Ours are those that are not deleted, or `deleted_too`; the target's are all that it has or had.
+        """
         if name not in self.relations:
             table = "canonical" if side == "our" else "source"
-            where = "deleted_at IS NULL" if side == "our" else "system = $target"
+            there = "" if deleted_too or self.model[entity].parent else "\nWHERE deleted_at IS NULL"
+            where = there if side == "our" else "\nWHERE system = $target"
             order = "hub_id" if side == "our" else "source_id"
             once = (
                 f"\nQUALIFY row_number() OVER (PARTITION BY {sql.name(once_by)} ORDER BY {order}) = 1"
                 if once_by
                 else ""
             )
-            self.relations[name] = f"FROM {table}.{sql.name(entity)}\nWHERE {where}{once}"
+            self.relations[name] = f"FROM {table}.{sql.name(entity)}{where}{once}"
         return name
 
     def queries(self) -> dict[str, str]:
@@ -257,7 +263,8 @@ class Rows:
         if step.text in entity and entity[step.text].ref:
             target = self.reach.model[str(entity[step.text].ref)]
             once = None if self.side == "our" else "hub_id"
-            relation = self.reach.relation(f"{self.side}_{target.name}", self.side, target.name, once)
+            # Who bought is told also after the customer was deleted.
+            relation = self.reach.relation(f"{self.side}_{target.name}", self.side, target.name, once, deleted_too=True)
             condition = f"{joined}.hub_id = {alias}.{sql.name(step.text)}"
             reader._columns.add((entity.name, step.text))
             if trail == f"_{step.text}" and steps[1].text == "hub_id" and len(steps) == 2:

@@ -160,7 +160,7 @@ def _seen(source_id: str, hub_id: int, view: Mapping[str, Any]) -> dict[str, Any
 
 def _canonical(entity: Entity) -> list[str]:
     parent = ['"parent" BIGINT'] if entity.parent else []
-    return ["hub_id BIGINT", *parent, *_columns(entity), "deleted_at TIMESTAMP WITH TIME ZONE"]
+    return ["hub_id BIGINT", *parent, *_columns(entity)]
 
 
 def _source(entity: Entity) -> list[str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from hub.entity import Column, Entity, Model, children
+from hub.entity import DELETED, Column, Entity, Model, children
 from hub.errors import ConfigurationError
 from warehouse.duck import literal, quote
 
@@ -29,7 +29,7 @@ RESERVED = {
 def check_model(model: Model) -> None:
     """Raises ConfigurationError W130 for a model (with a project's own entities) that the tables cannot hold."""
     for entity in model.values():
-        for column in entity:
+        for column in (one for one in entity if one is not DELETED):
             if column.name.lower() in RESERVED or column.name.startswith(("_", "match_")):
                 raise ConfigurationError(
                     "W130",
@@ -89,12 +89,19 @@ def mapped_hash_sql(entity: Entity, prefix: str = "", quoted: str = "_hub") -> s
     The hub's id that a header quotes counts, too; `quoted` is its column: the source layer calls it hub_ref.
     """
     names = [name for name, _ in mapped_columns(entity)]
-    return hash_sql(names if entity.parent else [*names, quoted], prefix)
+    return hash_sql(names, prefix) if entity.parent else _header_hash_sql([*names, quoted], prefix)
 
 
 def canonical_hash_sql(entity: Entity, prefix: str = "") -> str:
     names = [name for name, _ in canonical_columns(entity)]
-    return hash_sql(["parent", *names] if entity.parent else names, prefix)
+    return hash_sql(["parent", *names], prefix) if entity.parent else _header_hash_sql(names, prefix)
+
+
+def _header_hash_sql(names: list[str], prefix: str) -> str:
+    """What is not deleted hashes as if there were no such column: warehouses from before it need no hash computed anew."""
+    deleted = listed([DELETED.name], prefix)
+    there = hash_sql([name for name in names if name != DELETED.name], prefix)
+    return f"CASE WHEN {deleted} IS NULL THEN {there} ELSE {hash_sql(names, prefix)} END"
 
 
 def key_sql(prefix: str = "") -> str:
@@ -158,9 +165,9 @@ def normal_sql(column: Column, prefix: str = "") -> str:
 
 
 def match_sql(entity: Entity, key: tuple[str, ...], prefix: str = "") -> str:
-    """The hash of a match key, NULL where a part of it is missing."""
+    """The hash of a match key, NULL where a part of it is missing. What is deleted matches nothing."""
     parts = [normal_sql(entity[name], prefix) for name in key]
-    known = " AND ".join(f"{part} IS NOT NULL" for part in parts)
+    known = " AND ".join([*(f"{part} IS NOT NULL" for part in parts), f"{listed([DELETED.name], prefix)} IS NULL"])
     return f"CASE WHEN {known} THEN hash({', '.join(parts)}) END"
 
 

@@ -4,7 +4,8 @@ Rows are matched by the keys of `Entity.match`, in their order, normalised and c
 two cannot be one:
 
 * the hub has a row of the same system already: two accounts of one system are two customers, unless one is a guest's;
-* the customers' tax ids are both known and differ, although they share an e-mail.
+* the customers' tax ids are both known and differ, although they share an e-mail;
+* the hub is deleted, or the row itself is: whoever comes later is somebody new, and what was never known alive deletes nobody.
 
 A row that matches two hubs joins them into the one with the lower id, if nothing speaks against it: an ERP that knows the
 tax id and a cart that knows the e-mail become one customer when the CRM, which knows both, arrives. So it does not
@@ -17,12 +18,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from hub.entity import Entity
+from hub.entity import DELETED, Entity
 from warehouse import columns as c
 from warehouse.duck import literal, quote
 from warehouse.hubs import allocate, join_hubs
 from warehouse.refs import joins_sql, resolved_sql
-from warehouse.work import Work, source
+from warehouse.work import Work, canonical, source
 
 _Member = tuple[str, bool, int | None]
 
@@ -61,7 +62,7 @@ def keys_sql(entity: Entity, rows: str) -> str:
     hashes = "".join(f", {c.match_sql(entity, key, 'x')} AS match_{n}" for n, key in enumerate(entity.match, 1))
     values = "".join(f", {c.match_value_sql(entity, key, 'x')} AS value_{n}" for n, key in enumerate(entity.match, 1))
     named = {name for key in entity.match for name in key}
-    columns = sorted(name for name in named if entity[name].kind != "ref")
+    columns = sorted(name for name in {*named, DELETED.name} if entity[name].kind != "ref")
     refs = [column for column in entity.refs if column.name in named]
     guest = ', coalesce(m."guest", false) AS guest' if _knows_guests(entity) else ", false AS guest"
     wide = "".join(f", m.{quote(name)}" for name in columns)
@@ -140,7 +141,8 @@ def candidates_sql(entity: Entity, group: str) -> str:
     return f"""
         CREATE OR REPLACE TEMP TABLE _candidates AS
         WITH unbound AS (SELECT * FROM _keys WHERE {group})
-        SELECT _row, hub_id, min(key_no) AS key_no FROM ({" UNION ALL ".join(parts)}) GROUP BY _row, hub_id"""
+        SELECT _row, hub_id, min(key_no) AS key_no FROM ({" UNION ALL ".join(parts)})
+        WHERE hub_id NOT IN (SELECT hub_id FROM {canonical(entity)} WHERE {DELETED.name} IS NOT NULL) GROUP BY _row, hub_id"""
 
 
 def members_sql(entity: Entity, hubs: str, *, batch: bool = True) -> str:

@@ -43,23 +43,30 @@ def _entity_tables(model: Model, history: bool) -> list[str]:
 
 def _difference(con: Connection, table: str) -> Difference | None:
     schema, name = table.split(".")
-    columns = run(
-        con,
-        "SELECT column_name FROM duckdb_columns() WHERE database_name = 'a' AND schema_name = $1 AND table_name = $2",
-        [schema, name],
-    ).fetchall()
-    keys = [key for key in _KEYS if (key,) in columns]
-    row = run(con, difference_sql(f"{schema}.{quote(name)}", keys), name=f"compare {table}").fetchone()
+    columns = [
+        column
+        for (column,) in run(
+            con,
+            """SELECT column_name FROM duckdb_columns() WHERE schema_name = $1 AND table_name = $2
+               GROUP BY ALL HAVING count(DISTINCT database_name) = 2 ORDER BY 1""",
+            [schema, name],
+        ).fetchall()
+    ]
+    keys = [key for key in _KEYS if key in columns]
+    row = run(con, difference_sql(f"{schema}.{quote(name)}", columns, keys), name=f"compare {table}").fetchone()
     if row is None or not (row[0] or row[1]):
         return None
     return Difference(table, row[0], row[1], tuple(row[2] or ()))
 
 
-def difference_sql(table: str, keys: Sequence[str]) -> str:
-    """Rows of the one that the other has not, as bags: the order of the rows does not matter."""
+def difference_sql(table: str, columns: Sequence[str], keys: Sequence[str]) -> str:
+    """Rows of the one that the other has not, as bags: the order of the rows does not matter, nor that of the columns, which
+    stand at the end where a warehouse is older than they.
+    """
+    first, second = (f"SELECT {', '.join(map(quote, columns))} FROM {side}.{table}" for side in "ab")
     shown = " || ' ' || ".join(f"coalesce({key}::VARCHAR, '-')" for key in keys) or "''"
     return f"""
-        WITH first AS (FROM a.{table} EXCEPT ALL FROM b.{table}), second AS (FROM b.{table} EXCEPT ALL FROM a.{table}),
+        WITH first AS ({first} EXCEPT ALL {second}), second AS ({second} EXCEPT ALL {first}),
              shown AS (SELECT {shown} AS row FROM first UNION ALL SELECT {shown} FROM second)
         SELECT (SELECT count(*) FROM first), (SELECT count(*) FROM second),
                (SELECT list(row ORDER BY row)[1:5] FROM shown)"""

@@ -2,7 +2,8 @@
 
 Who wins is declared in crossdock.yaml, for an entity and for single fields: `{sales_order: {default: (cart, erp),
 fulfilment_status: (erp, cart)}}`. Systems that are not named come last, in the order of their names; among rows of one system
-an account comes before a guest, then the order of source_id decides. A missing value never wins over a value. Money is
+what is deleted there comes last, then an account comes before a guest, then the order of source_id decides. A missing value
+never wins over a value, but for `deleted_at`: what the first row says of it holds, so that only the owner deletes. Money is
 taken only from rows in the winning currency. Children come as a set from the first system that has any.
 
 Only hub ids in _touched are computed, and only what differs by hash is written: the old version moves to history.
@@ -12,7 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
 
-from hub.entity import Entity
+from hub.entity import DELETED, Entity
 from warehouse import columns as c
 from warehouse.duck import literal, quote
 from warehouse.history import replace
@@ -111,13 +112,11 @@ def priorities(survivorship: Survivorship, entity: Entity) -> dict[str, tuple[st
     return {column.name: tuple(declared.get(column.name, default)) for column in entity}
 
 
-def rank_sql(order: Sequence[str], prefix: str = "", guest: bool = False, source_id: str = "source_id") -> str:
-    """An ORDER BY list: declared systems first, then by name, accounts before guests, then source_id."""
-    dot = f"{prefix}." if prefix else ""
+def rank_sql(order: Sequence[str], among: Sequence[str] = (), source_id: str = "source_id") -> str:
+    """An ORDER BY list: declared systems first, then by name, among those of one system by these, then source_id."""
     cases = " ".join(f"WHEN {literal(system)} THEN {place}" for place, system in enumerate(order))
-    first = f"CASE {dot}system {cases} ELSE {len(order)} END, " if cases else ""
-    guests = f"coalesce({dot}guest, false), " if guest else ""
-    return f"{first}{dot}system, {guests}{dot}{source_id}"
+    first = [f"CASE system {cases} ELSE {len(order)} END"] if cases else []
+    return ", ".join([*first, "system", *among, source_id])
 
 
 def won_sql(work: Work, entity: Entity) -> str:
@@ -127,8 +126,9 @@ def won_sql(work: Work, entity: Entity) -> str:
     names = [column.name for column in entity]
     wide = f"hub_id, system, source_id, {c.listed(names)}"
     guest = "guest" in entity and entity["guest"].kind == "boolean"
+    among = [f"{DELETED.name} IS NOT NULL", *(["coalesce(guest, false)"] if guest else [])]
     ranks = "".join(
-        f", row_number() OVER (PARTITION BY hub_id ORDER BY {rank_sql(order, guest=guest)}) AS {rank}"
+        f", row_number() OVER (PARTITION BY hub_id ORDER BY {rank_sql(order, among)}) AS {rank}"
         for order, rank in orders.items()
     )
     currencies = _currencies(entity)
@@ -158,7 +158,9 @@ def _currencies(entity: Entity) -> list[str]:
 
 
 def _winner(entity: Entity, name: str, rank: str, currencies: Iterable[str]) -> str:
-    """arg_min passes over NULL values: a missing one never wins."""
+    """arg_min passes over NULL values: a missing one never wins. The owner's word on whether it is deleted counts as it is."""
+    if name == DELETED.name:
+        return f"arg_min_null({quote(name)}, {rank}) AS {quote(name)}"
     currency = entity[name].currency
     same = ""
     if currency is not None and currency in currencies:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import duckdb
 
-from hub.entity import Entity, Model
+from hub.entity import DELETED, Entity, Model
 from hub.errors import ConfigurationError
 from warehouse import columns as c
 from warehouse.duck import Connection, literal, one, quote, run
@@ -102,7 +102,6 @@ def _canonical_columns(entity: Entity) -> Iterator[tuple[str, str, str]]:
     yield "valid_from", _AT, "Since when it holds: start of the run that brought it"
     yield "row_hash", "UBIGINT", "hash of the columns"
     yield "run_id", "VARCHAR", "The run that brought it"
-    yield "deleted_at", _AT, "When the owning system deleted it"
 
 
 def _comment(doc: str, pii: bool) -> str:
@@ -170,7 +169,8 @@ def _apply(con: Connection, model: Model) -> list[str]:
             done.append(f"created {spec.full}")
         elif added := _extend(con, spec, known):
             done += [f"added {spec.full}.{name}" for name in added]
-            changed.append(spec.name)
+            if added != [DELETED.name]:  # nothing is deleted yet, and hashes are as they were
+                changed.append(spec.name)
     for name, sql in {**VIEWS, "ops.waiting": waiting_sql(model)}.items():
         run(con, f"CREATE OR REPLACE VIEW {name} AS {sql}", name=name)
     return done + _rehash(con, model, [name for name in model if name in changed])

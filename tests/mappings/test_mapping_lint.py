@@ -37,11 +37,15 @@ fields: &
 VALUES = "tier: {retail: standard, vip: gold}\nodd: {retail: platinum}\nflag: {y: maybe}\n"
 SAMPLE = '{"id": 1, "email": "a@example.com", "address": {"city": "Bonn"}, "tags": ["a"], "lines": [{"sku": "A"}], "name": "A"}'
 
-PEOPLE = '{"id": 1, "name": "A", "order_id": 1, "quantity": 1}'
+PEOPLE = '{"id": 1, "name": "A", "order_id": 1, "quantity": 1, "gone": "true", "gone_at": "2026-11-20T15:00:00Z"}'
 
 
 def customer(fields: str, more: str = "") -> str:
     return f"{HEAD}fields: {{name: name{', ' if fields else ''}{fields}}}\n{more}"
+
+
+def person(fields: str) -> str:
+    return customer(fields).replace("stream: customers", "stream: people")
 
 
 def looks(
@@ -208,6 +212,7 @@ RULES: dict[str, list[tuple[Any, Any, str]]] = {
         (customer("", "each: 'lines[number(sku) > 0]'").replace("key: id", "key: record.id").replace("name: name", "name: sku"), customer("", "each: \"lines[sku = 'A']\"").replace("key: id", "key: record.id").replace("name: name", "name: sku"), "would vanish"),
     ],
     "M133": [(customer("", "version: email"), customer("", "version: name"), "declared not to be trusted")],
+    "M134": [(person(""), person("deleted_at: {at: gone_at, when: gone = 'true'}"), "says which records are deleted"), (person(""), customer(""), "is not read")],
     "M140": [
         (looks(key="country(name)"), looks(), "depends on a function that Python computes"),
         (looks(at="country(nick)"), looks(), "depends on a function that Python computes"),
@@ -244,7 +249,8 @@ def check(folder: Path, model: Model, said: Any) -> list[Finding]:
         (folder / "shop" / name).write_text(text)
     streams = {
         "shop": [
-            Stream(name, "id", version_field="email") for name in ("customers", "orders", "others", "lines", "people")
+            *(Stream(name, "id", version_field="email") for name in ("customers", "orders", "others", "lines")),
+            Stream("people", "id", version_field="email", deletes="flagged"),
         ]
     }
     mappings = load([folder], model)

@@ -43,6 +43,7 @@ def test_mapped_tables_hold_lineage_columns_and_references_as_the_system_says_th
         "_line": "BIGINT", "_seq": "BIGINT", "version": "VARCHAR", "_hub": "VARCHAR", "customer_ref": "VARCHAR",
         "currency": "VARCHAR", "credit_limit": "DECIMAL(18,4)", "exposure": "DECIMAL(18,4)", "available": "DECIMAL(18,4)",
         "overdue_amount": "DECIMAL(18,4)", "hold": "BOOLEAN", "terms": "VARCHAR", "as_of": "TIMESTAMP WITH TIME ZONE",
+        "deleted_at": "TIMESTAMP WITH TIME ZONE",
     }  # fmt: skip
     assert {"_parent_row", "parent_source_id", "product_ref"} <= dict(columns(con, "order_line")).keys()
 

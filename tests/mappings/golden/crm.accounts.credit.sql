@@ -6,12 +6,12 @@ WITH read AS (
     record._line,
     record._seq,
     nullif(record."Id", '') AS "Id",
-    nullif(record."IsDeleted", '') AS "IsDeleted",
     nullif(record."CreditStatus", '') AS "CreditStatus",
     nullif(record."CurrencyIsoCode", '') AS "CurrencyIsoCode",
+    nullif(record."LastModified", '') AS "LastModified",
+    nullif(record."IsDeleted", '') AS "IsDeleted",
     nullif(record."CreditLimit", '') AS "CreditLimit",
-    nullif(record."OverdueAmount", '') AS "OverdueAmount",
-    nullif(record."LastModified", '') AS "LastModified"
+    nullif(record."OverdueAmount", '') AS "OverdueAmount"
   FROM stage.accounts AS record
 ),
 raw AS (
@@ -22,17 +22,20 @@ raw AS (
     _seq,
     "Id" AS source_id,
     "LastModified" AS version,
-    ((coalesce("IsDeleted", 'false') = 'false') AND ("CreditStatus" IS NOT NULL) AND ("CurrencyIsoCode" IS NOT NULL)) IS NOT TRUE AS _excluded,
+    (("CreditStatus" IS NOT NULL) AND ("CurrencyIsoCode" IS NOT NULL)) IS NOT TRUE AS _excluded,
+    "LastModified" AS raw_deleted_at,
     "Id" AS raw_customer_ref,
     "CurrencyIsoCode" AS raw_currency,
     "CreditLimit" AS raw_credit_limit,
     "OverdueAmount" AS raw_overdue_amount,
-    "CreditStatus" AS raw_hold
+    "CreditStatus" AS raw_hold,
+    coalesce("IsDeleted" = 'true', false) AS applies_deleted_at
   FROM read
 ),
 typed AS (
   SELECT
     *,
+    CASE WHEN applies_deleted_at THEN TRY_CAST(raw_deleted_at AS TIMESTAMP WITH TIME ZONE) END AS deleted_at,
     raw_customer_ref AS customer_ref,
     raw_currency AS currency,
     TRY_CAST(raw_credit_limit AS DECIMAL(18,4)) AS credit_limit,
@@ -44,6 +47,8 @@ SELECT
   *,
   (
     (source_id IS NULL)
+    OR (applies_deleted_at AND (raw_deleted_at IS NOT NULL AND deleted_at IS NULL))
+    OR (applies_deleted_at AND (NOT (length(raw_deleted_at) > 16 AND (suffix(raw_deleted_at, 'Z') OR substr(raw_deleted_at, -6, 1) IN ('+', '-') OR substr(raw_deleted_at, -5, 1) IN ('+', '-') OR substr(raw_deleted_at, -3, 1) IN ('+', '-')))))
     OR (customer_ref IS NULL)
     OR (currency IS NULL)
     OR (raw_credit_limit IS NOT NULL AND credit_limit IS NULL)
@@ -77,6 +82,7 @@ SELECT
   _segment,
   _line,
   _seq,
+  deleted_at,
   customer_ref,
   currency,
   credit_limit,
@@ -99,6 +105,12 @@ SELECT
     CASE
       WHEN source_id IS NULL
         THEN {'code': 'M302', 'field': 'key', 'rule': 'required', 'message': 'key is missing', 'raw': CAST(NULL AS VARCHAR)}
+    END,
+    CASE
+      WHEN applies_deleted_at AND (raw_deleted_at IS NOT NULL AND deleted_at IS NULL)
+        THEN {'code': 'M301', 'field': 'deleted_at', 'rule': 'cast', 'message': 'deleted_at is not an instant', 'raw': raw_deleted_at}
+      WHEN applies_deleted_at AND (NOT (length(raw_deleted_at) > 16 AND (suffix(raw_deleted_at, 'Z') OR substr(raw_deleted_at, -6, 1) IN ('+', '-') OR substr(raw_deleted_at, -5, 1) IN ('+', '-') OR substr(raw_deleted_at, -3, 1) IN ('+', '-'))))
+        THEN {'code': 'M307', 'field': 'deleted_at', 'rule': 'zone', 'message': 'deleted_at has no offset from UTC; instant(x, ''Zone/City'') says the zone', 'raw': raw_deleted_at}
     END,
     CASE
       WHEN customer_ref IS NULL

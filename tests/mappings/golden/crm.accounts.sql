@@ -6,6 +6,7 @@ WITH read AS (
     record._line,
     record._seq,
     nullif(record."Id", '') AS "Id",
+    nullif(record."LastModified", '') AS "LastModified",
     nullif(record."IsDeleted", '') AS "IsDeleted",
     nullif(record."Name", '') AS "Name",
     nullif(record."Email", '') AS "Email",
@@ -13,7 +14,6 @@ WITH read AS (
     nullif(record."TaxNumber", '') AS "TaxNumber",
     nullif(record."Tier", '') AS "Tier",
     nullif(record."BillingCountryCode", '') AS "BillingCountryCode",
-    nullif(record."LastModified", '') AS "LastModified",
     nullif(record."HubId", '') AS "HubId"
   FROM stage.accounts AS record
 ),
@@ -26,7 +26,8 @@ raw AS (
     "Id" AS source_id,
     "LastModified" AS version,
     "HubId" AS _hub,
-    (coalesce("IsDeleted", 'false') = 'false') IS NOT TRUE AS _excluded,
+    false AS _excluded,
+    "LastModified" AS raw_deleted_at,
     "Name" AS raw_name,
     lower(nullif(trim("Email"), '')) AS raw_email,
     "Phone" AS raw_phone,
@@ -34,12 +35,14 @@ raw AS (
     "Tier" AS raw_tier,
     upper("BillingCountryCode") AS raw_country_code,
     'Email=' || "Email" AS in_email,
-    'BillingCountryCode=' || "BillingCountryCode" AS in_country_code
+    'BillingCountryCode=' || "BillingCountryCode" AS in_country_code,
+    coalesce("IsDeleted" = 'true', false) AS applies_deleted_at
   FROM read
 ),
 typed AS (
   SELECT
     *,
+    CASE WHEN applies_deleted_at THEN TRY_CAST(raw_deleted_at AS TIMESTAMP WITH TIME ZONE) END AS deleted_at,
     raw_name AS name,
     raw_email AS email,
     raw_phone AS phone,
@@ -52,6 +55,8 @@ SELECT
   *,
   (
     (source_id IS NULL)
+    OR (applies_deleted_at AND (raw_deleted_at IS NOT NULL AND deleted_at IS NULL))
+    OR (applies_deleted_at AND (NOT (length(raw_deleted_at) > 16 AND (suffix(raw_deleted_at, 'Z') OR substr(raw_deleted_at, -6, 1) IN ('+', '-') OR substr(raw_deleted_at, -5, 1) IN ('+', '-') OR substr(raw_deleted_at, -3, 1) IN ('+', '-')))))
     OR (name IS NULL)
     OR (raw_tier IS NOT NULL AND tier IS NULL)
   ) AS _bad
@@ -81,14 +86,14 @@ SELECT
   _line,
   _seq,
   _hub,
+  deleted_at,
   name,
   email,
   phone,
   tax_id,
   tier,
   country_code
-FROM "crm/accounts"
-WHERE NOT _excluded;
+FROM "crm/accounts";
 
 -- crm/accounts: nothing is rejected yet
 CREATE OR REPLACE TEMP TABLE "crm/accounts rejected" (_row BIGINT, source_id VARCHAR, _segment VARCHAR, _line BIGINT, reasons STRUCT(code VARCHAR, field VARCHAR, rule VARCHAR, message VARCHAR, raw VARCHAR)[]);
@@ -104,6 +109,12 @@ SELECT
     CASE
       WHEN source_id IS NULL
         THEN {'code': 'M302', 'field': 'key', 'rule': 'required', 'message': 'key is missing', 'raw': CAST(NULL AS VARCHAR)}
+    END,
+    CASE
+      WHEN applies_deleted_at AND (raw_deleted_at IS NOT NULL AND deleted_at IS NULL)
+        THEN {'code': 'M301', 'field': 'deleted_at', 'rule': 'cast', 'message': 'deleted_at is not an instant', 'raw': raw_deleted_at}
+      WHEN applies_deleted_at AND (NOT (length(raw_deleted_at) > 16 AND (suffix(raw_deleted_at, 'Z') OR substr(raw_deleted_at, -6, 1) IN ('+', '-') OR substr(raw_deleted_at, -5, 1) IN ('+', '-') OR substr(raw_deleted_at, -3, 1) IN ('+', '-'))))
+        THEN {'code': 'M307', 'field': 'deleted_at', 'rule': 'zone', 'message': 'deleted_at has no offset from UTC; instant(x, ''Zone/City'') says the zone', 'raw': raw_deleted_at}
     END,
     CASE
       WHEN name IS NULL
@@ -152,6 +163,6 @@ SELECT
 FROM (VALUES
   ('staged', (SELECT count(*) FROM stage.accounts)),
   ('rejected', (SELECT count(DISTINCT _row) FROM "crm/accounts rejected")),
-  ('excluded', (SELECT count(*) FROM "crm/accounts" WHERE _excluded)),
+  ('excluded', (SELECT 0)),
   ('mapped', (SELECT count(*) FROM mapped.customer WHERE mapping = 'crm/accounts'))
 ) AS counted (state, n);

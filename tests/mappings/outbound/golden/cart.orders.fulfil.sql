@@ -30,7 +30,7 @@ wanted AS (
 ),
 seen AS (
   SELECT
-    wanted.hub_id, wanted.external_id, theirs.seen_at,
+    wanted.hub_id, wanted.external_id, theirs.seen_at, theirs.deleted_at AS deleted_there,
     CASE WHEN theirs.source_id IS NOT NULL THEN
       coalesce(ours.seller_number = theirs.seller_number, ours.seller_number IS NULL)
       AND coalesce(ours.fulfilment_status = theirs.fulfilment_status, ours.fulfilment_status IS NULL)
@@ -48,6 +48,7 @@ made AS (
     CASE
         WHEN (theirs.fulfilment_status = 'fulfilled') AND (ours.fulfilment_status <> 'fulfilled') THEN 'the cart says delivered, the ERP does not'
         WHEN doubtful.hub_id IS NOT NULL THEN 'its newest version is in quarantine'
+        WHEN seen.deleted_there IS NOT NULL THEN 'it was deleted there'
         WHEN ours.fulfilment_status NOT IN ('unfulfilled', 'partial', 'fulfilled', 'unfulfilled') THEN 'the target has no word for this fulfilment_status'
       END AS hold,
     CAST(NULL AS VARCHAR) AS waits_for,

@@ -45,7 +45,7 @@ wanted AS (
 ),
 seen AS (
   SELECT
-    wanted.hub_id, wanted.external_id, theirs.seen_at,
+    wanted.hub_id, wanted.external_id, theirs.seen_at, theirs.deleted_at AS deleted_there,
     CASE WHEN theirs.source_id IS NOT NULL THEN
       coalesce(greatest(floor(our_inventory_level_all.total_1), 0.0) = theirs.offered_quantity, greatest(floor(our_inventory_level_all.total_1), 0.0) IS NULL)
     END AS same
@@ -60,7 +60,10 @@ made AS (
     ours.sku AS key,
     seen.external_id AS external_id,
     CAST(NULL AS TIMESTAMP WITH TIME ZONE) AS since,
-    CASE WHEN doubtful.hub_id IS NOT NULL THEN 'its newest version is in quarantine' END AS hold,
+    CASE
+        WHEN doubtful.hub_id IS NOT NULL THEN 'its newest version is in quarantine'
+        WHEN seen.deleted_there IS NOT NULL THEN 'it was deleted there'
+      END AS hold,
     CAST(NULL AS VARCHAR) AS waits_for,
     CAST(NULL AS VARCHAR[]) AS named,
     seen.same AS same,

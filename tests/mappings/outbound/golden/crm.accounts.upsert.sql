@@ -60,7 +60,7 @@ wanted AS (
 ),
 seen AS (
   SELECT
-    wanted.hub_id, wanted.external_id, theirs.seen_at,
+    wanted.hub_id, wanted.external_id, theirs.seen_at, theirs.deleted_at AS deleted_there,
     CASE WHEN theirs.source_id IS NOT NULL THEN
       CASE WHEN theirs.hub_ref IS NOT NULL THEN coalesce(CAST(ours.hub_id AS VARCHAR) = CAST(TRY_CAST(theirs.hub_ref AS BIGINT) AS VARCHAR), CAST(ours.hub_id AS VARCHAR) IS NULL) END
       AND coalesce(ours.name = theirs.name, ours.name IS NULL)
@@ -88,6 +88,7 @@ made AS (
     CAST(NULL AS TIMESTAMP WITH TIME ZONE) AS since,
     CASE
         WHEN doubtful.hub_id IS NOT NULL THEN 'its newest version is in quarantine'
+        WHEN seen.deleted_there IS NOT NULL THEN 'it was deleted there'
         WHEN ours.tier NOT IN ('standard', 'silver', 'gold') THEN 'the target has no word for this tier'
       END AS hold,
     CAST(NULL AS VARCHAR) AS waits_for,

@@ -29,7 +29,6 @@ theirs AS (
 our_customer AS (
   SELECT *
   FROM canonical.customer
-  WHERE deleted_at IS NULL
 ),
 their_customer AS (
   SELECT *
@@ -44,7 +43,7 @@ wanted AS (
 ),
 seen AS (
   SELECT
-    wanted.hub_id, wanted.external_id, theirs.seen_at,
+    wanted.hub_id, wanted.external_id, theirs.seen_at, theirs.deleted_at AS deleted_there,
     CASE WHEN theirs.source_id IS NOT NULL THEN
       coalesce(ours.number = theirs.number, ours.number IS NULL)
       AND coalesce(CAST(our_customer.hub_id AS VARCHAR) = CAST(their_customer.hub_id AS VARCHAR), CAST(our_customer.hub_id AS VARCHAR) IS NULL)
@@ -66,7 +65,10 @@ made AS (
     ours.number AS key,
     seen.external_id AS external_id,
     CAST(NULL AS TIMESTAMP WITH TIME ZONE) AS since,
-    CASE WHEN doubtful.hub_id IS NOT NULL THEN 'its newest version is in quarantine' END AS hold,
+    CASE
+        WHEN doubtful.hub_id IS NOT NULL THEN 'its newest version is in quarantine'
+        WHEN seen.deleted_there IS NOT NULL THEN 'it was deleted there'
+      END AS hold,
     CASE WHEN bound_customer.source_id IS NULL THEN 'customer/' || ours.customer END AS waits_for,
     ['customer/' || ours.customer] AS named,
     seen.same AS same,

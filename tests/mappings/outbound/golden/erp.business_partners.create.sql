@@ -24,7 +24,6 @@ our_sales_order_rows AS (
 our_customer_address_rows AS (
   SELECT *
   FROM canonical.customer_address
-  WHERE deleted_at IS NULL
 ),
 our_sales_order_all AS (
   SELECT

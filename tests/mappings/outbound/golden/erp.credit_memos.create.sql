@@ -24,7 +24,6 @@ ours AS (
 our_sales_order AS (
   SELECT *
   FROM canonical.sales_order
-  WHERE deleted_at IS NULL
 ),
 wanted AS (
   SELECT ours.hub_id, me.source_id AS external_id

@@ -31,7 +31,7 @@ wanted AS (
 ),
 seen AS (
   SELECT
-    wanted.hub_id, wanted.external_id, theirs.seen_at,
+    wanted.hub_id, wanted.external_id, theirs.seen_at, theirs.deleted_at AS deleted_there,
     CAST(NULL AS BOOLEAN) AS same
   FROM wanted
   JOIN ours ON ours.hub_id = wanted.hub_id
@@ -46,6 +46,7 @@ made AS (
     CASE
         WHEN theirs.fulfilment_status IN ('partial', 'fulfilled') THEN 'the order was cancelled, and the ERP has delivered it already; it needs a return'
         WHEN doubtful.hub_id IS NOT NULL THEN 'its newest version is in quarantine'
+        WHEN seen.deleted_there IS NOT NULL THEN 'it was deleted there'
       END AS hold,
     CAST(NULL AS VARCHAR) AS waits_for,
     CAST(NULL AS VARCHAR[]) AS named,

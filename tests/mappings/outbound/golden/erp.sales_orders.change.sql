@@ -34,7 +34,6 @@ our_order_line AS (
       ELSE 2
     END AS surplus
   FROM canonical.order_line
-  WHERE deleted_at IS NULL
 ),
 their_order_line AS (
   SELECT *
@@ -80,7 +79,7 @@ order_line_list_same AS (
 ),
 seen AS (
   SELECT
-    wanted.hub_id, wanted.external_id, theirs.seen_at,
+    wanted.hub_id, wanted.external_id, theirs.seen_at, theirs.deleted_at AS deleted_there,
     CASE WHEN theirs.source_id IS NOT NULL THEN
       coalesce(ours.currency = theirs.currency, ours.currency IS NULL)
       AND coalesce(ours.line_total = theirs.line_total, ours.line_total IS NULL)
@@ -126,6 +125,7 @@ made AS (
     CASE
         WHEN theirs.fulfilment_status IN ('partial', 'fulfilled') THEN 'the order was changed, and the ERP has delivered it already'
         WHEN doubtful.hub_id IS NOT NULL THEN 'its newest version is in quarantine'
+        WHEN seen.deleted_there IS NOT NULL THEN 'it was deleted there'
         WHEN order_line_list.hold IS NOT NULL THEN order_line_list.hold
       END AS hold,
     CAST(NULL AS VARCHAR) AS waits_for,

@@ -29,7 +29,6 @@ our_order_line AS (
       ELSE 2
     END AS surplus
   FROM canonical.order_line
-  WHERE deleted_at IS NULL
 ),
 wanted AS (
   SELECT ours.hub_id, me.source_id AS external_id
