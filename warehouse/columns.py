@@ -101,7 +101,7 @@ def _header_hash_sql(names: list[str], prefix: str) -> str:
     """What is not deleted hashes as if there were no such column: warehouses from before it need no hash computed anew."""
     deleted = listed([DELETED.name], prefix)
     there = hash_sql([name for name in names if name != DELETED.name], prefix)
-    return f"CASE WHEN {deleted} IS NULL THEN {there} ELSE {hash_sql(names, prefix)} END"
+    return f"xor({there}, CASE WHEN {deleted} IS NULL THEN 0 ELSE hash({deleted}) END)"
 
 
 def key_sql(prefix: str = "") -> str:
