@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from decimal import Decimal, InvalidOperation
 
+from hub.among import among
 from hub.entity import Column
 from hub.findings import Finding, did_you_mean
 from mappings import sql
@@ -289,8 +290,9 @@ class _Maker:
                 fix = did_you_mean(choice, known) or f"one of {', '.join(known)}"
                 findings.append(Finding("M127", f"'{choice}' is no {self.column.name}", self.field.at.place, fix))
             return
-        listed = ", ".join(sql.text(one) for one in known)
-        self._refuse("picklist", f"{self.name} NOT IN ({listed})", f"is none of {', '.join(known)}")
+        self._refuse(
+            "picklist", f"NOT {among(self.name, [sql.text(one) for one in known])}", f"is none of {', '.join(known)}"
+        )
 
     # -- constants of the mapping
 

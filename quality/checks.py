@@ -26,8 +26,8 @@ from datetime import date
 from decimal import Decimal
 from typing import ClassVar, Literal, Protocol
 
+from hub.among import among
 from hub.entity import Entity
-from quality.currencies import minor_unit_sql
 from quality.sql import is_text, literal, name, stored
 
 Operator = Literal["at_most", "less_than", "at_least", "more_than", "equal_to"]
@@ -50,7 +50,7 @@ class Condition:
 
     def sql(self, column: str) -> str:
         given = [literal(value) for value in self.values if value is not None]
-        parts = [f"{column} IN ({', '.join(given)})"] if given else []
+        parts = [among(column, given)] if given else []
         parts += [f"{column} IS NULL"] if None in self.values else []
         return f"coalesce({' OR '.join(parts)}, false)"
 
@@ -77,6 +77,7 @@ class Row(Protocol):
     entity: Entity
 
     def column(self, column: str) -> str: ...
+    def minor_unit(self, currency: str) -> str: ...
     def amount(self, amount: Amount) -> str: ...
     def repeated(self, columns: tuple[str, ...]) -> str: ...
     def absent(self, column: str, entity: str) -> str: ...
@@ -196,7 +197,7 @@ class Allowed:
         return (self.column,)
 
     def failed(self, row: Row) -> str:
-        return f"{row.column(self.column)} NOT IN ({', '.join(literal(value) for value in self.values)})"
+        return f"NOT {among(row.column(self.column), [literal(value) for value in self.values])}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -223,7 +224,7 @@ class Sum:
         return f"({plus}{''.join(f' - coalesce({row.amount(amount)}, 0)' for amount in self.minus)})"
 
     def failed(self, row: Row) -> str:
-        unit = minor_unit_sql(row.column(self.currency)) if self.currency else "0.01"
+        unit = row.minor_unit(self.currency) if self.currency else "0.01"
         return (
             f"{row.amount(self.plus[0])} IS NOT NULL"
             f" AND abs({row.amount(self.total)} - {self.expected(row)}) > {self.tolerance}.5 * ({unit})"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from hub.among import among
+
 _TWO = """
 AED AFN ALL AMD AOA ARS AUD AWG AZN BAM BBD BDT BMD BND BOB BRL BSD BTN BWP BYN BZD CAD CDF CHF CNY COP CRC CUP CVE CZK
 DKK DOP DZD EGP ERN ETB EUR FJD FKP GBP GEL GHS GIP GMD GTQ GYD HKD HNL HTG HUF IDR ILS INR IRR JMD KES KGS KHR KPW KYD
@@ -21,7 +23,7 @@ def minor_unit_sql(currency: str) -> str:
     """SQL for the value of one minor unit (0.01 for EUR, 1 for JPY); two decimals where the code is not known."""
     others = {0: "1", 3: "0.001"}
     whens = "".join(
-        f" WHEN {currency} IN ({', '.join(repr(c) for c, d in MINOR_UNITS.items() if d == digits)}) THEN {unit}"
+        f" WHEN {among(currency, [repr(c) for c, d in MINOR_UNITS.items() if d == digits])} THEN {unit}"
         for digits, unit in others.items()
     )
     return f"CASE{whens} ELSE 0.01 END"

@@ -25,6 +25,7 @@ from typing import Any
 from hub.entity import Entity, Model
 from quality import batch, checks, data_docs, sql
 from quality.checks import Amount
+from quality.currencies import minor_unit_sql
 from quality.data_docs import Site
 from quality.results import RuleOutcome, SuiteResult
 from quality.rules import Rule, Rules
@@ -255,6 +256,9 @@ class LookedUp:
 
     def column(self, column: str) -> str:
         return f"m.{name(stored(self.entity, column))}"
+
+    def minor_unit(self, currency: str) -> str:
+        return minor_unit_sql(self.column(currency))
 
     def amount(self, amount: Amount) -> str:
         if amount.entity is None:

@@ -10,6 +10,7 @@ from collections.abc import Collection, Mapping, Sequence
 
 from hub.entity import Entity, Model
 from quality.checks import Amount, OfBatch, raw
+from quality.currencies import minor_unit_sql
 from quality.rules import Rule
 from quality.sql import literal, name, others, stored
 
@@ -27,9 +28,15 @@ class Joined:
         self.ctes: dict[str, str] = {}
         self.joins: dict[str, tuple[str, str]] = {}  # alias → table, condition
         self._sums: dict[Amount, tuple[str, list[str]]] = {}
+        self._own: dict[str, str] = {}  # what of the row several rules need: name → SQL
 
     def column(self, column: str) -> str:
         return f"m.{name(stored(self.entity, column))}"
+
+    def minor_unit(self, currency: str) -> str:
+        unit = f"_minor_unit_{currency}"
+        self._own[unit] = minor_unit_sql(name(stored(self.entity, currency)))
+        return f"m.{name(unit)}"
 
     def amount(self, amount: Amount) -> str:
         if amount.entity is None:
@@ -87,7 +94,10 @@ class Joined:
             f"\nLEFT JOIN {cte} AS {alias} ON {condition}" for alias, (cte, condition) in self.joins.items()
         )
         selected = ",\n  ".join(columns)
-        return (f"WITH {head}\n" if head else "") + f"SELECT\n  {selected}\nFROM mapped.{self.entity.name} AS m{joins}"
+        own = "".join(f", {expression} AS {name(alias)}" for alias, expression in self._own.items())
+        rows = f"mapped.{self.entity.name}"
+        rows = f"(SELECT *{own} FROM {rows})" if own else rows
+        return (f"WITH {head}\n" if head else "") + f"SELECT\n  {selected}\nFROM {rows} AS m{joins}"
 
 
 def answers_sql(

@@ -60,6 +60,7 @@ class Instance:
         self._since = self._left = 0.0
         self._records = 0  # that the run's tables in memory have held
         self._there = False  # the run's tables are attached
+        self._used = "memory"  # the current database
         self.merged: dict[str, set[str]] = {}
 
     @property
@@ -79,7 +80,7 @@ class Instance:
             con = self._instance()
             self._compress("auto")
             attach(con, self.warehouse, _WAREHOUSE, block=BLOCK)
-            con.execute(f"USE {_WAREHOUSE}")
+            self._use(_WAREHOUSE)
             tables.migrate(con, self.model)
         except BaseException:
             self.close()
@@ -108,7 +109,7 @@ class Instance:
             if self._there and not (self.in_memory or self.held):
                 self._leave_log()
             self._con.close()
-            self._con, self._there = None, False
+            self._con, self._there, self._used = None, False, "memory"
         self._released()
 
     def _leave_log(self) -> None:
@@ -149,24 +150,27 @@ class Instance:
         if not self.in_memory:
             self._instance().execute(f"SET force_compression = '{how}'")
 
-    def _detach(self, name: str) -> None:
+    def _use(self, name: str) -> Connection:
         con = self._instance()
-        con.execute("USE memory")
-        con.execute(f"DETACH {name}")
+        if self._used != name:
+            con.execute(f"USE {name}")
+            self._used = name
+        return con
+
+    def _detach(self, name: str) -> None:
+        self._use("memory").execute(f"DETACH {name}")
 
     def begin(self, records: int) -> None:
         """The run's tables in memory, empty, for a batch of so many records."""
         con = self._instance()
         if not self._records or self._records >= _FRESH:
             self._records = 0
-            con.execute("USE memory")
+            self._use("memory")
             con.execute(f"DETACH DATABASE IF EXISTS {RUN}")
             con.execute(f"ATTACH ':memory:' AS {RUN}")
-            con.execute(f"USE {RUN}")
-            runfile.create_tables(con, self.model)
+            runfile.create_tables(self._use(RUN), self.model)
         else:
-            con.execute(f"USE {RUN}")
-            runfile.reset(con, self.model, "stage")
+            runfile.reset(self._use(RUN), self.model, "stage")
         self._there = True
         self._records += max(_LEAST, records)
 
@@ -178,15 +182,14 @@ class Instance:
     def _with_run(self, *, make: bool = False) -> Connection:
         con = self._instance()
         if self._there:
-            con.execute(f"USE {RUN}")
-            return con
+            return self._use(RUN)
         if not (make or self.run_file.is_file()):
             what = f"there is no run file {self.run_file.name}"
             raise ConfigurationError("W140", what, fix="run the step stage first")
         self.run_file.parent.mkdir(parents=True, exist_ok=True)
         attach(con, self.run_file, RUN, block=runfile.ROWS_OF_A_GROUP)
         self._there = True
-        con.execute(f"USE {RUN}")
+        self._use(RUN)
         if make:
             runfile.create_tables(con, self.model)
         return con
@@ -209,8 +212,7 @@ class Instance:
         """The connection in the warehouse; what was not held before is let go of afterwards."""
         held = self.held
         self.hold()
-        con = self._instance()
-        con.execute(f"USE {_WAREHOUSE}")
+        con = self._use(_WAREHOUSE)
         try:
             yield con
         finally:
@@ -240,7 +242,7 @@ class Instance:
         con = self._instance()
         attach(con, self.published, _PUBLISHED, read_only=True)
         try:
-            con.execute(f"USE {_PUBLISHED}")
+            self._use(_PUBLISHED)
             yield con
         finally:
             self._detach(_PUBLISHED)

@@ -11,9 +11,12 @@ import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import duckdb
+
+from hub.among import among
 
 RAW_CHARACTERS = 4000
 MAX_RECORD = 16_000_000
@@ -53,7 +56,12 @@ class _Object(dict[str, Any]):
 
 def shape_of(columns: Mapping[str, str]) -> Shape:
     """The declared columns (name → DuckDB type) as a shape. Raises duckdb.Error for what is no type."""
-    return Shape({name: _shape(duckdb.type(kind)) for name, kind in columns.items()})
+    return Shape({name: _shape_of(kind) for name, kind in columns.items()})
+
+
+@cache  # asked again for every batch
+def _shape_of(kind: str) -> Shape:
+    return _shape(duckdb.type(kind))
 
 
 def _shape(kind: Any) -> Shape:
@@ -98,11 +106,13 @@ def is_no_number(text: Any) -> bool:
 
 def no_number_sql(columns: Mapping[str, str]) -> str:
     """A condition: some leaf outside lists holds the text of a literal NaN or Infinity. Few texts do; it is cheap."""
-    leaves = [path for name, kind in columns.items() for path in _leaves(_quoted(name), duckdb.type(kind))]
-    words = [f"'{word}'" for word in _NOT_NUMBERS]
-    # Of five values and more DuckDB makes a join, for each leaf: a quarter as fast, and six times as long to plan.
-    few = [", ".join(words[n : n + 3]) for n in range(0, len(words), 3)]
-    return " OR ".join(f"{leaf} IN ({listed})" for leaf in leaves for listed in few) or "false"
+    leaves = [path for name, kind in columns.items() for path in _leaves_of(name, kind)]
+    return " OR ".join(among(leaf, [f"'{word}'" for word in _NOT_NUMBERS]) for leaf in leaves) or "false"
+
+
+@cache
+def _leaves_of(name: str, kind: str) -> list[str]:
+    return _leaves(_quoted(name), duckdb.type(kind))
 
 
 def _leaves(path: str, kind: Any) -> list[str]:

@@ -135,7 +135,7 @@ def _check(columns: Mapping[str, str], place: str) -> None:
                 "D220", f"the fields '{other}' and '{name}' differ only in case", place=place, fix="read one of them"
             )
         try:
-            duckdb.type(kind)
+            odd.shape_of({name: kind})
         except duckdb.Error:
             raise ConfigurationError("D220", f"'{kind}' of field '{name}' is no type", place=place) from None
 
