@@ -58,6 +58,7 @@ def complete(
     most_gone: Annotated[
         float, typer.Option("--most-gone", min=0, max=1, help="Above this share no delete is inferred.")
     ] = 0.1,
+    apply: Annotated[bool, typer.Option("--apply", help="What is gone there is deleted here, too.")] = False,
     as_json: AsJson = False,
 ) -> None:
     """Is everything here that SYSTEM has? A full pass names what is lost, late, gone or not merged."""
@@ -66,7 +67,7 @@ def complete(
     from flow import show
     from flow.completeness import complete as run_complete
 
-    report = run_complete(the_project(), system, Decimal(str(most_gone)))
+    report = run_complete(the_project(), system, Decimal(str(most_gone)), apply=apply)
     print_json(report.as_dict()) if as_json else show.step(report)
     raise typer.Exit(max(report.detail.get("exit_codes", [int(report.status != "ok")])))
 

@@ -23,16 +23,19 @@ from flow.stage import stage
 from hub.boundary import blame
 from hub.config import Project
 from hub.connector import Stream
-from hub.segments import SegmentWriter, list_segments
-from quality.completeness import MOST_GONE, Completeness, Missing, compare, prepare
+from hub.segments import Segment, SegmentWriter, list_segments
+from quality.completeness import MOST_GONE, Completeness, Missing, bury, compare, prepare
 from warehouse import layers
 
 if TYPE_CHECKING:
     from warehouse.duck import Connection
 
 
-def complete(project: Project, system: str, most_gone: Decimal = MOST_GONE) -> StepReport:
-    """Run the system once, read all of it, and name what is lost, late, gone or not merged; kept in `recon.completeness`."""
+def complete(project: Project, system: str, most_gone: Decimal = MOST_GONE, *, apply: bool = False) -> StepReport:
+    """Run the system once, read all of it, and name what is lost, late, gone or not merged; kept in `recon.completeness`.
+
+    With `apply`, what is gone there is deleted here, and what is there again lives again (`gone.py`): merged and published.
+    """
     report = StepReport("complete", system)
     for came in cycle(project, [system], step="merge"):
         report.findings += came.findings if came.status == "failed" else []
@@ -40,13 +43,19 @@ def complete(project: Project, system: str, most_gone: Decimal = MOST_GONE) -> S
         report.status = "failed"
         report.detail["exit_codes"] = [3]
         return report
-    found, fields = _compared(project, system, most_gone)
-    if any(one.code in ("R301", "R302") for one in found.missing):
+    found, fields, applied = _compared(project, system, most_gone, apply=apply, last=False)
+    if any(one.code in _OFTEN_LATE for one in found.missing):
         cycle(project, [system], step="merge")
-        found, more = _compared(project, system, most_gone)
+        found, more, applied = _compared(project, system, most_gone, apply=apply, last=True)
         fields += more
     _keep(project, system, found)
-    return _told(report, found, fields)
+    if applied:
+        for came in cycle(project, [system], step="merge"):
+            report.findings += came.findings if came.status == "failed" else []
+    return _told(report, found, fields, applied)
+
+
+_OFTEN_LATE = ("R301", "R302", "R306")  # a record that was on its way: one more run may bring it
 
 
 def _keep(project: Project, system: str, found: Completeness) -> None:
@@ -66,8 +75,14 @@ def _keep(project: Project, system: str, found: Completeness) -> None:
             con.execute(f"INSERT INTO recon.completeness VALUES ({', '.join('?' * len(row))})", row)
 
 
-def _compared(project: Project, system: str, most_gone: Decimal) -> tuple[Completeness, list[str]]:
-    """What is missing, and what is new about the fields. All keys and hashes stand in a file that is thrown away."""
+def _compared(
+    project: Project, system: str, most_gone: Decimal, *, apply: bool, last: bool
+) -> tuple[Completeness, list[str], list[Missing]]:
+    """What is missing, what is new about the fields, and what was applied of it: nothing while another run may bring more.
+
+    All keys and hashes stand in a file that is thrown away.
+    """
+    from flow import gone
     from warehouse import runfile
     from warehouse.duck import connect
 
@@ -78,11 +93,15 @@ def _compared(project: Project, system: str, most_gone: Decimal) -> tuple[Comple
         full = {stream.name: _full(run, stream, beside) for stream in streams}
         _map_all(run)
         con = _keys(project, beside)
+        compared: dict[str, list[str]] = {}
         try:
             for stream in streams:
                 files = [(full[stream.name].name, full[stream.name])] if full[stream.name].exists() else []
                 layers.fill(con, "full", stream, files, beside / "read")
-                layers.fill(con, "lake", stream, _segments(project, system, stream, beside), beside / "read")
+                segments = _segments(project, system, stream, beside)
+                compared[stream.name] = [segment.path for segment, _ in segments]
+                layers.fill(con, "lake", stream, _named(segments), beside / "read")
+                bury(con, [segment.path for segment, _ in segments if segment.deleted_at])
             layers.same_said(con, {"full": str(beside), "lake": project.lake})
             told = _drift(con, run, full, beside)
         finally:
@@ -90,10 +109,12 @@ def _compared(project: Project, system: str, most_gone: Decimal) -> tuple[Comple
         _fill_mapped(run, beside / "keys.duckdb")
         con = connect(beside / "keys.duckdb")
         try:
-            return compare(con, [stream.name for stream in streams], most_gone), told
+            found = compare(con, [stream.name for stream in streams], most_gone)
         finally:
             con.close()
             runfile.remove(run.file)
+        wait = not last and any(one.code in _OFTEN_LATE for one in found.missing)
+        return found, told, gone.apply(run, found, compared, beside) if apply and not wait else []
 
 
 def newest_in_lake(project: Project, system: str, stream: Stream) -> set[str]:
@@ -101,7 +122,7 @@ def newest_in_lake(project: Project, system: str, stream: Stream) -> set[str]:
     with _beside(project) as beside:
         con = _keys(project, beside)
         try:
-            layers.fill(con, "lake", stream, _segments(project, system, stream, beside), beside / "read")
+            layers.fill(con, "lake", stream, _named(_segments(project, system, stream, beside)), beside / "read")
             rows = con.execute("SELECT DISTINCT segment FROM complete_lake").fetchall()
         finally:
             con.close()
@@ -140,14 +161,18 @@ def _full(run: Run, stream: Stream, beside: Path) -> Path:
     return path
 
 
-def _segments(project: Project, system: str, stream: Stream, beside: Path) -> list[tuple[str, Path]]:
+def _segments(project: Project, system: str, stream: Stream, beside: Path) -> list[tuple[Segment, Path]]:
     """The segments of the lake as files of this machine, in their order."""
     from warehouse.sift import Source
     from warehouse.stage import StageReport, fetch
 
     source = Source(stream, {}, "", beside / "lake" / stream.name, project.lake)
     found = fetch(source, list_segments(project.lake, system, stream.name), StageReport(system, stream.name))
-    return [(one.segment.path, one.path) for one in found]
+    return [(one.segment, one.path) for one in found]
+
+
+def _named(segments: list[tuple[Segment, Path]]) -> list[tuple[str, Path]]:
+    return [(segment.path, path) for segment, path in segments]
 
 
 def _map_all(run: Run) -> None:
@@ -188,19 +213,23 @@ def _drift(con: Any, run: Run, full: Mapping[str, Path], beside: Path) -> list[s
     return drift.note_all(run.project.warehouse, run.model, run.run_id, run.system, run.started, found)
 
 
-def _told(report: StepReport, found: Completeness, fields: list[str]) -> StepReport:
+def _told(report: StepReport, found: Completeness, fields: list[str], applied: list[Missing]) -> StepReport:
+    from flow.gone import DELETES
     from quality.codes import CODES
 
-    lost = {code: sum(one.code == code for one in found.missing) for code in ("R301", "R302", "R303", "R304")}
-    words = {"R301": "lost", "R302": "late", "R303": "gone", "R304": "not merged"}
+    words = {"R301": "lost", "R302": "late", "R303": "gone", "R304": "not merged", "R306": "there again"}
+    lost = {code: sum(one.code == code for one in found.missing) for code in words}
     report.counts = {
         "source": sum(counts["source"] for counts in found.counts.values()),
         "lake": sum(counts["lake"] for counts in found.counts.values()),
         "windows": found.windows,
         "windows_odd": found.windows_odd,
         **{words[code].replace(" ", "_"): n for code, n in lost.items()},
+        **{word: sum(one.code == code for one in applied) for code, word in DELETES.items()},
     }
     said = ", ".join(f"{n:,} {words[code]}" for code, n in lost.items() if n) or "complete"
+    done = [f"{report.counts[word]:,} {word}" for word in DELETES.values() if report.counts[word]]
+    said += f"; {', '.join(done)} here" if done else ""
     report.detail["summary"] = (
         f"{report.counts['source']:,} records in the system, {report.counts['lake']:,} kept: {said}"
     )
@@ -208,7 +237,9 @@ def _told(report: StepReport, found: Completeness, fields: list[str]) -> StepRep
     report.detail["lines"] += [_line(one, CODES[one.code]) for one in found.missing[:50]]
     report.detail["missing"] = [{name: getattr(one, name) for name in Missing.__slots__} for one in found.missing]
     report.detail["streams"] = found.counts
-    report.status = "partial" if found.missing or found.refused else "ok"
+    report.detail["applied"] = [{name: getattr(one, name) for name in Missing.__slots__} for one in applied]
+    open_ = len(found.missing) > len(applied) or found.refused or report.findings
+    report.status = "partial" if open_ else "ok"
     return report
 
 

@@ -31,12 +31,14 @@ def map(run: Run) -> StepReport:
     with run.database() as con:
         run.begin(con, "map")
         fed = runfile.fed(con)
-        _staged(run, con, fed)
+        _staged(run, con, set(fed))
         for inbound in (one for one in run.inbound if one.stream in fed):
             inbound.prepare(partial(execute, con, name=f"{inbound.mapping}: what is looked up"))
             runfile.execute(con, inbound.statements)
             digest = hashlib.sha256(inbound.sql.encode()).hexdigest()[:16]
             con.execute("INSERT INTO run.mappings VALUES ($1, $2)", [inbound.mapping, digest])
+        for entity in {inbound.entity for inbound in run.inbound if fed.get(inbound.stream)}:
+            runfile.mark_deleted(con, entity)
         tie(con, run.inbound)
         runfile.supersede(con, run.model)
         counted = dict(con.execute("SELECT state, sum(n)::BIGINT FROM run.counts GROUP BY state").fetchall())

@@ -12,7 +12,7 @@ import os
 import secrets
 import shutil
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -26,7 +26,9 @@ from hub.connector import Connector
 from hub.errors import UnavailableError
 from hub.failpoints import failpoint
 from hub.findings import Finding
+from hub.segments import SegmentWriter
 
+_PULLED: Mapping[str, Any] = {}  # what the header of a pulled segment says beside the usual
 KEPT_PACKAGES = 10  # of those that dlt has loaded: its folders hold a schema and the names of files
 
 
@@ -152,20 +154,41 @@ def _load(pipeline: Any, run: Run, source: Any = None) -> None:
         ) from error
 
 
-def _source(run: Run, readers: list[Reader], work: Path, pool: ThreadPoolExecutor | None) -> Any:
+def keep(run: Run, written: Mapping[str, Sequence[tuple[SegmentWriter, Mapping[str, Any]]]]) -> None:
+    """Segments that no pull brought into the lake, by stream and with what their headers say more, behind all that was pulled.
+
+    No position moves. For the caller, who holds the lock of dlt's folder, as `pull` does.
+    """
+    pipeline = _pipeline(run)
+    _sweep(pipeline)
+    if pipeline.has_pending_data:
+        _load(pipeline, run)
+    _load(pipeline, run, _resources(run, {stream: _kept(run, stream, made) for stream, made in written.items()}))
+
+
+def _kept(run: Run, stream: str, written: Sequence[tuple[SegmentWriter, Mapping[str, Any]]]) -> Any:
     import dlt
 
+    def resource() -> Iterator[Any]:
+        state = dlt.current.resource_state()
+        state["overlap"] = None  # what is pulled next says something anew, also where it is what was pulled last
+        yield from _close(run, stream, written, state, [])
+
+    return resource
+
+
+def _source(run: Run, readers: list[Reader], work: Path, pool: ThreadPoolExecutor | None) -> Any:
     round = _Round(run, readers, work, pool)
+    return _resources(run, {reader.stream.name: _segments(run, reader, round) for reader in readers})
+
+
+def _resources(run: Run, streams: Mapping[str, Any]) -> Any:
+    import dlt
 
     @dlt.source(name=run.system, schema_contract="evolve")
     def system() -> Any:
-        for reader in readers:
-            yield dlt.resource(
-                _segments(run, reader, round),
-                name=reader.stream.name,
-                write_disposition="append",
-                columns={"record": {"data_type": "text"}},
-            )
+        for name, made in streams.items():
+            yield dlt.resource(made, name=name, write_disposition="append", columns={"record": {"data_type": "text"}})
 
     return system()
 
@@ -219,25 +242,31 @@ def _segments(run: Run, reader: Reader, round: _Round) -> Any:
             filled.drop()
             return
         state["overlap"] = whole
-        yield from _close(run, reader, filled, state)
+        written = [(writer, _PULLED) for writer in filled.writers if writer.records]
+        yield from _close(run, reader.stream.name, written, state, reader.files)
 
     return resource
 
 
-def _close(run: Run, reader: Reader, filled: Filled, state: dict[str, Any]) -> Iterator[Any]:
+def _close(
+    run: Run,
+    stream: str,
+    written: Sequence[tuple[SegmentWriter, Mapping[str, Any]]],
+    state: dict[str, Any],
+    files: list[Path],
+) -> Iterator[Any]:
     """The segments get their places in the stream's order, all of them before the first is handed over."""
     import dlt
 
-    written = [writer for writer in filled.writers if writer.records]
-    for writer in written:
+    for writer, more in written:
         state["sequence"] = state.get("sequence", 0) + 1
         header = {
             "system": run.system,
-            "stream": reader.stream.name,
+            "stream": stream,
             "sequence": state["sequence"],
             "pulled_at": run.started.isoformat(),
         }
-        reader.files.append(writer.close(header))
+        files.append(writer.close({**header, **more}))
     failpoint("pull.before_load")
-    for writer in written:
+    for writer, _ in written:
         yield dlt.mark.with_file_import(str(writer.path), "jsonl", writer.records)

@@ -44,7 +44,7 @@ class Line:
 
 def of_lake(project: Project, system: str, stream: str) -> Source:
     """All that was pulled of a stream. Raises UsageError P520 where that is nothing."""
-    found = list_segments(project.lake, system, stream)
+    found = [one for one in list_segments(project.lake, system, stream) if not one.deleted_at]
     if not any(segment.records for segment in found):
         fix = f"crossdock run {system} --step pull, or give records: --from FILE"
         raise UsageError("P520", f"the lake holds nothing of {system}.{stream}", place=project.lake, fix=fix)

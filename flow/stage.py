@@ -85,8 +85,8 @@ def _staged(
 
 
 def _note_shape(con: Connection, run: Run, stream: str, segments: Sequence[Segment]) -> None:
-    """The fields of a sample of the raw records: the columns that mappings declare would hide a new one."""
-    seen, records = sampled(run.project.lake, segments)
+    """The fields of a sample of the raw records: the columns that mappings declare would hide a new one. Tombstones are old ones."""
+    seen, records = sampled(run.project.lake, [one for one in segments if not one.deleted_at])
     if seen:
         listed = [[path, kind, n] for (path, kind), n in seen.items()]
         con.execute(

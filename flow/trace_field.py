@@ -14,6 +14,7 @@ from flow.samples import Line, Source
 from flow.trace_push import Sent
 from flow.trace_read import Pull, Record, Row, Stores, pulls_of
 from flow.trace_won import rule_of_rows, won
+from hub.entity import DELETED
 from hub.errors import CrossdockError
 from hub.secrets import MASK
 from warehouse.survivorship import priorities
@@ -196,4 +197,5 @@ def _map(stores: Stores, mapping: str, pulls: Sequence[Pull]) -> None:
         for row in (dict(zip(names, values, strict=True)) for values in cursor.fetchall()):
             for pull in of_line[row.pop("_line") - 1]:
                 if row["source_id"] == pull.source_id:
-                    pull.values = {**row, "system": pull.system}
+                    gone = row[DELETED.name] or pull.deleted_at
+                    pull.values = {**row, DELETED.name: gone, "system": pull.system}

@@ -85,6 +85,7 @@ class Stores:
 class Pull:
     """One version of the record as a system said it. `record` is the line of the lake, None once the lake lost it.
 
+    With `deleted_at` it is a tombstone: a full pass did not find the record any more.
     `run_at` is when the run that merged it started, `row` the source row where it is the newest version. `values` are what
     the mapping made of it, where that is known.
     """
@@ -99,6 +100,7 @@ class Pull:
     run_at: datetime
     at: datetime
     record: bytes | None = None
+    deleted_at: datetime | None = None
     row: Row | None = None
     values: Row | None = None
 
@@ -222,3 +224,4 @@ def _fetch(pull: Pull, found: tuple[Mapping[str, Any], bytes] | None) -> None:
         pull.at = aware(datetime.fromisoformat(header.get("pulled_at") or "")) or pull.at
     except ValueError:
         pass
+    pull.deleted_at = aware(datetime.fromisoformat(header["deleted_at"])) if header.get("deleted_at") else None

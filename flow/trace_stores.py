@@ -20,6 +20,8 @@ def pulled(stores: Stores, record: Record) -> Iterator[Event]:
         version = f" version {pull.version}" if pull.version else ""
         what = f"{pull.source_id} by {pull.mapping}{version}, from {pull.place}"
         raw = pull.raw(stores)
+        if pull.deleted_at is not None:
+            what = f"{pull.source_id}: a full pass did not find it, the system has it no longer; the last that was known, {pull.place}"
         if pull.record is None:
             what += "; the lake no longer keeps it"
         if pull.row is not None and pull.row.get("waiting"):
@@ -34,7 +36,7 @@ def pulled(stores: Stores, record: Record) -> Iterator[Event]:
         key = (pull.system, pull.source_id)
         if key in before and raw is not None and before[key] is not None:
             detail["changed"] = _changes(before[key], raw)
-            if not detail["changed"]:
+            if not detail["changed"] and pull.deleted_at is None:
                 what += "; nothing that may be shown is another" if not stores.unmask else "; mapped again"
         if pull.values is not None:
             detail["mapped"] = {

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from flow.trace_read import Record, Row, Stores, short
-from hub.entity import Entity, children
+from hub.entity import DELETED, Entity, children
 from warehouse.survivorship import priorities
 from warehouse.work import Survivorship
 
@@ -21,6 +21,7 @@ class Said:
     value: Any
     guest: bool
     currency: Any
+    deleted: bool = False
 
     @property
     def who(self) -> str:
@@ -44,10 +45,15 @@ def won(stores: Stores, held: Row, rows: Sequence[Row], column: str) -> Won:
     money = stores.entity[column].currency
     said = [
         Said(
-            row["system"], row["source_id"], row.get(column), bool(row.get("guest")), row.get(money) if money else None
+            row["system"],
+            row["source_id"],
+            row.get(column),
+            bool(row.get("guest")),
+            row.get(money) if money else None,
+            row.get(DELETED.name) is not None,
         )
         for row in rows
-        if row.get(column) is not None
+        if row.get(column) is not None or column == DELETED.name  # that it is there is an answer, too
     ]
     said.sort(key=lambda one: _rank(order, one))
     value = held.get(column)
@@ -58,9 +64,9 @@ def won(stores: Stores, held: Row, rows: Sequence[Row], column: str) -> Won:
     return Won(value, winner, lost, agreed, _rule(stores, column, order, winner, lost, money))
 
 
-def _rank(order: Sequence[str], one: Said) -> tuple[int, str, bool, str]:
+def _rank(order: Sequence[str], one: Said) -> tuple[int, str, bool, bool, str]:
     place = order.index(one.system) if one.system in order else len(order)
-    return place, one.system, one.guest, one.source_id
+    return place, one.system, one.deleted, one.guest, one.source_id
 
 
 def _rule(
@@ -81,6 +87,8 @@ def _rule(
             else "not as now ruled"
         )
     if winner.system == best.system:
+        if winner.deleted != best.deleted:
+            return "a living record before a deleted one"
         return "an account before a guest" if winner.guest != best.guest else "the lower id of one system"
     if not order:
         return "no order is declared, so that of the names"

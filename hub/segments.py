@@ -25,7 +25,10 @@ _DIGESTED = 4_000_000  # a digest of everything would be a quarter of what a fir
 
 @dataclass(frozen=True, slots=True, order=True)
 class Segment:
-    """One file of the lake. `sequence` orders the segments of a stream; `path` is relative to the lake."""
+    """One file of the lake. `sequence` orders the segments of a stream; `path` is relative to the lake.
+
+    With `deleted_at` (an ISO instant) its records are tombstones: the last that was known of what is gone since then.
+    """
 
     sequence: int
     system: str
@@ -33,6 +36,7 @@ class Segment:
     path: str
     records: int
     pulled_at: str = ""
+    deleted_at: str = ""
 
 
 class SegmentWriter:
@@ -131,7 +135,13 @@ def list_segments(
         if header and fs.size(path) == 8 + struct.unpack("<II", start[:8])[1] + header["bytes"]:
             found.append(
                 Segment(
-                    header["sequence"], header["system"], header["stream"], name, header["records"], header["pulled_at"]
+                    header["sequence"],
+                    header["system"],
+                    header["stream"],
+                    name,
+                    header["records"],
+                    header["pulled_at"],
+                    header.get("deleted_at", ""),
                 )
             )
     return sorted(found)

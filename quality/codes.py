@@ -189,10 +189,15 @@ Example: a change that does not move the record's updated_at.
 Fix: take another cursor for the stream, or a full pass now and then.""",
     "R303": """gone: the lake has it and the system has it no longer; it was deleted there without a word.
 Example: an order that somebody removed by hand.
-Fix: look whether it should be gone; what the hub sent elsewhere because of it is not taken back by itself.""",
+Fix: look whether it should be gone, then crossdock complete SYSTEM --apply takes it for deleted here, too. What the hub sent elsewhere
+because of it is not taken back by itself; a mirror archives it.""",
     "R304": """not merged: the lake has it and a mapping reads it, and neither the warehouse nor the quarantine has it.
 Fix: crossdock replay SYSTEM maps and merges again what is kept.""",
-    "R305": """A full pass is not believed: it brought nothing, or more than the set share would be gone.
+    "R305": """A full pass is not believed: it brought nothing, or more than the set share would be gone; with --apply also where records
+were pulled meanwhile, or a record is made of several.
 An outage or a lost permission looks like that; nobody deletes half a system in a day.
 Fix: look into the system; if it is true, say so with a higher --most-gone.""",
+    "R306": """there again: it was taken for deleted, the system has it, and no pull brought it.
+Example: somebody could not see it for a while; its updated_at did not move.
+Fix: crossdock complete SYSTEM --apply keeps it as the full pass read it, and it is alive again.""",
 }

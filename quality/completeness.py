@@ -6,6 +6,8 @@ in count and hash are done with; of the others every record is named.
 
     complete_windows   stream, kind (keys or day), first, last, count and hash of both sides
     complete_named     code, stream, key, segment, line
+
+A tombstone in the lake says that a record is gone: it is no version of one, and stands in a fifth table, `gone`.
 """
 
 from __future__ import annotations
@@ -23,7 +25,11 @@ _SIDES = "FROM complete_full AS s FULL JOIN complete_lake AS l USING (stream, ke
 # Windows of keys are cut where the system's own keys are, so that both sides are cut alike.
 _KEYED = f"""
 CREATE OR REPLACE TEMP TABLE complete_keyed AS
-WITH both_ AS (SELECT stream, key, s.hash AS source_hash, l.hash AS lake_hash, coalesce(s.day, l.day) AS day, l.segment, l.line {_SIDES})
+WITH both_ AS (
+  SELECT stream, key, s.hash AS source_hash, l.hash AS lake_hash, coalesce(s.day, l.day) AS day, g.key IS NOT NULL AS buried,
+    CASE WHEN g.key IS NULL THEN l.segment ELSE s.segment END AS segment, CASE WHEN g.key IS NULL THEN l.line ELSE s.line END AS line
+  {_SIDES} LEFT JOIN complete_gone AS g USING (stream, key)
+)
 SELECT *, (row_number() OVER (PARTITION BY stream ORDER BY length(key), key) - 1) // {PER_WINDOW} AS place FROM both_"""
 
 _WINDOWS = """
@@ -44,7 +50,8 @@ SELECT *, (source_count, source_hash) IS NOT DISTINCT FROM (lake_count, lake_has
 _NAMED = """
 CREATE OR REPLACE TEMP TABLE complete_named AS
 WITH odd AS (SELECT stream, first, last FROM complete_windows WHERE kind = 'keys' AND NOT agrees)
-SELECT CASE WHEN lake_hash IS NULL THEN 'R301' WHEN source_hash IS NULL THEN 'R303' ELSE 'R302' END AS code, k.stream, key, segment, line
+SELECT CASE WHEN buried THEN 'R306' WHEN lake_hash IS NULL THEN 'R301' WHEN source_hash IS NULL THEN 'R303' ELSE 'R302' END AS code,
+  k.stream, key, segment, line
 FROM complete_keyed AS k JOIN odd ON k.stream = odd.stream
   AND (length(key), key) >= (length(first), first) AND (length(key), key) <= (length(last), last)
 WHERE source_hash IS DISTINCT FROM lake_hash
@@ -55,7 +62,7 @@ WHERE NOT EXISTS (SELECT 1 FROM complete_kept AS k WHERE k.stream = m.stream AND
 
 @dataclass(frozen=True, slots=True)
 class Missing:
-    """One record that is not where it should be; `segment` and `line` where the lake has it."""
+    """One record that is not where it should be; `segment` and `line` where the lake has it, of one that is there again the pass."""
 
     code: str
     stream: str
@@ -77,8 +84,16 @@ class Completeness:
 
 def prepare(con: Any) -> None:
     """Empty layers, to be filled: full and lake, and of entities: mapped (from the lake) and kept (in the warehouse)."""
-    for layer in ("full", "lake", "mapped", "kept"):
+    for layer in ("full", "lake", "gone", "mapped", "kept"):
         con.execute(f"CREATE OR REPLACE TABLE complete_{layer} ({LAYER})")
+
+
+def bury(con: Any, tombstones: Sequence[str]) -> None:
+    """Take the records of these segments out of the layer `lake`, where they are the newest of their keys."""
+    con.execute(
+        "INSERT INTO complete_gone FROM complete_lake WHERE list_contains($1::VARCHAR[], segment)", [tombstones]
+    )
+    con.execute("DELETE FROM complete_lake WHERE list_contains($1::VARCHAR[], segment)", [tombstones])
 
 
 def compare(con: Any, streams: Sequence[str], most_gone: Decimal = MOST_GONE) -> Completeness:

@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Literal, Protocol
 from urllib.parse import unquote, urlsplit
 
-from hub.entity import Entity, Model
+from hub.entity import DELETED, Entity, Model
 from hub.errors import ConfigurationError
 from warehouse import columns as c
 from warehouse.duck import Connection, connect, filled, literal, one, quote, run, with_beside
@@ -38,7 +38,7 @@ ROWS_OF_A_GROUP = 30_720
 SHAPES = "stream VARCHAR, path VARCHAR, kind VARCHAR, n BIGINT, records BIGINT"
 _TABLES: dict[str, str] = {
     "run.segments": "system VARCHAR, stream VARCHAR, segment VARCHAR, seq BIGINT, records BIGINT, pulled_at TIMESTAMPTZ,"
-    " base BIGINT",
+    " base BIGINT, deleted_at TIMESTAMPTZ",
     "run.rejects": "stream VARCHAR, mapping VARCHAR, entity VARCHAR, source_id VARCHAR, segment VARCHAR, line BIGINT,"
     " code VARCHAR, field VARCHAR, rule VARCHAR, message VARCHAR, raw VARCHAR",
     "run.counts": "stream VARCHAR, mapping VARCHAR, entity VARCHAR, state VARCHAR, n BIGINT",
@@ -190,9 +190,20 @@ def staged(con: Connection) -> int:
     return int(one(con, sql, name="staged"))
 
 
-def fed(con: Connection) -> set[str]:
-    """The streams of which something was staged. A mapping of another one has nothing to do."""
-    return {stream for (stream,) in run(con, "SELECT DISTINCT stream FROM run.segments").fetchall()}
+def fed(con: Connection) -> dict[str, bool]:
+    """The streams of which something was staged, and whether there are tombstones among it. A mapping of another one has nothing to do."""
+    sql = "SELECT stream, count(deleted_at) > 0 FROM run.segments GROUP BY stream"
+    return dict(run(con, sql).fetchall())
+
+
+def mark_deleted(con: Connection, entity: str) -> None:
+    """Rows of tombstones are deleted since then, unless their mapping itself knows since when."""
+    run(
+        con,
+        f"""UPDATE mapped.{quote(entity)} AS m SET {DELETED.name} = coalesce(m.{DELETED.name}, g.deleted_at)
+            FROM run.segments g WHERE g.segment = m._segment AND g.deleted_at IS NOT NULL""",
+        name=f"deleted {entity}",
+    )
 
 
 def execute(con: Connection, statements: Iterable[Statement]) -> None:

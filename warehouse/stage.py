@@ -282,7 +282,7 @@ def _segments(con: Connection, placed: Sequence[Placed]) -> None:
         con,
         "run.segments",
         [
-            (s.system, s.stream, s.path, s.sequence, one.records, s.pulled_at or None, one.base)
+            (s.system, s.stream, s.path, s.sequence, one.records, s.pulled_at or None, one.base, s.deleted_at or None)
             for one, s in ((one, one.segment) for one in placed)
         ],
     )

@@ -107,7 +107,7 @@ class World:
         pulled = START + timedelta(minutes=number)
         mine = [reject for reject in rejects if reject["entity"] == entity.name]
         con.execute(
-            "INSERT INTO run.segments VALUES ($1, $2, $3, $4, $5, $6, 1)",
+            "INSERT INTO run.segments VALUES ($1, $2, $3, $4, $5, $6, 1, NULL)",
             [system, stream, segment, number, len(recs) + len(mine), pulled],
         )
         batch: dict[str, list[dict[str, Any]]] = {entity.name: []}
