@@ -12,7 +12,7 @@ seconds at most.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
@@ -32,6 +32,10 @@ _TURN = 0.03  # seconds between two holds: who waits for the lock looks every 10
 # more: what is counted and judged of it are rows, too.
 _FRESH, _LEAST = 6_400, 100
 _SHORT_LOG = 4_000_000  # bytes: reading a log costs 7 ms a megabyte, once or twice; a checkpoint twice that, and 10 ms
+# The run file lives for a day: compressing it costs half as much again as reading the records.
+_RUN_FILE = ("SET force_compression = 'uncompressed'", "SET checkpoint_threshold = '16MB'")
+# A merge is one commit, after which the file is let go of, which needs a checkpoint: all would be written twice, to the log before.
+_WAREHOUSE_FILE = ("SET force_compression = 'auto'", "SET checkpoint_threshold = '1 byte'")
 _WAREHOUSE = "warehouse"
 _PUBLISHED = "published"
 
@@ -78,7 +82,7 @@ class Instance:
         self._lock.enter_context(writer(self.warehouse))
         try:
             con = self._instance()
-            self._compress("auto")
+            self._write_as(_WAREHOUSE_FILE)
             attach(con, self.warehouse, _WAREHOUSE, block=BLOCK)
             self._use(_WAREHOUSE)
             tables.migrate(con, self.model)
@@ -97,7 +101,7 @@ class Instance:
             return
         try:
             self._detach(_WAREHOUSE)
-            self._compress("uncompressed")
+            self._write_as(_RUN_FILE)
         except BaseException:
             self.close()
             raise
@@ -137,18 +141,20 @@ class Instance:
                 NO_TIDYING,
                 f"SET VARIABLE run_file = {literal(str(self.run_file))}",
                 f"SET temp_directory = {literal(str(spilled))}",
-                # The run file's compression is not the warehouse's, and it may be left with a log.
-                "SET allowed_configs = ['force_compression', 'checkpoint_on_detach']",
+                # The run file's are not the warehouse's, and it may be left with a log.
+                "SET allowed_configs = ['force_compression', 'checkpoint_threshold', 'checkpoint_on_detach']",
+                "SET auto_checkpoint_skip_wal_threshold = 0",  # whatever checkpoints at its commit writes no log
             )
             self._con = connect(":memory:", allowed=folders, files=beside, settings=settings)
-            self._compress("uncompressed")
+            self._write_as(_RUN_FILE)
             self._records = 0
         return self._con
 
-    def _compress(self, how: str) -> None:
-        """The run file lives for a day: compressing it costs half as much again as reading the records."""
+    def _write_as(self, settings: Sequence[str]) -> None:
+        """What stands in one of the two files is written otherwise than in the other. In a session there is only one."""
         if not self.in_memory:
-            self._instance().execute(f"SET force_compression = '{how}'")
+            for setting in settings:
+                self._instance().execute(setting)
 
     def _use(self, name: str) -> Connection:
         con = self._instance()

@@ -73,19 +73,31 @@ def test_a_short_log_is_left_to_who_reads_the_run_file_and_deleted_with_it(insta
     assert not list(instance.run_file.parent.iterdir())
 
 
-def test_of_the_warehouse_no_log_is_left(instance: Instance) -> None:
-    log = instance.warehouse.with_name("hub.duckdb.wal")
-    with instance.run(make=True):
-        pass
+def test_a_session_that_is_closed_leaves_no_log_of_the_warehouse(tmp_path: Path) -> None:
+    instance = Instance(tmp_path / "hub.duckdb", tmp_path / "r.duckdb", "", entities(), in_memory=True)
+    log = tmp_path / "hub.duckdb.wal"
     instance.hold()
     with instance.writing() as con:
         con.execute("INSERT INTO ops.segments (system, segment) VALUES ('cart', 'a')")
     assert log.exists()
     instance.close()
     assert not log.exists()
+
+
+@pytest.mark.parametrize("in_memory", [False, True])
+def test_the_merge_of_a_run_is_in_the_file_with_its_commit_and_that_of_a_session_in_the_log(
+    tmp_path: Path, in_memory: bool
+) -> None:
+    instance = Instance(tmp_path / "hub.duckdb", tmp_path / "r.duckdb", "", entities(), in_memory=in_memory)
+    log = tmp_path / "hub.duckdb.wal"
     with instance.writing() as con:
-        con.execute("INSERT INTO ops.segments (system, segment) VALUES ('cart', 'b')")
+        con.execute("CHECKPOINT")
+        con.execute("INSERT INTO ops.hub_ids VALUES ('customer', 7)")
+        assert (log.exists() and log.stat().st_size > 0) == in_memory
     assert not log.exists()
+    instance.close()
+    with duckdb.connect(str(tmp_path / "hub.duckdb"), read_only=True) as con:
+        assert con.execute("FROM ops.hub_ids").fetchall() == [("customer", 7)]
 
 
 def test_nothing_else_can_be_set_or_read(instance: Instance, tmp_path: Path) -> None:
