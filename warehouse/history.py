@@ -27,10 +27,14 @@ def replace(work: Work, entity: Entity, scope: str) -> None:
 
 
 def held_sql(entity: Entity, scope: str) -> str:
-    """_held: the canonical rows as they were, with `old_row`, their row id."""
+    """_held: the canonical rows as they were, with `old_row`, their row id.
+
+    Their hash is computed again: stored, it is a third of all that would have to be read, for nothing compresses it.
+    """
     return f"""
         CREATE OR REPLACE TEMP TABLE _held AS
-        SELECT rowid AS old_row, * FROM {canonical(entity)} WHERE {scope} IN (SELECT hub_id FROM _others)"""
+        SELECT rowid AS old_row, * EXCLUDE (row_hash), {c.canonical_hash_sql(entity)} AS row_hash
+        FROM {canonical(entity)} WHERE {scope} IN (SELECT hub_id FROM _others)"""
 
 
 _CLOSING = "FROM _held h ANTI JOIN _won w ON w.hub_id = h.hub_id AND w.row_hash = h.row_hash"

@@ -66,8 +66,19 @@ def take(work: Work, entity: Entity, load: Load, *, marked: bool) -> None:
     work.do(f"decided {entity.name}", decided_sql(entity, again_too=bool(load.waiting)))
 
 
+# What is asked of a row that the source layer has.
+_COMPARED = (
+    *("system", "source_id", "hub_id", "waiting", "row_hash", "children_hash"),
+    *("segment", "line", "sequence", "version", "pulled_at"),
+)
+
+
 def incoming_sql(entity: Entity, children: Sequence[Entity], *, from_run: bool, marked: bool) -> str:
-    """Narrow rows: key, hash, and `state`: new, changed, same, seen (same, later), stale. `children` are those with rows."""
+    """Narrow rows: key, hash, and `state`: new, changed, same, seen (same, later), stale. `children` are those with rows.
+
+    Keys are looked up alone (`hits`), and the rest of a row by where it stands: what DuckDB filters by the hashes
+    of many keys lets some others through, in each block, and of those it would read all columns.
+    """
     kids = " UNION ALL ".join(
         f"SELECT k._parent_row, {c.child_hash_sql(child, 'k')} AS h FROM {mapped(child)} k" for child in children
     )
@@ -79,20 +90,23 @@ def incoming_sql(entity: Entity, children: Sequence[Entity], *, from_run: bool, 
     newer, later = newer_sql("p", "s"), later_sql("p", "s")
     return f"""
         CREATE OR REPLACE TEMP TABLE _incoming AS
-        WITH passed AS (
+        WITH passed AS MATERIALIZED (
             SELECT m._row, m.system, m.source_id, {c.key_sql("m")} AS source_key, m.mapping, m._segment AS segment, m._line AS line, g.stream, g.seq AS sequence,
                    g.pulled_at, m.version, m._hub, {c.mapped_hash_sql(entity, "m")} AS row_hash
             FROM {mapped(entity)} m LEFT JOIN {RUN}.run.segments g ON g.segment = m._segment
             WHERE {passed}
         ), kids AS (
             SELECT _parent_row, {c.children_hash_sql("h")} AS h FROM ({kids}) GROUP BY _parent_row
+        ), hits AS MATERIALIZED (
+            SELECT p._row, s.rowid AS old_row FROM passed p JOIN {source(entity)} s ON s.source_key = p.source_key
+        ), old AS (
+            SELECT h._row, h.old_row, {c.listed(_COMPARED, "s")} FROM hits h JOIN {source(entity)} s ON s.rowid = h.old_row
         ), known AS (
-            SELECT p.*, coalesce(k.h, 0) AS children_hash, s.rowid AS old_row, s.hub_id AS old_hub, s.waiting AS old_waiting,
+            SELECT p.*, coalesce(k.h, 0) AS children_hash, s.old_row, s.hub_id AS old_hub, s.waiting AS old_waiting,
                    s.row_hash = p.row_hash AND s.children_hash = coalesce(k.h, 0) AS same, {newer} AS newer, {later} AS later
             FROM passed p
             LEFT JOIN kids k ON k._parent_row = p._row
-            LEFT JOIN {source(entity)} s
-                   ON s.source_key = p.source_key AND {c.same_record_sql("s", "p")}
+            LEFT JOIN old s ON s._row = p._row AND {c.same_record_sql("s", "p")}
         )
         SELECT * EXCLUDE (same, newer, later),
                CASE WHEN old_row IS NULL THEN 'new' WHEN NOT newer THEN 'stale' WHEN NOT same THEN 'changed'
