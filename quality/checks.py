@@ -28,7 +28,7 @@ from typing import ClassVar, Literal, Protocol
 
 from hub.among import among
 from hub.entity import Entity
-from quality.sql import is_text, literal, name, stored
+from quality.sql import is_text, literal, living, name, stored
 
 Operator = Literal["at_most", "less_than", "at_least", "more_than", "equal_to"]
 OPERATORS: dict[Operator, str] = {
@@ -134,7 +134,8 @@ class Unique:
         return self.columns
 
     def failed(self, row: Row) -> str:
-        return row.repeated(self.columns)
+        """What is deleted is in nobody's way, and nobody in its."""
+        return row.repeated(self.columns) + living(row.entity, "m")
 
 
 @dataclass(frozen=True, slots=True)

@@ -275,7 +275,8 @@ class LookedUp:
 
     def repeated(self, columns: tuple[str, ...]) -> str:
         same = " AND ".join(f"o.{name(stored(self.entity, c))} = {self.column(c)}" for c in ("system", *columns))
-        here = f"EXISTS (SELECT 1 FROM mapped.{self.entity.name} AS o WHERE {same} AND o.source_id <> m.source_id)"
+        other = f"{same} AND o.source_id <> m.source_id{sql.living(self.entity, 'o')}"
+        here = f"EXISTS (SELECT 1 FROM mapped.{self.entity.name} AS o WHERE {other})"
         what = sql.others(self.entity, columns)
         return f"({here} OR {self._earlier(what, columns)})" if what in self.others else here
 

@@ -12,7 +12,7 @@ from hub.entity import Entity, Model
 from quality.checks import Amount, OfBatch, raw
 from quality.currencies import minor_unit_sql
 from quality.rules import Rule
-from quality.sql import literal, name, others, stored
+from quality.sql import literal, living, name, others, stored
 
 NO_AMOUNT = "CAST(NULL AS DECIMAL(38, 4))"
 
@@ -64,8 +64,8 @@ class Joined:
         cte = "again_" + "_".join(columns)
         held = [name(stored(self.entity, column)) for column in columns]
         self.ctes[cte] = (
-            f"SELECT system, {', '.join(held)}\n  FROM mapped.{self.entity.name}"
-            f" WHERE {' AND '.join(f'{column} IS NOT NULL' for column in held)}"
+            f"SELECT system, {', '.join(held)}\n  FROM mapped.{self.entity.name} AS o"
+            f" WHERE {' AND '.join(f'{column} IS NOT NULL' for column in held)}{living(self.entity, 'o')}"
             f" GROUP BY ALL HAVING count(DISTINCT source_id) > 1"
         )
         self.joins[cte] = (cte, " AND ".join(f"{cte}.{column} = m.{column}" for column in ("system", *held)))

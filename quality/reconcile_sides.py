@@ -1,6 +1,6 @@
 """The SQL that makes one row a key of a side: its fingerprint, what it needs, when it was dated and seen.
 
-    recon_<side>_records   every record that takes part, with its key
+    recon_<side>_records   every record that takes part, with its key; one that its system deleted is over, and needs no partner
     recon_<side>           one row a key; of several records the live one that was seen last speaks, or their sum
     recon_<side>_values    every compared column, for the keys that differ only
 
@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from hub.entity import DELETED
 from quality.checks import Condition
 from quality.reconcile_spec import Pairing, Side
 from quality.sql import literal, name
@@ -126,8 +127,8 @@ SELECT {_key(side)[0]} AS key, s.rowid AS rid, s.hub_id, s.seen_at,
   {_column(side, spec.scope_column, "TIMESTAMPTZ")} AS scope_at,
   {_column(side, spec.in_flight_column, "TIMESTAMPTZ")} AS dated,
   {_column(side, spec.amount.column, MONEY) if spec.amount else "0::" + MONEY} AS money,
-  {all_of(side, spec.done, "false")} AS done,
-  {"false" if side.needs is None else all_of(side, side.needs, "true")} AS needs{"".join(f",{chr(10)}  {one}" for one in kept)}
+  s.{DELETED.name} IS NOT NULL OR {all_of(side, spec.done, "false")} AS done,
+  {"false" if side.needs is None else f"s.{DELETED.name} IS NULL AND ({all_of(side, side.needs, 'true')})"} AS needs{"".join(f",{chr(10)}  {one}" for one in kept)}
 FROM {_from(pairing, side, target)}
 WHERE {_taking_part(side)}"""
 

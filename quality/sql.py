@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import date, datetime
 from decimal import Decimal
 
-from hub.entity import Entity
+from hub.entity import DELETED, Entity
 
 SYSTEM_COLUMNS = ("system", "source_id")
 
@@ -32,6 +32,11 @@ def literal(value: str | int | bool | Decimal | date | None) -> str:
 def stored(entity: Entity, column: str) -> str:
     """The physical name: a reference is held in the mapped layer as the other record's id, `<column>_ref`."""
     return f"{column}_ref" if column in entity and entity[column].kind == "ref" else column
+
+
+def living(entity: Entity, alias: str) -> str:
+    """`AND` that the row is not deleted; nothing of a child, which cannot be."""
+    return f" AND {alias}.{DELETED.name} IS NULL" if DELETED.name in entity else ""
 
 
 def others(entity: Entity, columns: Sequence[str]) -> str:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from hub.entity import Model
+from hub.entity import DELETED, Model
 from warehouse.duck import Connection, StatementError, literal, quote, run
 
 _HUB = "warehouse"
@@ -49,11 +49,12 @@ def repeated_sql(model: Model, one: Sought) -> str:
     there = " AND ".join(f"{column} IS NOT NULL" for column in columns)
     head, own = (entity.parent, "parent_source_id") if entity.parent else (entity.name, "source_id")
     key = ", ".join(f"CAST(s.{column} AS VARCHAR)" for column in columns)
+    living = f"\n        WHERE s.{DELETED.name} IS NULL" if DELETED.name in entity else ""
     return f"""
         SELECT DISTINCT {literal(one.what)}, s.system, [{key}] FROM {_HUB}.source.{quote(entity.name)} s
         SEMI JOIN (SELECT DISTINCT system, {", ".join(columns)} FROM mapped.{quote(entity.name)} WHERE {there}) m
           ON {" AND ".join(f"m.{column} = s.{column}" for column in ("system", *columns))}
-        ANTI JOIN mapped.{quote(head)} n ON n.system = s.system AND n.source_id = s.{own}"""
+        ANTI JOIN mapped.{quote(head)} n ON n.system = s.system AND n.source_id = s.{own}{living}"""
 
 
 def referred_sql(one: Sought) -> str:

@@ -97,7 +97,8 @@ def world(dice: Random) -> dict[str, Any]:
     text = ("name", "email", "phone", "tax_id", "tier", "country_code")
     return {
         "customer": [
-            {**{name: dice.choice(FEW) for name in text}, "guest": dice.choice((True, False, None))} for _ in range(40)
+            {**{name: dice.choice(FEW) for name in text}, "guest": dice.choice((True, False, None)),
+             "deleted_at": INSTANTS[3] if number % 5 == 0 else None} for number in range(40)
         ],
         "sales_order": [order(number) for number in range(60)],
         "order_line": [

@@ -249,6 +249,22 @@ def test_nothing_is_missing_that_nobody_has_to_pay_or_that_is_over(warehouse: Co
     assert (numbers["agreed"], numbers["not_expected"], numbers["out_of_scope"]) == (2, 3, 1)
 
 
+def test_what_its_system_deleted_misses_no_partner(warehouse: Con, spec: Spec) -> None:
+    con = warehouse
+    put(con, "cart", "1001", deleted_at=LOADED)  # the ERP never had it
+    put(con, "erp", "1002", deleted_at=LOADED)
+    both(con, "1003", deleted_at=LOADED)  # the ERP deleted what the cart has
+    both(con, "1004", total=D("40.58"), deleted_at=LOADED)  # what differs all the same is told
+    both(con, "1005")
+    put(con, "erp", "1005", source_id="erp-again", deleted_at=LOADED)  # entered twice, one of them deleted
+    reconcile(con, spec, NOW, go_live=GO_LIVE)
+    assert breaks(con) == {"1004": ("unknown", D("5"))}
+    con.execute("UPDATE source.sales_order SET deleted_at = NULL")
+    reconcile(con, spec, NOW, go_live=GO_LIVE)
+    told = {key: reason for key, (reason, _) in breaks(con).items()}
+    assert told == {"1001": "missing_right", "1002": "missing_left", "1004": "unknown", "1005": "duplicate"}
+
+
 def test_what_is_on_its_way_is_no_break(warehouse: Con, spec: Spec) -> None:
     con, recent = warehouse, NOW - timedelta(minutes=30)
     put(con, "cart", "1001", ordered_at=recent, seen_at=recent)

@@ -104,15 +104,17 @@ class Shop:
         records: Sequence[Mapping[str, Any] | bytes],
         name: str = "shop/orders",
         at: str = "2026-11-20T12:00:00+00:00",
+        deleted_at: str = "",
     ) -> str:
-        """A segment in the lake; its path there."""
+        """A segment in the lake, of tombstones where they say since when; its path there."""
         system, _, stream = name.partition("/")
         number = self.sequences[name] = self.sequences.get(name, 0) + 1
         path = Path(self.project.lake) / system / stream / f"{number}.jsonl"
         path.parent.mkdir(parents=True, exist_ok=True)
         writer = SegmentWriter(path)
         writer.write(one if isinstance(one, bytes) else json.dumps(one).encode() for one in records)
-        writer.close({"sequence": number, "system": system, "stream": stream, "pulled_at": at})
+        gone = {"deleted_at": deleted_at} if deleted_at else {}
+        writer.close({"sequence": number, "system": system, "stream": stream, "pulled_at": at, **gone})
         return f"{system}/{stream}/{number}.jsonl"
 
     def sync(self, system: str = "shop") -> None:

@@ -53,6 +53,33 @@ def test_a_later_run_knows_the_earlier_ones(known: Shop) -> None:
     assert known.rows(WAITING) == [], "the number is free by now"
 
 
+GONE = "2026-11-20T15:00:00+00:00"
+
+
+def test_what_is_deleted_is_in_nobodys_way(known: Shop) -> None:
+    known.pulled([order(1)], deleted_at=GONE)
+    known.sync()
+    known.pulled([order(3, number="1")])
+    known.sync()
+    assert known.rows(WAITING) == [], "entered anew, in a later run"
+    known.pulled([order(3, number="1")], deleted_at=GONE)
+    known.pulled([order(5, number="1")])
+    known.sync()
+    assert known.rows(WAITING) == [], "and in the same one"
+    numbers = "SELECT source_id, o.deleted_at IS NOT NULL FROM sales_order o JOIN source.sales_order s USING (hub_id) WHERE o.number = '1'"
+    assert sorted(known.rows(numbers)) == [("1", True), ("3", True), ("5", False)]
+    known.pulled([order(1)])
+    known.sync()
+    assert known.rows(WAITING) == [("1", "sales_order.number_once")], "it came back, and the number is taken"
+    known.pulled([order(4, customer={"id": 7})])
+    known.pulled([CUSTOMER], "shop/customers", deleted_at=GONE)
+    known.sync()
+    known.pulled([order(6)])
+    known.sync()
+    assert [row for row in known.rows(WARNED) if row[1].endswith("customer_there")] == [], "a deleted customer is known"
+    assert known.rows("SELECT DISTINCT customer FROM sales_order WHERE number IN ('4', '6')") == [(1,)]
+
+
 def test_a_twin_that_sees_its_own_batch_lets_it_in(known: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(others, "fill", lambda *_: None)
     known.pulled([order(3, number="1")])

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from desks_harness import VALUES, Desk, Desks
+from desks_harness import ACCOUNTS, VALUES, Desk, Desks
 
 from connectors.sandbox_crm import SandboxCrm
 from flow import decide, settle
@@ -147,6 +147,60 @@ def test_the_broken_twin_of_a_mirror_archives_what_is_the_targets_own(
     modes.customer("Ann Lee")
     modes.pull()
     assert "archive" in [verb(call) for call in modes.plan("crm").calls]
+
+
+UPSERT = MIRROR.replace("mirror", "upsert")
+FLAGGED = "{deleted_at: {at: LastModified, when: IsDeleted = 'true'}, "
+
+
+def _flagged(modes: Modes, system: str, text: str) -> None:
+    """The system's mapping reads which of its records are deleted."""
+    assert "fields: {" in text
+    path = modes.project.root / "mappings" / system / "accounts.yaml"
+    path.write_text(text.replace("when: coalesce(IsDeleted, 'false') = 'false'\n", "").replace("{", FLAGGED, 1))
+
+
+def _others(modes: Modes, n: int) -> None:
+    """So many customers of whom the CRM is told nothing: it knows for ever that another test deleted the hub's first."""
+    for number in range(n):
+        modes.customer(f"A{number} Other", Tier="Standard")
+
+
+@pytest.mark.parametrize(("push", "calls", "others"), [(MIRROR, [("archive", "")], 2), (UPSERT, [], 3)])
+def test_what_its_owner_deleted_is_pushed_no_more_and_a_mirror_archives_it(
+    modes: Modes, push: str, calls: list[tuple[str, str]], others: int
+) -> None:
+    _flagged(modes, "shop", ACCOUNTS)
+    _others(modes, others)
+    modes.sends(push)
+    _flagged(modes, "crm", READS + push)
+    modes.customer("Ann Lee")
+    modes.pull()
+    assert shown(modes.told()) == [("create", "Ann Lee")]
+    modes.customer("Ann Lee", Phone="+49 731 555013", IsDeleted=True)
+    modes.pull("shop")
+    assert shown(modes.told()) == calls
+    assert modes.crm.by_name("Ann Lee")["IsDeleted"] == bool(calls)
+    assert shown(modes.plan("crm")) == [], "once"
+    assert modes.crm.by_name("Ann Lee")["Phone"] == "+49 731 555012"
+
+
+def test_what_the_target_deleted_is_for_people(modes: Modes) -> None:
+    """Over HTTP: the CRM's people delete an account that the shop still has."""
+    modes.sends(UPSERT)
+    _flagged(modes, "crm", READS + UPSERT)
+    _others(modes, 4)
+    modes.customer("Ann Lee")
+    modes.pull()
+    modes.told()
+    id = modes.crm.by_name("Ann Lee")["Id"]
+    assert modes.crm.crm.push("accounts", [Change("archive", "5", {}, "k", id=id)])[0].status == "applied"
+    modes.pull("crm")
+    assert modes.plan("crm").counts == {"unchanged": 1}, "nothing new is to be said"
+    modes.customer("Ann Lee", Phone="+49 731 555013")
+    modes.pull("shop")
+    made = modes.plan("crm")
+    assert (made.calls, [one.reason for one in made.held]) == ((), ["it was deleted there"])
 
 
 def _with_phone(said: str) -> str:
