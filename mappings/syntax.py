@@ -28,6 +28,7 @@ A file, all of it (only `stream` and `entity` are always needed; `key` and `fiel
       tier: {lookup: groups, key: group_id, by: id, at: code, values: tier, missing: quarantine}  # of the newest record of another
                                                              # stream whose `by` is this record's `key`; or default, pass (the key)
       brand: {lookup: canonical.product, key: sku, by: sku, at: brand}    # of the hub's own row, as it was published last
+      deleted_at: {at: updated_at, when: removed = 'true'}   # of every entity: since when it is deleted in this system
       note: ~                                                # with `extends`: leave the inherited field out
     children:
       order_line: {each: line_items, key: id, when: quantity <> '0', fields: {sku: sku, line_number: ordinal()}}
