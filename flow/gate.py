@@ -46,7 +46,7 @@ def gate(run: Run, *, expectations: bool = True, shares: bool = True, history: b
         if history and expectations and shares:
             _know(run, rules)
         with run.database() as con:
-            rows = keeper.mapped_rows(con, run.model)
+            rows = dict.fromkeys(run.model, 0) | keeper.mapped_rows(con, _entities(run))
             sought = _sought(rules, keeper.filled(rows))
             asked = expectations and run.lasting is None and runfile.staged(con) > MICRO_BATCH
         if sought and run.project.warehouse.is_file():
@@ -79,6 +79,12 @@ def gate(run: Run, *, expectations: bool = True, shares: bool = True, history: b
     return report
 
 
+def _entities(run: Run) -> list[str]:
+    """The entities that the run's mappings make rows of; a row of another one, of mappings as they were before, is refused by the merge."""
+    fed = {inbound.entity for inbound in run.inbound}
+    return [entity.name for entity in run.model.values() if (entity.parent or entity.name) in fed]
+
+
 def _sought(rules: Rules, entities: Collection[str]) -> list[Sought]:
     """What the rules on single records have to know of rows that earlier runs merged."""
     from quality import checks, sql
@@ -99,7 +105,7 @@ def _sought(rules: Rules, entities: Collection[str]) -> list[Sought]:
 def _know(run: Run, rules: Rules) -> None:
     """What the published snapshot has as usual, for the rules that speak of a batch of what this system feeds."""
     from quality import checks
-    from warehouse.baseline import Wanted, baseline
+    from warehouse.baseline import Wanted, baseline, fill
 
     fed = {inbound.entity for inbound in run.inbound}
     wanted: list[Wanted] = []
@@ -117,4 +123,4 @@ def _know(run: Run, rules: Rules) -> None:
         with run.instance() as instance, instance.reading_published() as published:
             rows = baseline(published, run.system, wanted, run.started)
         with run.database() as con:
-            con.executemany("INSERT INTO gate.baseline VALUES ($1, $2, $3, $4, $5, $6, $7)", rows)
+            fill(con, rows)

@@ -28,19 +28,20 @@ def map(run: Run) -> StepReport:
 
     began = time.monotonic()
     report = StepReport("map", run.system)
-    with run.database() as con:
+    with run.instance() as instance, instance.run() as con:
         run.begin(con, "map")
         fed = runfile.fed(con)
         _staged(run, con, set(fed))
-        for inbound in (one for one in run.inbound if one.stream in fed):
+        mapped = [one for one in run.inbound if one.stream in fed]
+        for inbound in mapped:
             inbound.prepare(partial(execute, con, name=f"{inbound.mapping}: what is looked up"))
-            runfile.execute(con, inbound.statements)
+            runfile.execute(con, inbound.statements, instance.views, emptied=True)
             digest = hashlib.sha256(inbound.sql.encode()).hexdigest()[:16]
             con.execute("INSERT INTO run.mappings VALUES ($1, $2)", [inbound.mapping, digest])
-        for entity in {inbound.entity for inbound in run.inbound if fed.get(inbound.stream)}:
+        for entity in {one.entity for one in mapped if fed[one.stream]}:
             runfile.mark_deleted(con, entity)
         tie(con, run.inbound)
-        runfile.supersede(con, run.model)
+        runfile.supersede(con, run.model, {one.entity for one in mapped})
         counted = dict(con.execute("SELECT state, sum(n)::BIGINT FROM run.counts GROUP BY state").fetchall())
         report.counts = {state: counted.get(state, 0) for state in _STATES}
         report.detail["lines"] = [

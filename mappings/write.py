@@ -22,6 +22,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Literal
 
 from hub.entity import Entity
 from mappings import sql
@@ -44,11 +45,13 @@ class Statement:
     """One SQL statement, and the name by which an error of it is told.
 
     `needed` is a query for the `_seq` of the records that it is about: without any it changes nothing, and need not be executed.
+    A `view` is made once a connection; an `undo` takes back what an earlier execution wrote, and is for tables that were not emptied.
     """
 
     name: str
     sql: str
     needed: str = ""
+    kind: Literal["view", "undo", ""] = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,12 +125,12 @@ class _Writer:
 
     def statements(self) -> list[Statement]:
         name = self.mapping.name
-        made = [Statement(f"{name}: what was read and what it means", self._head_view())]
-        made += [Statement(f"{child.view}: its rows", self._child_view(child)) for child in self.children]
+        made = [Statement(f"{name}: what was read and what it means", self._head_view(), kind="view")]
+        made += [Statement(f"{one.view}: its rows", self._child_view(one), kind="view") for one in self.children]
         tables = dict.fromkeys(["run.rejects", "run.counts", *(_mapped(part) for part in self.parts)])
         for table in tables:
             clause = f"DELETE FROM {table}\nWHERE mapping = {sql.text(name)}"
-            made.append(Statement(f"{name}: out of {table}", clause))
+            made.append(Statement(f"{name}: out of {table}", clause, kind="undo"))
         made.append(Statement(f"{name}: into {_mapped(self.head)}", self._insert_head()))
         made += [
             Statement(f"{child.view}: into {_mapped(child)}", self._insert_child(child)) for child in self.children

@@ -12,7 +12,7 @@ from typing import Any, Literal
 
 import duckdb
 
-from warehouse.duck import Connection, literal, quote
+from warehouse.duck import Connection, literal, quote, run
 
 WEEKS = 8
 Measure = Literal["newest", "rows", "share"]
@@ -33,6 +33,18 @@ def baseline(con: Connection | None, system: str, wanted: Sequence[Wanted], at: 
     except duckdb.CatalogException:
         pass
     return found
+
+
+def fill(con: Connection, rows: Sequence[tuple[Any, ...]]) -> None:
+    """Rows of `baseline` into gate.baseline, in one statement: a value that is usual each, there may be hundreds."""
+    kinds = ("VARCHAR", "VARCHAR", "VARCHAR", "VARCHAR", "BIGINT", "DOUBLE", "TIMESTAMPTZ")
+    lists = ", ".join(f"unnest(${number}::{kind}[])" for number, kind in enumerate(kinds, 1))
+    run(
+        con,
+        f"INSERT INTO gate.baseline SELECT {lists}",
+        [list(cells) for cells in zip(*rows, strict=True)],
+        name="baseline",
+    )
 
 
 def _known(con: Connection, system: str, entity: str, measure: Measure, column: str, at: datetime) -> list[Any]:

@@ -43,7 +43,8 @@ _PUBLISHED = "published"
 class Instance:
     """`run_file` holds the run's tables; with `in_memory` it is only what its caches are named after. `published` is the snapshot.
 
-    `merged` are the segments of each system that are merged, as far as they were asked for under this hold.
+    `merged` are the segments of each system that are merged, as far as they were asked for under this hold; `views` the texts of
+    the mappings' views, which last as long as the connection.
     """
 
     def __init__(
@@ -66,6 +67,7 @@ class Instance:
         self._there = False  # the run's tables are attached
         self._used = "memory"  # the current database
         self.merged: dict[str, set[str]] = {}
+        self.views: set[str] = set()
 
     @property
     def held(self) -> bool:
@@ -114,6 +116,7 @@ class Instance:
                 self._leave_log()
             self._con.close()
             self._con, self._there, self._used = None, False, "memory"
+            self.views = set()
         self._released()
 
     def _leave_log(self) -> None:

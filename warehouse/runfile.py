@@ -16,7 +16,7 @@ The staged records themselves are in memory (`staged.py`), typed by what the map
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path
 from typing import Literal, Protocol
 from urllib.parse import unquote, urlsplit
@@ -62,7 +62,10 @@ _TABLES: dict[str, str] = {
 
 
 class Statement(Protocol):
-    """One SQL statement with the name that errors quote; where `needed` finds nothing, it need not be executed."""
+    """One SQL statement with the name that errors quote; where `needed` finds nothing, it need not be executed.
+
+    `kind` is `view` of what lasts as long as its connection, `undo` of what takes back what was written before.
+    """
 
     @property
     def name(self) -> str: ...
@@ -70,6 +73,8 @@ class Statement(Protocol):
     def sql(self) -> str: ...
     @property
     def needed(self) -> str: ...
+    @property
+    def kind(self) -> str: ...
 
 
 def create(path: Path, lake: str, model: Model, settings: Sequence[str] = (), beside: Sequence[str] = ()) -> Connection:
@@ -206,12 +211,25 @@ def mark_deleted(con: Connection, entity: str) -> None:
     )
 
 
-def execute(con: Connection, statements: Iterable[Statement]) -> None:
-    """Execute the statements of one mapping, all or none. Raises StatementError that names the one that failed."""
+def execute(
+    con: Connection, statements: Iterable[Statement], views: set[str] | None = None, *, emptied: bool = False
+) -> None:
+    """Execute the statements of one mapping, all or none. Raises StatementError that names the one that failed.
+
+    `views` are the texts of those that the connection has, and is added to; `emptied`: there is nothing to take back.
+    """
+    had = views or set()
+    made = set()
     run(con, "BEGIN")
     needed: dict[str, bool] = {"": True}
     try:
         for statement in statements:
+            if statement.kind == "view":
+                if statement.sql in had:
+                    continue
+                made.add(statement.sql)
+            if statement.kind == "undo" and emptied:
+                continue
             if (asked := statement.needed) not in needed:
                 found = run(con, f"SELECT 1 FROM ({asked}) LIMIT 1", name=f"{statement.name}?").fetchone()
                 needed[asked] = found is not None
@@ -221,15 +239,20 @@ def execute(con: Connection, statements: Iterable[Statement]) -> None:
     except BaseException:
         con.execute("ROLLBACK")
         raise
+    if views is not None:
+        views |= made
 
 
-def supersede(con: Connection, model: Model) -> dict[str, int]:
+def supersede(con: Connection, model: Model, mapped: Collection[str] | None = None) -> dict[str, int]:
     """Keep the newest version of each (system, source_id), with its children; how many rows of each entity went.
 
+    `mapped` are the entities that have been mapped, of which alone there can be rows; default: all.
     The order is (version, a text that sorts as versions do, where it is given; _seq). What went is counted as `superseded` under its mapping.
     """
     gone: dict[str, int] = {}
-    heads = [entity for entity in model.values() if not entity.parent]
+    heads = [entity for entity in model.values() if not entity.parent and (mapped is None or entity.name in mapped)]
+    if not heads:
+        return gone
     filled = " UNION ALL ".join(f"SELECT {literal(e.name)} WHERE EXISTS (FROM mapped.{quote(e.name)})" for e in heads)
     for entity in (model[name] for (name,) in run(con, filled, name="what is mapped").fetchall()):
         several = run(con, several_sql(entity), name=f"supersede {entity.name}").fetchone()

@@ -17,6 +17,7 @@ class Statement:
     name: str
     sql: str
     needed: str = ""
+    kind: str = ""
 
 
 @pytest.fixture
@@ -90,6 +91,31 @@ def test_what_is_not_needed_is_not_executed(con):
         ],
     )
     assert con.execute("SELECT n FROM run.counts").fetchall() == [(3,)]
+
+
+def test_a_view_is_made_once_a_connection_and_not_where_nothing_was_kept(con):
+    view = Statement("view", "CREATE TEMP VIEW seen AS SELECT 7 AS n", kind="view")
+    into = Statement("into", "INSERT INTO run.counts (n) FROM seen")
+    bad = Statement("bad", "INSERT INTO run.counts SELECT 'a'::INTEGER")
+    views: set[str] = set()
+    with pytest.raises(StatementError):
+        runfile.execute(con, [view, bad], views)
+    assert views == set(), "it went with the rest"
+    for _ in range(2):
+        runfile.execute(con, [view, into], views)
+    assert con.execute("SELECT n FROM run.counts").fetchall() == [(7,), (7,)]
+    with pytest.raises(StatementError, match="the statement 'view' failed"):
+        runfile.execute(con, [view])
+
+
+def test_there_is_nothing_to_take_back_of_what_was_emptied(con):
+    undo = Statement("undo", "DELETE FROM run.counts", kind="undo")
+    into = Statement("into", "INSERT INTO run.counts (n) VALUES (1)")
+    runfile.execute(con, [undo, into])
+    runfile.execute(con, [undo, into])
+    assert con.execute("SELECT n FROM run.counts").fetchall() == [(1,)]
+    runfile.execute(con, [undo, into], emptied=True)
+    assert con.execute("SELECT n FROM run.counts").fetchall() == [(1,), (1,)]
 
 
 def test_a_statement_that_is_two_is_refused(con):

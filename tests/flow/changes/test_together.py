@@ -52,6 +52,16 @@ def test_nor_where_the_steps_followed_each_other_and_the_file_was_let_go_of(run:
             merge(run)
 
 
+def test_rows_of_a_mapping_that_is_gone_are_not_merged_unjudged(shop: Shop, run: Run) -> None:
+    stage(run)
+    map(run)
+    (shop.project.root / "mappings" / "shop" / "orders.yaml").unlink()
+    later = Run(run.project, run.system, run.run_id)
+    assert gate(later).counts["passed"] == 1, "the customer"
+    with pytest.raises(StreamError, match="Q310"):
+        merge(later)
+
+
 def test_a_step_that_is_repeated_begins_anew(shop: Shop, run: Run) -> None:
     with run.together():
         judged(run)
