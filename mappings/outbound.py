@@ -301,12 +301,19 @@ class _Compiler:
         return f"WITH\n{ctes}\nSELECT {head}\nFROM made\nORDER BY hub_id"
 
     def _bound(self) -> dict[str, str]:
-        """What the target calls each record (the first of several), and whose newest version lies in quarantine."""
-        entities = ", ".join(sql.text(name) for name in sorted(self.reach.bound))
+        """What the target calls each record (of several the first that is there), and whose newest version lies in quarantine."""
+        names = sorted(self.reach.bound)
+        entities = ", ".join(map(sql.text, names))
+        gone = (
+            f"SELECT {sql.text(name)} AS entity, source_id\nFROM source.{sql.name(name)}\n"
+            "WHERE system = $target AND deleted_at IS NOT NULL"
+            for name in names
+        )
         return {
-            "bound": "SELECT entity, hub_id, source_id\nFROM ops.bindings\n"
+            "deleted_there": "\nUNION ALL\n".join(gone),
+            "bound": "SELECT entity, hub_id, source_id\nFROM ops.bindings\nLEFT JOIN deleted_there AS gone USING (entity, source_id)\n"
             f"WHERE system = $target AND entity IN ({entities})\n"
-            "QUALIFY row_number() OVER (PARTITION BY entity, hub_id ORDER BY bound_at, source_id) = 1",
+            "QUALIFY row_number() OVER (PARTITION BY entity, hub_id ORDER BY gone.source_id IS NOT NULL, bound_at, source_id) = 1",
             "doubtful": "SELECT DISTINCT bindings.hub_id\nFROM quality.quarantine AS quarantine\n"
             "JOIN ops.bindings AS bindings USING (system, entity, source_id)\n"
             f"WHERE quarantine.entity = {sql.text(self.entity.name)} AND quarantine.closed_at IS NULL",

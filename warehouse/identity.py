@@ -3,7 +3,7 @@
 Rows are matched by the keys of `Entity.match`, in their order, normalised and compared exactly. A match is refused where the
 two cannot be one:
 
-* the hub has a row of the same system already: two accounts of one system are two customers, unless one is a guest's;
+* the hub has a row of the same system already: two accounts of one system are two customers, unless one is a guest's, or deleted;
 * the customers' tax ids are both known and differ, although they share an e-mail;
 * the hub is deleted, or the row itself is: whoever comes later is somebody new, and what was never known alive deletes nobody.
 
@@ -57,14 +57,14 @@ KNOWN = """
 
 def keys_sql(entity: Entity, rows: str) -> str:
     """_keys: the decided rows that do not wait, with the hub_id that they have from the source layer or a binding, the
-    match hashes, the normalised values behind them, and whether the row is a guest's.
+    match hashes, the normalised values behind them, and whether the row is a guest's, or deleted: in nobody's way.
     """
     hashes = "".join(f", {c.match_sql(entity, key, 'x')} AS match_{n}" for n, key in enumerate(entity.match, 1))
     values = "".join(f", {c.match_value_sql(entity, key, 'x')} AS value_{n}" for n, key in enumerate(entity.match, 1))
     named = {name for key in entity.match for name in key}
     columns = sorted(name for name in {*named, DELETED.name} if entity[name].kind != "ref")
     refs = [column for column in entity.refs if column.name in named]
-    guest = ', coalesce(m."guest", false) AS guest' if _knows_guests(entity) else ", false AS guest"
+    guest = f", {_in_nobodys_way(entity, 'm')} AS guest"
     wide = "".join(f", m.{quote(name)}" for name in columns)
     key = c.binding_key_sql(literal(entity.name), "d.system", "d.source_id")
     return f"""
@@ -79,6 +79,12 @@ def keys_sql(entity: Entity, rows: str) -> str:
                   AND coalesce(b.entity = {literal(entity.name)}, false) AND {c.same_record_sql("b", "d")}
         )
         SELECT _row, system, source_id, source_key, old_row, _hub, hub_id, origin, guest{hashes}{values} FROM x"""
+
+
+def _in_nobodys_way(entity: Entity, row: str) -> str:
+    """A guest, and an account that was deleted: the next one of the system may well be the same customer's."""
+    deleted = f"{row}.{DELETED.name} IS NOT NULL"
+    return f"(coalesce({row}.guest, false) OR {deleted})" if _knows_guests(entity) else deleted
 
 
 def _knows_guests(entity: Entity) -> bool:
@@ -149,7 +155,7 @@ def members_sql(entity: Entity, hubs: str, *, batch: bool = True) -> str:
     """Every row of the hubs, as far as it can speak against a match; with `batch` also as _keys has it."""
     veto = _veto(entity)
     stored, given = (f"s.match_{veto[1]}", f"k.match_{veto[1]}") if veto else ("NULL::UBIGINT", "NULL::UBIGINT")
-    guest = "coalesce(s.guest, false)" if _knows_guests(entity) else "false"
+    guest = _in_nobodys_way(entity, "s")
     keys = f"""WHERE s.source_key NOT IN (SELECT source_key FROM _keys)
             UNION ALL SELECT k.hub_id, k.system, k.guest, {given} FROM _keys k SEMI JOIN hubs USING (hub_id)"""
     return f"""

@@ -19,3 +19,15 @@ def test_equal_and_different_warehouses(world, tmp_path):
     con.close()
     found = {d.table: (d.only_in_first, d.only_in_second) for d in compare(world.path, other, world.model)}
     assert found == {"canonical.customer": (1, 1), "source.customer": (1, 0)}
+
+
+def test_the_order_of_the_columns_is_no_difference(world, tmp_path):
+    """What an older warehouse gained stands at its end."""
+    world.merge("cart", {"customer": [world.customer("c1")]})
+    other = tmp_path / "other.duckdb"
+    shutil.copyfile(world.path, other)
+    con = connect(other)
+    con.execute("ALTER TABLE source.customer DROP COLUMN deleted_at")
+    con.execute("ALTER TABLE source.customer ADD COLUMN deleted_at TIMESTAMPTZ")
+    con.close()
+    assert compare(other, world.path, world.model) == []

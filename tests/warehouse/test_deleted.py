@@ -74,6 +74,21 @@ def test_who_comes_later_is_somebody_new(w):
     assert w.rows("SELECT hub_id FROM source.customer ORDER BY system") == [(1,), (2,), (1,)], "the same id is the same"
 
 
+def test_who_is_made_anew_where_another_was_deleted_is_the_same_customer(w):
+    """The shop deleted the account, the books have the customer still: the next account is hers, also in the same run."""
+    gone(w, "cart", "c1")
+    w.merge("cart", {"customer": [w.customer("c2", "Ann", email="a@example.com")]})
+    dead = w.customer("c2", "Ann", email="a@example.com", deleted_at=AT)
+    w.merge("cart", {"customer": [dead, w.customer("c3", "Ann", email="a@example.com")]})
+    assert w.rows("SELECT source_id, hub_id FROM source.customer WHERE system = 'cart' ORDER BY 1") == [
+        ("c1", 1),
+        ("c2", 1),
+        ("c3", 1),
+    ]
+    w.merge("cart", {"customer": [w.customer("c4", "Ann", email="a@example.com")]})
+    assert w.rows("SELECT hub_id FROM source.customer WHERE source_id = 'c4'") == [(2,)], "two living accounts are two"
+
+
 def test_what_was_never_known_alive_matches_nobody_whoever_comes_first(world):
     for first, second in (("erp", "cart"), ("cart", "erp")):
         for system in (first, second):

@@ -201,6 +201,12 @@ def test_what_the_target_deleted_is_for_people(modes: Modes) -> None:
     modes.pull("shop")
     made = modes.plan("crm")
     assert (made.calls, [one.reason for one in made.held]) == ((), ["it was deleted there"])
+    again = {"Name": "Ann Lee", "Email": f"ann{modes.domain}", "Tier": "Silver"}
+    modes.crm.crm.push("accounts", [Change("upsert", "", again | {"HubId": f"new{modes.domain}"}, "k2")])
+    (new,) = (one["Id"] for one in modes.crm.accounts.values() if one["HubId"].startswith("new"))
+    modes.pull("crm")
+    made = modes.plan("crm")
+    assert [(verb(call), call.external_id) for call in made.calls] == [("update", new)], "the account made anew is hers"
 
 
 def _with_phone(said: str) -> str:

@@ -1,9 +1,15 @@
 WITH
+deleted_there AS (
+  SELECT 'sales_order' AS entity, source_id
+  FROM source.sales_order
+  WHERE system = $target AND deleted_at IS NOT NULL
+),
 bound AS (
   SELECT entity, hub_id, source_id
   FROM ops.bindings
+  LEFT JOIN deleted_there AS gone USING (entity, source_id)
   WHERE system = $target AND entity IN ('sales_order')
-  QUALIFY row_number() OVER (PARTITION BY entity, hub_id ORDER BY bound_at, source_id) = 1
+  QUALIFY row_number() OVER (PARTITION BY entity, hub_id ORDER BY gone.source_id IS NOT NULL, bound_at, source_id) = 1
 ),
 doubtful AS (
   SELECT DISTINCT bindings.hub_id
