@@ -44,17 +44,23 @@ def map(run: Run) -> StepReport:
         runfile.supersede(con, run.model, {one.entity for one in mapped})
         counted = dict(con.execute("SELECT state, sum(n)::BIGINT FROM run.counts GROUP BY state").fetchall())
         report.counts = {state: counted.get(state, 0) for state in _STATES}
-        report.detail["lines"] = [
-            f"{code} {entity}.{field}: {message}" + (f" ({n:,} rows)" if n > 1 else "")
-            for code, entity, field, message, n in con.execute(
-                """SELECT code, coalesce(entity, stream), coalesce(field, ''), min(message), count(*) FROM run.rejects
-                   GROUP BY ALL ORDER BY count(*) DESC, 1, 2, 3"""
-            ).fetchall()
-        ]
+        report.detail["lines"] = _rejects(con) if report.counts["rejected"] else []
         staged.drop(con)
     failpoint("map.after")
     report.seconds = time.monotonic() - began
     return report
+
+
+def _rejects(con: Connection) -> list[str]:
+    """For what reasons records were refused, the most frequent first."""
+    rows = con.execute(
+        """SELECT code, coalesce(entity, stream), coalesce(field, ''), min(message), count(*) FROM run.rejects
+           GROUP BY ALL ORDER BY count(*) DESC, 1, 2, 3"""
+    ).fetchall()
+    return [
+        f"{code} {entity}.{field}: {message}" + (f" ({n:,} rows)" if n > 1 else "")
+        for code, entity, field, message, n in rows
+    ]
 
 
 def _staged(run: Run, con: Connection, fed: set[str]) -> None:

@@ -184,7 +184,7 @@ def reset(con: Connection, model: Model, step: Step) -> None:
         tables |= {"run.mappings": "", "run.rejects": of_mappings, "run.counts": of_mappings}
         tables |= {f"mapped.{entity.name}": "" for entity in model.values()}
     if step == "stage":
-        tables |= {"run.segments": "", "run.shapes": ""}
+        tables |= {"run.segments": "", "run.shapes": "", "raw._gone": ""}
     for name in sorted(filled(con) & set(tables)):
         run(con, f"DELETE FROM {name}{tables[name]}")
 
