@@ -32,6 +32,7 @@ class Facts:
     warnings: int
     results: int = 0
     baseline: int = 0
+    batch_findings: int = 0
     new_mappings: int = 0
 
     @property
@@ -59,6 +60,7 @@ _COUNTED = {
     "warnings": ("quality.findings", ""),
     "results": (f"{RUN}.gate.results", ""),
     "baseline": (f"{RUN}.gate.baseline", ""),
+    "batch_findings": (f"{RUN}.gate.batch_findings", ""),
     "new_mappings": (f"{RUN}.run.mappings", " WHERE (mapping, hash) NOT IN (SELECT (mapping, hash) FROM ops.mappings)"),
 }
 
@@ -187,20 +189,22 @@ def note_batch(work: Work, system: str, facts: Facts) -> None:
     if not facts.baseline:
         return
     ours = f"q.system = {literal(system)} AND q.source_id IS NULL"
-    work.do(
-        "findings of batches that are over",
-        f"""DELETE FROM quality.findings AS q WHERE {ours} AND q.rule IN (SELECT rule FROM {RUN}.gate.verdicts)
-            AND q.rule NOT IN (SELECT rule FROM {RUN}.gate.batch_findings)""",
-    )
-    work.do(
-        "findings of batches",
-        f"""INSERT INTO quality.findings BY NAME
-            SELECT {literal(system)} AS system, entity, rule, code, severity, field, any_value(message) AS message,
-                   string_agg(raw, ', ' ORDER BY raw) AS raw, {work.run} AS run_id, {work.at} AS seen_at
-            FROM {RUN}.gate.batch_findings f
-            WHERE NOT EXISTS (SELECT 1 FROM quality.findings q WHERE {ours} AND q.rule = f.rule)
-            GROUP BY ALL""",
-    )
+    if facts.warnings:
+        work.do(
+            "findings of batches that are over",
+            f"""DELETE FROM quality.findings AS q WHERE {ours} AND q.rule IN (SELECT rule FROM {RUN}.gate.verdicts)
+                AND q.rule NOT IN (SELECT rule FROM {RUN}.gate.batch_findings)""",
+        )
+    if facts.batch_findings:
+        work.do(
+            "findings of batches",
+            f"""INSERT INTO quality.findings BY NAME
+                SELECT {literal(system)} AS system, entity, rule, code, severity, field, any_value(message) AS message,
+                       string_agg(raw, ', ' ORDER BY raw) AS raw, {work.run} AS run_id, {work.at} AS seen_at
+                FROM {RUN}.gate.batch_findings f
+                WHERE NOT EXISTS (SELECT 1 FROM quality.findings q WHERE {ours} AND q.rule = f.rule)
+                GROUP BY ALL""",
+        )
     work.do(
         "profiles",
         f"""INSERT INTO quality.profiles

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from hub.entity import Entity
 from warehouse import columns as c
@@ -52,18 +53,38 @@ def loads(work: Work, *, with_run: bool = True) -> dict[str, Load]:
     return {name: Load(*found[name], there.get(name, {})) for name in heads if any(found[name])}
 
 
-def take(work: Work, entity: Entity, load: Load, *, marked: bool) -> None:
+class Decided(NamedTuple):
+    """How many rows have to be written, and of how many of them the source layer has a row, one with a hub, one that waits."""
+
+    rows: int
+    known: int
+    bound: int
+    waited: int
+
+
+def take(work: Work, entity: Entity, load: Load, *, marked: bool) -> Decided:
     """Fill _incoming (from the run file, or empty), _again and _decided; note which unchanged rows were seen again.
 
     `marked`: the gate marked rows, of whichever entity.
     """
     kids = [child for child in work.children(entity) if load.children.get(child.name)]
     work.do(f"incoming {entity.name}", incoming_sql(entity, kids, from_run=bool(load.mapped), marked=marked))
-    if load.mapped and work.number("seen", "SELECT count(*) FROM _incoming WHERE state = 'seen'"):
+    seen, *counted = work.rows("incoming", INCOMING_COUNTS)[0]
+    if seen:
         work.do(f"seen {entity.name}", seen_again_sql(entity))
     for one in work.family(entity) if load.waiting else ():
         work.do(f"again {one.name}", again_sql(entity, one))
     work.do(f"decided {entity.name}", decided_sql(entity, again_too=bool(load.waiting)))
+    if load.waiting:
+        counted = list(work.rows("decided", f"SELECT {_COUNTED} FROM _decided")[0])
+    return Decided(*counted)
+
+
+_COUNTED = "count(*), count(old_row), count(old_hub), count(old_waiting)"
+_TAKEN = "state IN ('new', 'changed')"
+INCOMING_COUNTS = f"""
+    SELECT count(*) FILTER (state = 'seen'), {", ".join(f"{one} FILTER ({_TAKEN})" for one in _COUNTED.split(", "))}
+    FROM _incoming"""
 
 
 # What is asked of a row that the source layer has.
@@ -148,7 +169,7 @@ def again_sql(entity: Entity, one: Entity) -> str:
         CREATE OR REPLACE TEMP TABLE {again(one)} AS
         SELECT -s.rowid - 1 AS _row, {text}, s.hub_ref AS _hub, s.version, s.source_key, s.sequence, s.pulled_at, s.row_hash, s.children_hash,
                s.rowid AS old_row, s.hub_id AS old_hub, s.waiting AS old_waiting
-        FROM {source(one)} s ANTI JOIN (SELECT * FROM _incoming WHERE state IN ('new', 'changed')) i
+        FROM {source(one)} s ANTI JOIN (SELECT * FROM _incoming WHERE {_TAKEN}) i
           ON i.source_key = s.source_key AND {c.same_record_sql("i", "s")}
         WHERE s.waiting IS NOT NULL"""
 
@@ -164,7 +185,7 @@ def decided_sql(entity: Entity, *, again_too: bool) -> str:
     more = f"UNION ALL SELECT {_DECIDED}, _hub, 'again' FROM {again(entity)}" if again_too else ""
     return f"""
         CREATE OR REPLACE TEMP TABLE _decided AS
-        SELECT {_DECIDED}, _hub, state FROM _incoming WHERE state IN ('new', 'changed') {more}"""
+        SELECT {_DECIDED}, _hub, state FROM _incoming WHERE {_TAKEN} {more}"""
 
 
 def rows_sql(entity: Entity, *, from_run: bool, again_too: bool) -> str:

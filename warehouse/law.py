@@ -1,4 +1,4 @@
-"""What became of every record of a run, written to ops.counts; and the count law, asserted on what was written.
+"""What became of every record of a run, counted as it is merged and written to ops.counts; and the count law, asserted on it.
 
     read   = duplicates + staged              (staged includes what could not be read)
     staged = rejected + excluded + mapped     (for each mapping; it may split a record into several)
@@ -15,77 +15,67 @@ from collections.abc import Sequence
 from hub.entity import Entity
 from hub.errors import StreamError
 from warehouse.duck import literal
-from warehouse.work import RUN, Work, mapped, source
+from warehouse.work import RUN, Count, Work, mapped, source
 
 READ = "read = duplicates + staged"
 STAGED = "staged = rejected + excluded + mapped"
 BECAME = ("passed", "waiting", "quarantined", "held", "superseded")
 MAPPED = f"mapped = {' + '.join(BECAME)}"
 
-Count = tuple[str | None, str | None, str | None, str, int]
 
-
-def begin(work: Work, system: str) -> None:
+def begin(work: Work) -> None:
     """What staging, mapping and superseding counted."""
-    work.do(
-        "counts",
-        f"""INSERT INTO ops.counts
-            SELECT {work.run}, {literal(system)}, stream, mapping, entity, state, sum(n)::BIGINT FROM {RUN}.run.counts
-            GROUP BY ALL ORDER BY ALL""",
-    )
+    _count(work, "counts", f"SELECT stream, mapping, entity, state, n FROM {RUN}.run.counts")
 
 
-def count_held(work: Work, system: str, entity: Entity) -> None:
+def count_held(work: Work, entity: Entity) -> None:
     """An entity whose gate is closed: all that is not quarantined is held."""
     state = "CASE WHEN q._row IS NULL THEN 'held' ELSE 'quarantined' END"
-    work.do(
-        f"counts {entity.name}", _counted_sql(work, system, entity, f"SELECT mapping, stream, {state} AS state", "LEFT")
-    )
+    _count(work, f"counts {entity.name}", _counted_sql(entity, f"SELECT mapping, stream, {state} AS state", "LEFT"))
 
 
-def count_taken(work: Work, system: str, entity: Entity, *, marked: bool, waits: bool) -> None:
+def count_taken(work: Work, entity: Entity, *, marked: bool, waits: bool) -> None:
     """An entity whose gate is open, after its rows were written. `marked`: the gate found something. `waits`: a row may wait."""
     if marked:
         quarantined = "SELECT mapping, stream, 'quarantined' AS state"
-        work.do(f"counts {entity.name}", _counted_sql(work, system, entity, quarantined, "SEMI"))
+        _count(work, f"counts {entity.name}", _counted_sql(entity, quarantined, "SEMI"))
     waiting = f"source_key IN (SELECT source_key FROM {source(entity)} WHERE waiting IS NOT NULL)"
-    work.do(
+    _count(
+        work,
         f"counts {entity.name}",
-        f"""INSERT INTO ops.counts
-            SELECT {work.run}, {literal(system)}, stream, mapping, {literal(entity.name)},
+        f"""SELECT stream, mapping, {literal(entity.name)},
                    CASE WHEN state = 'stale' THEN 'superseded' {f"WHEN {waiting} THEN 'waiting'" if waits else ""}
                         ELSE 'passed' END AS became, count(*)
-            FROM _incoming GROUP BY ALL ORDER BY ALL""",
+            FROM _incoming GROUP BY ALL""",
     )
 
 
-def _counted_sql(work: Work, system: str, entity: Entity, select: str, join: str) -> str:
+def _count(work: Work, name: str, sql: str) -> None:
+    work.counts += _summed(work.rows(name, sql))
+
+
+def _counted_sql(entity: Entity, select: str, join: str) -> str:
     """Count the mapped rows with (LEFT) or among (SEMI) those that the gate marked."""
     return f"""
-        INSERT INTO ops.counts
         WITH marked AS (
             SELECT DISTINCT _row FROM {RUN}.gate.findings WHERE entity = {literal(entity.name)} AND severity <> 'warn'
         ), counted AS (
             {select} FROM {mapped(entity)} m LEFT JOIN {RUN}.run.segments g ON g.segment = m._segment
             {join} JOIN marked q ON q._row = m._row
         )
-        SELECT {work.run}, {literal(system)}, stream, mapping, {literal(entity.name)}, state, count(*)
-        FROM counted GROUP BY ALL ORDER BY ALL"""
+        SELECT stream, mapping, {literal(entity.name)}, state, count(*) FROM counted GROUP BY ALL"""
 
 
 Equation = tuple[str, str, int, int]  # mapping or stream, the law, its left and its right side
 
 
-def enforce(work: Work) -> dict[str, dict[str, int]]:
-    """What was written: entity (or stream, for what has none) → state → records.
+def enforce(work: Work, system: str) -> dict[str, dict[str, int]]:
+    """Write what was counted: entity (or stream, for what has none) → state → records.
 
     Raises StreamError W301 unless every equation holds: the transaction is then rolled back.
     """
-    rows = work.rows(
-        "counts of the run",
-        f"""SELECT stream, mapping, entity, state, sum(n)::BIGINT FROM ops.counts WHERE run_id = {work.run}
-            GROUP BY ALL ORDER BY ALL""",
-    )
+    _write(work, system)
+    rows = _summed(work.counts)
     if wrong := broken(rows):
         said = "; ".join(f"{name}: {law}, but {left} and {right}" for name, law, left, right in wrong)
         raise StreamError(
@@ -97,9 +87,30 @@ def enforce(work: Work) -> dict[str, dict[str, int]]:
     found: dict[str, dict[str, int]] = {}
     for stream, _, entity, state, n in rows:
         if n:
-            states = found.setdefault(entity or stream, {})
+            states = found.setdefault(entity or stream or "", {})
             states[state] = states.get(state, 0) + n
     return found
+
+
+def _write(work: Work, system: str) -> None:
+    """As a list a column: of a few rows, parameters of their own take longer to plan than all else here."""
+    lists = [list(column) for column in zip(*work.counts, strict=True)] or [[]] * 5
+    work.do(
+        "counts",
+        f"""INSERT INTO ops.counts
+            SELECT {work.run}, {literal(system)}, unnest($1::VARCHAR[]), unnest($2::VARCHAR[]), unnest($3::VARCHAR[]),
+                   unnest($4::VARCHAR[]), unnest($5::BIGINT[])""",
+        lists,
+    )
+
+
+def _summed(counts: Sequence[Count]) -> list[Count]:
+    """One row a state, in order; what has no stream, mapping or entity stands last."""
+    sums: Counter[tuple[str | None, str | None, str | None, str]] = Counter()
+    for stream, mapping, entity, state, n in counts:
+        sums[stream, mapping, entity, state] += n
+    ordered = sorted(sums, key=lambda place: [(part is None, part or "") for part in place])
+    return [(*place, sums[place]) for place in ordered]
 
 
 def broken(rows: Sequence[Count]) -> list[Equation]:

@@ -29,9 +29,10 @@ from hub.errors import ConfigurationError, CrossdockError
 from hub.failpoints import failpoint
 from warehouse import cases, drift, fold, identity, incoming, law, refs, store, survivorship, tables
 from warehouse.duck import Connection, literal
-from warehouse.incoming import Load
+from warehouse.incoming import Decided, Load
 from warehouse.instance import Instance
 from warehouse.lock import writer
+from warehouse.store import Final
 from warehouse.work import RUN, Survivorship, Work, mapped
 from warehouse.writing import open_to_write
 
@@ -232,7 +233,7 @@ def _write(work: Work, request: MergeRequest, outcomes: Sequence[AppliedOutcome]
     _check_superseded(work, loads)
     _begin(work)
     report.folded = fold.fold(work, outcomes)
-    law.begin(work, request.system)
+    law.begin(work)
     facts = cases.gather(work, request.system)
     closed = _closed(work)
     for entity in in_dependency_order(work.model):
@@ -242,7 +243,7 @@ def _write(work: Work, request: MergeRequest, outcomes: Sequence[AppliedOutcome]
         _take_in_again(work, report)
     cases.settle(work, facts, closed, request.dismissed)
     report.touched = _settle(work)
-    report.counts = law.enforce(work)
+    report.counts = law.enforce(work, request.system)
     report.held = tuple(closed)
     report.segments = _position(work, closed)
     _record(work, request, report, facts)
@@ -252,7 +253,7 @@ def _write(work: Work, request: MergeRequest, outcomes: Sequence[AppliedOutcome]
 def _check_superseded(work: Work, loads: Mapping[str, Load]) -> None:
     for name, load in loads.items():
         twice = f"SELECT 1 FROM {mapped(work.model[name])} GROUP BY system, source_id HAVING count(*) > 1 LIMIT 1"
-        if load.mapped and work.rows(f"versions of {name}", twice):
+        if load.mapped > 1 and work.rows(f"versions of {name}", twice):
             raise ConfigurationError(
                 "W302", f"the run file holds two versions of one {name}", fix="supersede comes before the gate"
             )
@@ -260,7 +261,7 @@ def _check_superseded(work: Work, loads: Mapping[str, Load]) -> None:
 
 def _closed(work: Work) -> list[str]:
     """Header entities with mapped rows or rejects whose gate is not open. One without a verdict is closed."""
-    fed = {name for (name,) in work.rows("fed entities", f"SELECT entity FROM {RUN}.run.counts") if name is not None}
+    fed = {entity for _, _, entity, _, _ in work.counts if entity is not None}
     states: dict[str, bool] = {}
     for name, shut in work.rows("gate", f"SELECT entity, closed FROM {RUN}.gate.state"):
         states[name] = states.get(name, False) or shut is not False
@@ -271,34 +272,35 @@ def _take_in(work: Work, entity: Entity, load: Load, facts: cases.Facts, report:
     if load.mapped:
         cases.mark(work, entity, facts)
     if held:
-        law.count_held(work, report.system, entity)
+        law.count_held(work, entity)
         load = Load(0, load.waiting, load.children)
     if not (load.mapped or load.waiting):
         return
-    incoming.take(work, entity, load, marked=bool(facts.findings))
+    decided = incoming.take(work, entity, load, marked=bool(facts.findings))
     if load.mapped:
         cases.note(work, entity, facts)
-    arrived, waits = _bring(work, entity, load)
+    arrived, waits = _bring(work, entity, load, decided)
     report.arrived += arrived
     if load.mapped:
-        law.count_taken(work, report.system, entity, marked=bool(facts.findings), waits=waits or bool(load.waiting))
+        law.count_taken(work, entity, marked=bool(facts.findings), waits=waits or bool(load.waiting))
 
 
-def _bring(work: Work, entity: Entity, load: Load) -> tuple[int, bool]:
+def _bring(work: Work, entity: Entity, load: Load, decided: Decided) -> tuple[int, bool]:
     """Resolve, bind and write what was decided; how many rows that waited have arrived, and whether one waits."""
-    decided, bound = work.rows("decided", "SELECT count(*), count(old_hub) FROM _decided")[0]
-    if not decided:
+    if not decided.rows:
         return 0, False
     again = bool(load.waiting)
     rows = {
         one.name: incoming.rows_sql(one, from_run=bool(load.mapped), again_too=again) for one in work.family(entity)
     }
     waits = refs.resolve(work, entity, rows)
-    if bound == decided and not waits and not again:
+    if decided.bound == decided.rows and not waits and not again:
         work.do(f"final {entity.name}", identity.FINAL_OF_BOUND)
+        final = Final(decided.rows, decided.known, decided.bound, 0, decided.waited, complete=decided.bound, fresh=0)
     else:
-        identity.bind(work, entity, rows[entity.name], unknown=bound < decided, waits=waits)
-    store.write(work, entity, rows, load.children)
+        identity.bind(work, entity, rows[entity.name], unknown=decided.bound < decided.rows, waits=waits)
+        final = store.counted(work)
+    store.write(work, entity, rows, load.children, final)
     arrived = "SELECT count(*) FROM _final WHERE state = 'again' AND waiting IS NULL"
     return work.number("arrived", arrived) if again else 0, waits
 
@@ -321,8 +323,8 @@ def _take_in_again(work: Work, report: MergeReport) -> None:
         loads = incoming.loads(work, with_run=False)
         for entity in in_dependency_order(work.model):
             if load := loads.get(entity.name):
-                incoming.take(work, entity, load, marked=False)
-                arrived, _ = _bring(work, entity, load)
+                decided = incoming.take(work, entity, load, marked=False)
+                arrived, _ = _bring(work, entity, load, decided)
                 report.arrived += arrived
                 progress = progress or arrived > 0
 

@@ -17,11 +17,9 @@ from warehouse.work import Work
 def resolve(work: Work, entity: Entity, rows: dict[str, str]) -> bool:
     """Fill _refs for the decided rows and _missing with what each of them waits for; does any? `rows`: entity → FROM item."""
     family = work.family(entity)
-    required = any(column.required for one in family for column in one.refs)
     if any(one.refs for one in family):
         work.do(f"references of {entity.name}", refs_sql(family, rows))
-        unknown = work.number("unknown references", "SELECT count(*) FROM _refs WHERE hub_id IS NULL")
-        if unknown or required:
+        if work.number("unknown references", "SELECT count(*) FROM _refs WHERE hub_id IS NULL"):
             return work.do(f"missing references of {entity.name}", missing_sql(family, rows)) > 0
     else:
         work.do("references", NONE)
@@ -34,6 +32,8 @@ NONE = "CREATE OR REPLACE TEMP TABLE _refs (entity VARCHAR, system VARCHAR, sour
 
 def refs_sql(family: list[Entity], rows: dict[str, str]) -> str:
     """Every reference once: (entity, system, source_id) and its hub_id, NULL where there is none yet.
+
+    A required one that was not given is one without source_id, which is the reference of no row.
 
     That the bindings are of these entities is said twice, so that blocks which hold none of them are passed over.
     """
@@ -50,9 +50,10 @@ def refs_sql(family: list[Entity], rows: dict[str, str]) -> str:
 def _wanted_sql(one: Entity, column: Column, rows: str) -> str:
     row = "_parent_row" if one.parent else "_row"
     stored = quote(c.stored_ref(column))
+    given = "" if column.required else f" WHERE m.{stored} IS NOT NULL"
     return (
-        f"SELECT DISTINCT {literal(column.ref)} AS entity, m.system, m.{stored} AS source_id"
-        f" FROM {rows} m SEMI JOIN _decided d ON d._row = m.{row} WHERE m.{stored} IS NOT NULL"
+        f"SELECT {literal(column.ref)} AS entity, m.system, m.{stored} AS source_id"
+        f" FROM {rows} m SEMI JOIN _decided d ON d._row = m.{row}{given}"
     )
 
 

@@ -8,6 +8,7 @@ for the system until the new one is complete.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import NamedTuple
 
 from hub.entity import Entity
 from warehouse import columns as c
@@ -17,29 +18,48 @@ from warehouse.refs import joins_sql, resolved_sql
 from warehouse.work import Work, previous, source
 
 
-def write(work: Work, entity: Entity, rows: dict[str, str], there: Mapping[str, int]) -> None:
+class Final(NamedTuple):
+    """What there is in _final: rows, those that replace one, those whose row had a hub, those that go to `previous` and those whose
+    `previous` goes, those that are complete, and those of them that made their hub.
+    """
+
+    rows: int
+    replaced: int
+    bound: int
+    moved: int
+    settled: int
+    complete: int
+    fresh: int
+
+
+def counted(work: Work) -> Final:
+    return Final(*work.rows("rows to write", FINAL_COUNTS)[0])
+
+
+def write(work: Work, entity: Entity, rows: dict[str, str], there: Mapping[str, int], final: Final) -> None:
     """Write the rows of _final and their children, and note whose canonical row is to be computed again.
 
     `there` names the children of which there are any, now or before.
     """
-    written, replaced, known, moved, settled, complete, fresh = work.rows("rows to write", FINAL_COUNTS)[0]
-    if not written:
+    if not final.rows:
         return
-    if moved:
+    if final.moved:
         _to_previous(work, entity)
-    if settled:
+    if final.settled:
         _from_previous(work, entity)
     for child in (one for one in work.children(entity) if one.name in there):
-        _write_children(work, child, rows[child.name], replaced=bool(replaced), known=known == replaced)
-    if replaced:
+        _write_children(
+            work, child, rows[child.name], replaced=bool(final.replaced), known=final.bound == final.replaced
+        )
+    if final.replaced:
         work.do(f"earlier pulls of {entity.name}", earlier_sql(entity))
         gone = "SELECT old_row FROM _final WHERE old_row IS NOT NULL"
         work.do(f"replace {entity.name}", f"DELETE FROM {source(entity)} WHERE rowid IN ({gone})")
     work.do(f"source.{entity.name}", insert_sql(work, entity, rows[entity.name]))
-    if complete:
+    if final.complete:
         work.do("touched", touched_sql(entity))
-        work.touch(entity.name, "fresh", fresh)
-        work.touch(entity.name, "known", complete - fresh)
+        work.touch(entity.name, "fresh", final.fresh)
+        work.touch(entity.name, "known", final.complete - final.fresh)
 
 
 _MOVED = "waiting IS NOT NULL AND old_row IS NOT NULL AND old_waiting IS NULL"
@@ -148,6 +168,7 @@ def _to_previous(work: Work, entity: Entity) -> None:
             f"INSERT INTO {previous(one)} SELECT * FROM {source(one)}"
             f" WHERE {key} IN (SELECT source_key FROM _final WHERE {_MOVED})",
         )
+        work.set_aside.add(one.name)
 
 
 def _from_previous(work: Work, entity: Entity) -> None:

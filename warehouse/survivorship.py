@@ -29,7 +29,7 @@ def settle(work: Work, entity: Entity, kinds: Collection[Touch]) -> int:
     moved = "moved" in kinds
     others = work.do("_others", touched_sql(entity, fresh=False)) if moved or "known" in kinds else 0
     if others:
-        several = work.do(f"several sources {entity.name}", several_sql(entity))
+        several = work.do(f"several sources {entity.name}", several_sql(work, entity))
         _win(work, entity, only_sql(work, entity, several, moved=moved), won_sql(work, entity) if several else "")
         replace(work, entity, "hub_id")
         for child in _children_there(work, entity):
@@ -54,13 +54,14 @@ def touched_sql(entity: Entity, *, fresh: bool) -> str:
         GROUP BY hub_id HAVING bool_and(fresh) = {fresh}"""
 
 
-def several_sql(entity: Entity) -> str:
+def several_sql(work: Work, entity: Entity) -> str:
     """_several: the hubs for which several source rows speak, or an earlier version of a row that waits."""
     hubs = "SELECT hub_id FROM _others"
+    earlier = f"UNION SELECT hub_id FROM {previous(entity)} WHERE hub_id IN ({hubs})"
     return f"""
         CREATE OR REPLACE TEMP TABLE _several AS
         SELECT hub_id FROM {source(entity)} WHERE hub_id IN ({hubs}) GROUP BY hub_id HAVING count(*) > 1
-        UNION SELECT hub_id FROM {previous(entity)} WHERE hub_id IN ({hubs})"""
+        {earlier if work.has_previous(entity) else ""}"""
 
 
 def _children_there(work: Work, entity: Entity) -> list[Entity]:
@@ -138,10 +139,11 @@ def won_sql(work: Work, entity: Entity) -> str:
     )
     fields = ", ".join(_winner(entity, name, orders[by_column[name]], currencies) for name in names)
     touched = "hub_id IN (SELECT hub_id FROM _several)"
+    earlier = f"UNION ALL SELECT {wide} FROM {previous(entity)} WHERE {touched}"
     return f"""
         WITH said AS (
             SELECT {wide} FROM {source(entity)} WHERE {touched} AND waiting IS NULL
-            UNION ALL SELECT {wide} FROM {previous(entity)} WHERE {touched}
+            {earlier if work.has_previous(entity) else ""}
         ), ranked AS (
             SELECT *{ranks} FROM said
         ), led AS (
@@ -174,11 +176,12 @@ def won_children_sql(work: Work, entity: Entity, child: Entity) -> str:
     names = [name for name, _ in c.canonical_columns(child)]
     wide = f"hub_id, parent_hub_id AS parent, system, parent_source_id, {c.listed(names)}"
     touched = "parent_hub_id IN (SELECT hub_id FROM _several)"
+    earlier = f"UNION ALL SELECT {wide} FROM {previous(child)} WHERE {touched}"
     rank = rank_sql(tuple(declared.get("default", ())), source_id="parent_source_id")
     return f"""
         WITH said AS (
             SELECT {wide} FROM {source(child)} WHERE {touched} AND waiting IS NULL
-            UNION ALL SELECT {wide} FROM {previous(child)} WHERE {touched}
+            {earlier if work.has_previous(child) else ""}
         ), winner AS (
             SELECT parent, system, parent_source_id FROM (SELECT DISTINCT parent, system, parent_source_id FROM said)
             QUALIFY row_number() OVER (PARTITION BY parent ORDER BY {rank}) = 1

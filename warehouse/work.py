@@ -26,6 +26,7 @@ from warehouse.duck import Connection, filled, literal, quote, run
 
 RUN = "run_file"
 Survivorship = Mapping[str, Mapping[str, Sequence[str]]]
+Count = tuple[str | None, str | None, str | None, str, int]  # stream, mapping, entity, state, records
 Touch = Literal["fresh", "known", "moved"]
 
 
@@ -35,7 +36,8 @@ class Work:
 
     `touched` says of what kinds the rows of _touched are, by entity, so that nobody has to ask: fresh hubs; known ones of which
     a row was written; ones that were moved, by a join or with a reference, without one. `written` are the children of which this
-    merge wrote rows.
+    merge wrote rows, and `set_aside` the entities of which it moved rows to `previous`. `counts` are what ops.counts will say
+    of the run: see `law`.
     """
 
     con: Connection
@@ -45,6 +47,8 @@ class Work:
     survivorship: Survivorship = field(default_factory=dict)
     touched: dict[str, set[Touch]] = field(default_factory=dict)
     written: set[str] = field(default_factory=set)
+    set_aside: set[str] = field(default_factory=set)
+    counts: list[Count] = field(default_factory=list)
     _filled: set[str] | None = None
 
     def __post_init__(self) -> None:
@@ -58,6 +62,10 @@ class Work:
         if self._filled is None:
             self._filled = filled(self.con, RUN)
         return table in self._filled
+
+    def has_previous(self, entity: Entity) -> bool:
+        """May `previous` hold rows of the entity? Nearly always it is empty, and planning to read it costs as much as the rest."""
+        return entity.name in self.set_aside or self.had_rows(f"previous.{entity.name}")
 
     def do(self, name: str, sql: str, parameters: Any = None) -> int:
         """Execute a statement; how many rows it changed, where it says so."""
