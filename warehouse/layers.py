@@ -25,33 +25,49 @@ _LEAVES = {"VARCHAR": "", "BOOLEAN": False, "NULL": None}
 
 def fill(con: Connection, layer: str, stream: Stream, files: Sequence[tuple[str, Path]], cache: Path) -> None:
     """Append the newest record of each key to complete_<layer>. `files` are (name, file), in the order of their segments."""
-    run(con, "CREATE OR REPLACE TEMP TABLE _read (key VARCHAR, hash VARCHAR, day VARCHAR, _file VARCHAR)")
+    run(
+        con,
+        "CREATE OR REPLACE TEMP TABLE _read (key VARCHAR, hash VARCHAR, day VARCHAR, version VARCHAR, _file VARCHAR)",
+    )
     run(con, "CREATE OR REPLACE TEMP TABLE _named (_file VARCHAR, segment VARCHAR)")
     for name, file in files:
         read = _read(con, file, cache, f"INSERT INTO _read {layer_sql(stream, '{file}')}")
         run(con, "INSERT INTO _named VALUES ($1, $2)", [str(read), name])
-    run(con, f"INSERT INTO complete_{layer} {newest_sql(stream.name)}", name=f"{layer} of {stream.name}")
+    run(con, f"INSERT INTO complete_{layer} {newest_sql(stream)}", name=f"{layer} of {stream.name}")
 
 
 def layer_sql(stream: Stream, file: str) -> str:
-    """(key, hash, day, _file) of every record of a file; one without the stream's id is known by its content."""
+    """(key, hash, day, version, _file) of every record of a file; one without the stream's id is known by its content."""
     doubtful = " OR ".join(f"contains(json::VARCHAR, '\"{name}\"')" for name in _PLACE)
     without = literal(json.dumps(dict.fromkeys(_PLACE)))
     key, day = _at(stream.primary_key), _at(stream.cursor_fields[0]) if stream.cursor_fields else "NULL"
+    version = _at(of) if (of := _version(stream)) else "NULL"
     return f"""
         WITH told AS (
             SELECT CASE WHEN {doubtful} THEN json_merge_patch(json, {without}) ELSE json END AS json, filename FROM {_records(file)}
         )
-        SELECT CASE WHEN json::VARCHAR <> 'null' THEN coalesce({key}, 'content ' || md5(json::VARCHAR)) END, md5(json::VARCHAR), left({day}, 10), filename FROM told"""
+        SELECT CASE WHEN json::VARCHAR <> 'null' THEN coalesce({key}, 'content ' || md5(json::VARCHAR)) END, md5(json::VARCHAR), left({day}, 10), {version}, filename FROM told"""
 
 
-def newest_sql(stream: str) -> str:
-    """Rows stand in the order in which they were read: the last one of a key is the newest, and its row says its line."""
+def newest_sql(stream: Stream) -> str:
+    """Of each key the newest version, as a merge orders them: by a version that can be trusted, else the last that was read.
+
+    Rows stand in the order in which they were read, so a row says its line.
+    """
+    version = (
+        "{'number': coalesce(TRY_CAST(version AS DOUBLE), '-inf'), 'at': coalesce(TRY_CAST(version AS TIMESTAMPTZ), '-infinity'),"
+        " 'text': coalesce(version, ''), 'row': rowid}"
+    )
+    newest = f"max({version}).row" if _version(stream) else "max(rowid)"
     return f"""
         WITH first AS (SELECT _file, min(rowid) AS row FROM _read GROUP BY 1),
-        last AS (SELECT key, max(rowid) AS row FROM _read WHERE key IS NOT NULL GROUP BY 1)
-        SELECT {literal(stream)}, r.key, r.hash, r.day, n.segment, r.rowid - f.row + 1
+        last AS (SELECT key, {newest} AS row FROM _read WHERE key IS NOT NULL GROUP BY 1)
+        SELECT {literal(stream.name)}, r.key, r.hash, r.day, n.segment, r.rowid - f.row + 1
         FROM _read r SEMI JOIN last l ON l.row = r.rowid JOIN first f USING (_file) JOIN _named n USING (_file)"""
+
+
+def _version(stream: Stream) -> str | None:
+    return stream.version_field if stream.version_trusted else None
 
 
 def same_said(con: Connection, lakes: dict[str, str]) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from collections import Counter
 from collections.abc import Iterator
@@ -53,6 +54,25 @@ def test_the_newest_of_each_key_with_its_line(con: Connection, tmp_path: Path) -
     ]  # fmt: skip
     nameless = con.execute("SELECT count(DISTINCT key) FROM complete_lake WHERE day IS NULL").fetchone()
     assert nameless == (2,), "a record without an id is not left out of the count"
+
+
+@pytest.mark.parametrize(
+    ("trusted", "versions", "newest"),
+    [
+        (True, [1, 10, 9], 2),
+        (True, ["2026-11-01T10:00:00+02:00", "2026-11-01T09:00:00Z", "2026-11-01T08:30:00Z"], 2),
+        (True, ["b", "c", "c"], 3),
+        (True, [None, 3, None], 2),
+        (False, [1, 10, 9], 3),
+    ],
+)
+def test_a_version_that_arrives_late_is_not_the_newest_where_versions_can_be_trusted(
+    con: Connection, tmp_path: Path, trusted: bool, versions: list[Any], newest: int
+) -> None:
+    stream = dataclasses.replace(STREAM, version_field="v", version_trusted=trusted)
+    files = [segment(tmp_path, f"{n}.jsonl", [order(1, v=version)]) for n, version in enumerate(versions, 1)]
+    layers.fill(con, "lake", stream, files, tmp_path / "read")
+    assert con.execute("SELECT segment FROM complete_lake").fetchall() == [(f"{newest}.jsonl",)]
 
 
 def test_a_line_that_is_no_json_costs_itself_only(con: Connection, tmp_path: Path) -> None:
