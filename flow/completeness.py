@@ -30,6 +30,8 @@ from warehouse import layers
 if TYPE_CHECKING:
     from warehouse.duck import Connection
 
+_OFTEN_LATE = ("R301", "R302", "R306")  # a record that was on its way: one more run may bring it
+
 
 def complete(project: Project, system: str, most_gone: Decimal = MOST_GONE, *, apply: bool = False) -> StepReport:
     """Run the system once, read all of it, and name what is lost, late, gone or not merged; kept in `recon.completeness`.
@@ -53,9 +55,6 @@ def complete(project: Project, system: str, most_gone: Decimal = MOST_GONE, *, a
         for came in cycle(project, [system], step="merge"):
             report.findings += came.findings if came.status == "failed" else []
     return _told(report, found, fields, applied)
-
-
-_OFTEN_LATE = ("R301", "R302", "R306")  # a record that was on its way: one more run may bring it
 
 
 def _keep(project: Project, system: str, found: Completeness) -> None:

@@ -70,7 +70,7 @@ def _staged(
             segments = [*taken.new[stream.name], *old]
             if not segments:
                 continue
-            staged = stage_stream(con, run.project.lake, run.system, stream, segments, columns, only, emptied=True)
+            staged = stage_stream(con, run.project.lake, run.system, stream, segments, columns, only)
             if old:
                 left = pass_over(con, stream.name, [one.path for one in old], asked)
                 staged.read, staged.staged = staged.read - left, staged.staged - left

@@ -56,14 +56,12 @@ def stage(
     segments: Sequence[Segment],
     columns: Mapping[str, str],
     only: Collection[tuple[str, int]] | None = None,
-    *,
-    emptied: bool = False,
 ) -> StageReport:
     """Fill stage.<stream> from the segments of the stream, in their order.
 
     `columns` maps top-level field → DuckDB type. `only` are the (segment, line) to take; the others are as if they were
-    not there, and every record that is taken keeps its place. `emptied`: the run's tables hold nothing of an earlier staging.
-    Raises ConfigurationError D220 where the columns cannot be declared.
+    not there, and every record that is taken keeps its place. What an earlier staging wrote is for the caller to take back
+    (`runfile.reset`). Raises ConfigurationError D220 where the columns cannot be declared.
     A segment that is damaged is left out, with a finding D210; the others are staged.
     """
     began = time.monotonic()
@@ -72,8 +70,6 @@ def stage(
     report = StageReport(system, stream.name)
     try:
         empty(con, source)
-        if not emptied:
-            _take_back(con, stream.name)
         local = fetch(source, [s for s in segments if s.stream == stream.name and s.system == system], report)
         # A statement that fails would end a transaction, and reading may fail: what was read is placed in one of its own.
         found = read(con, source, local, report)
@@ -143,17 +139,6 @@ def _check(columns: Mapping[str, str], place: str) -> None:
             odd.shape_of({name: kind})
         except duckdb.Error:
             raise ConfigurationError("D220", f"'{kind}' of field '{name}' is no type", place=place) from None
-
-
-def _take_back(con: Connection, stream: str) -> None:
-    """What an earlier staging of the stream wrote."""
-    for table, where in (
-        ("raw._gone", ""),
-        ("run.segments", ""),
-        ("run.rejects", " AND mapping IS NULL"),
-        ("run.counts", " AND mapping IS NULL"),
-    ):
-        run(con, f"DELETE FROM {table} WHERE stream = $1{where}", [stream])
 
 
 def empty(con: Connection, source: Source) -> None:

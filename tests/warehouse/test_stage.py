@@ -47,6 +47,7 @@ class Lake:
         lake = str(self.folder / "lake")
         if self.con is None:
             self.con = runfile.create(self.folder / "runs" / "r.duckdb", lake, {})
+        runfile.reset(self.con, {}, "stage")  # as the step does
         found = list_segments(lake, "cart") if segments is None else segments
         return stage(self.con, lake, "cart", stream, found, columns)
 
