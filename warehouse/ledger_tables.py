@@ -30,6 +30,7 @@ from sqlalchemy import (
     create_engine,
     event,
     insert,
+    inspect,
     make_url,
     update,
 )
@@ -213,32 +214,30 @@ def connect(url: str, read_only: bool = False) -> Engine:
     if not path or path == ":memory:" or (read_only and not Path(path).is_file()):
         return _empty()
     if read_only:
-        engine = create_engine(f"sqlite:///file:{Path(path).resolve()}?mode=ro&uri=true")
-        _tune(engine, None)
-        return engine
+        # Not mode=ro: what a killed writer left half done could then not be rolled back, and nothing be read.
+        engine = create_engine(f"sqlite:///file:{Path(path).resolve()}?mode=rw&uri=true")
+        _tune(engine, "query_only=ON")
+        return engine if version(engine) else _empty()
     Path(path).parent.mkdir(parents=True, exist_ok=True)
     engine = create_engine(parsed, connect_args={"timeout": BUSY_SECONDS})
-    _tune(engine, "wal")
+    _tune(engine, "journal_mode=wal", "synchronous=FULL")
     return engine
 
 
 def _empty() -> Engine:
     engine = create_engine("sqlite://", poolclass=StaticPool, connect_args={"check_same_thread": False})
-    _tune(engine, "memory")
+    _tune(engine)
     create(engine)
     return engine
 
 
-def _tune(engine: Engine, journal_mode: str | None) -> None:
+def _tune(engine: Engine, *pragmas: str) -> None:
     @event.listens_for(engine, "connect")
     def connected(connection: Any, record: Any) -> None:
         connection.isolation_level = None  # sqlite3 would begin transactions at its own moments
         cursor = connection.cursor()
-        cursor.execute(f"PRAGMA busy_timeout={BUSY_SECONDS * 1000}")
-        cursor.execute("PRAGMA foreign_keys=ON")
-        if journal_mode:
-            cursor.execute(f"PRAGMA journal_mode={journal_mode}")
-            cursor.execute("PRAGMA synchronous=FULL")
+        for pragma in (f"busy_timeout={BUSY_SECONDS * 1000}", "foreign_keys=ON", *pragmas):
+            cursor.execute(f"PRAGMA {pragma}")
         cursor.close()
 
     @event.listens_for(engine, "begin")
@@ -249,10 +248,10 @@ def _tune(engine: Engine, journal_mode: str | None) -> None:
 
 def create(engine: Engine) -> None:
     """Make what is missing. Several processes may do so at once: who loses the race looks again."""
-    if _is_made(engine):
-        return
     for attempt in range(5):
         try:
+            if _is_made(engine):
+                return
             metadata.create_all(engine)
             break
         except DBAPIError:
@@ -274,13 +273,12 @@ def _is_made(engine: Engine) -> bool:
 
 
 def version(engine: Engine) -> int:
-    """The version by which the ledger was made; 0 where there is none."""
-    try:
-        with engine.connect().execution_options(reading=True) as connection:
-            found = connection.execute(counters.select().where(counters.c.name == "version")).first()
-        return int(found.value) if found is not None else 0
-    except DBAPIError:
-        return 0
+    """The version by which the ledger was made; 0 where there is none. One that cannot be read is an error, not none."""
+    with engine.connect().execution_options(reading=True) as connection:
+        if not inspect(connection).has_table(counters.name):
+            return 0
+        found = connection.execute(counters.select().where(counters.c.name == "version")).first()
+    return int(found.value) if found is not None else 0
 
 
 def me() -> str:

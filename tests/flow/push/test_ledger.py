@@ -5,6 +5,8 @@ from __future__ import annotations
 import inspect
 import itertools
 import os
+import shutil
+import sqlite3
 import subprocess
 import sys
 import threading
@@ -14,7 +16,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import select, text
+from sqlalchemy import func, select, text
+from sqlalchemy.exc import DatabaseError
 
 from hub.connector import Outcome
 from hub.errors import StreamError, TransientError
@@ -362,6 +365,38 @@ def test_sqlite_survives_a_power_cut(tmp_path: Path) -> None:
         assert connection.execute(text("PRAGMA journal_mode")).scalar() == "wal"
 
 
+def test_what_a_killed_writer_left_half_done_is_rolled_back_by_who_reads_next(tmp_path: Path) -> None:
+    """Killed before its write-ahead log was on: a journal is left that must be played back before anything is read."""
+    path, left = tmp_path / "l.sqlite", tmp_path / "killed.sqlite"
+    with Ledger(f"sqlite:///{path}"):
+        pass
+    writer = sqlite3.connect(path, isolation_level=None)
+    for pragma in ("journal_mode = delete", "cache_size = 1"):  # so small a cache that pages are written at once
+        writer.execute(f"PRAGMA {pragma}")
+    writer.execute("BEGIN IMMEDIATE")
+    writer.executemany("INSERT INTO counters VALUES (?, 1)", [(f"{n:60}",) for n in range(5_000)])
+    for suffix in ("", "-journal"):
+        shutil.copy(f"{path}{suffix}", f"{left}{suffix}")
+    writer.close()
+    with Ledger(f"sqlite:///{left}", read_only=True) as reader, reader._reading() as connection:
+        assert connection.execute(select(func.count()).select_from(t.counters)).scalar_one() == 3
+    assert not Path(f"{left}-journal").exists()
+
+
+def test_a_ledger_whose_maker_was_killed_before_it_had_tables_is_an_empty_one(tmp_path: Path) -> None:
+    path = tmp_path / "l.sqlite"
+    sqlite3.connect(path).execute("PRAGMA journal_mode = wal").close()
+    with Ledger(f"sqlite:///{path}", read_only=True) as reader:
+        assert reader.outcomes_after(0) == []
+
+
+def test_a_ledger_that_cannot_be_read_is_not_taken_for_an_empty_one(tmp_path: Path) -> None:
+    path = tmp_path / "l.sqlite"
+    path.write_bytes(b"something else" * 1000)
+    with pytest.raises(DatabaseError, match="not a database"):
+        Ledger(f"sqlite:///{path}", read_only=True)
+
+
 def test_an_approval_is_for_one_target(ledger: Ledger) -> None:
     ledger.approve("plan", "erp", "Ann")
     assert ledger.is_approved("erp")
@@ -389,6 +424,9 @@ ONE_DATABASE = {
     "test_reading_creates_nothing": "a file",
     "test_reading_an_empty_server_creates_nothing_there": "a server",
     "test_sqlite_survives_a_power_cut": "a PRAGMA",
+    "test_what_a_killed_writer_left_half_done_is_rolled_back_by_who_reads_next": "its journal",
+    "test_a_ledger_whose_maker_was_killed_before_it_had_tables_is_an_empty_one": "tables are made in one transaction",
+    "test_a_ledger_that_cannot_be_read_is_not_taken_for_an_empty_one": "a file",
     "test_the_broken_twin_draws_numbers_as_a_database_sequence_does": "SQLite has one writer at a time",
 }
 
