@@ -11,6 +11,7 @@ seconds at most.
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
@@ -21,7 +22,7 @@ import duckdb
 from hub.entity import Model
 from hub.errors import ConfigurationError
 from warehouse import runfile, tables
-from warehouse.duck import Connection, attach, connect, literal, with_beside
+from warehouse.duck import Connection, attach, connect, literal, one, with_beside
 from warehouse.lock import writer
 from warehouse.work import RUN
 from warehouse.writing import BLOCK, NO_TIDYING
@@ -36,6 +37,9 @@ _SHORT_LOG = 4_000_000  # bytes: reading a log costs 7 ms a megabyte, once or tw
 _RUN_FILE = ("SET force_compression = 'uncompressed'", "SET checkpoint_threshold = '16MB'")
 # A merge is one commit, after which the file is let go of, which needs a checkpoint: all would be written twice, to the log before.
 _WAREHOUSE_FILE = ("SET force_compression = 'auto'", "SET checkpoint_threshold = '1 byte'")
+# Of CROSSDOCK_MEMORY. A merge fills what it is given with blocks that it does not need again, and takes as long with half of it. Reading
+# records needs half of it, but DuckDB grants a second thread by the bound: 4 MB a column, of a quarter.
+_OF_A_MERGE = 2 / 3
 _WAREHOUSE = "warehouse"
 _PUBLISHED = "published"
 
@@ -85,6 +89,7 @@ class Instance:
         try:
             con = self._instance()
             self._write_as(_WAREHOUSE_FILE)
+            self._bound(_OF_A_MERGE)
             attach(con, self.warehouse, _WAREHOUSE, block=BLOCK)
             self._use(_WAREHOUSE)
             tables.migrate(con, self.model)
@@ -104,6 +109,7 @@ class Instance:
         try:
             self._detach(_WAREHOUSE)
             self._write_as(_RUN_FILE)
+            self._bound()
         except BaseException:
             self.close()
             raise
@@ -145,7 +151,7 @@ class Instance:
                 f"SET VARIABLE run_file = {literal(str(self.run_file))}",
                 f"SET temp_directory = {literal(str(spilled))}",
                 # The run file's are not the warehouse's, and it may be left with a log.
-                "SET allowed_configs = ['force_compression', 'checkpoint_threshold', 'checkpoint_on_detach']",
+                "SET allowed_configs = ['force_compression', 'checkpoint_threshold', 'checkpoint_on_detach', 'memory_limit']",
                 "SET auto_checkpoint_skip_wal_threshold = 0",  # whatever checkpoints at its commit writes no log
             )
             self._con = connect(":memory:", allowed=folders, files=beside, settings=settings)
@@ -158,6 +164,16 @@ class Instance:
         if not self.in_memory:
             for setting in settings:
                 self._instance().execute(setting)
+
+    def _bound(self, share: float = 1.0) -> None:
+        """What DuckDB may hold from here on: so much of CROSSDOCK_MEMORY. A session's batches are small, and it holds the warehouse."""
+        bound = os.environ.get("CROSSDOCK_MEMORY")
+        if bound and not self.in_memory:
+            con = self._instance()
+            con.execute(f"SET memory_limit = {literal(bound)}")
+            if share < 1:
+                amount, unit = one(con, "SELECT current_setting('memory_limit')").split()
+                con.execute(f"SET memory_limit = '{float(amount) * share:.1f} {unit}'")
 
     def _use(self, name: str) -> Connection:
         con = self._instance()

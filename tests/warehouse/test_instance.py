@@ -100,6 +100,18 @@ def test_the_merge_of_a_run_is_in_the_file_with_its_commit_and_that_of_a_session
         assert con.execute("FROM ops.hub_ids").fetchall() == [("customer", 7)]
 
 
+def test_a_merge_holds_two_thirds_of_what_the_other_steps_may(
+    instance: Instance, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    held = "SELECT current_setting('memory_limit')"
+    monkeypatch.setenv("CROSSDOCK_MEMORY", "90MiB")
+    for _ in range(2):
+        with instance.run(make=True) as con:
+            assert con.execute(held).fetchall() == [("90.0 MiB",)]
+        with instance.merging() as con:
+            assert con.execute(held).fetchall() == [("60.0 MiB",)]
+
+
 def test_nothing_else_can_be_set_or_read(instance: Instance, tmp_path: Path) -> None:
     duckdb.connect(str(tmp_path / "other.duckdb")).close()
     with instance.run(make=True) as con:
