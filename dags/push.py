@@ -88,7 +88,12 @@ def build(target: str) -> DAG:
                 [
                     RetryRule(
                         "hub.errors.ConfigurationError", RetryAction.FAIL, reason="a person has to change something"
-                    )
+                    ),
+                    RetryRule(
+                        "airflow.providers.standard.exceptions.HITLTimeoutError",
+                        RetryAction.FAIL,
+                        reason="nobody answered while the plan held",
+                    ),
                 ]
             ),
         },
@@ -100,7 +105,9 @@ def build(target: str) -> DAG:
             subject=f"A push to {target}",
             body="{{ ti.xcom_pull(task_ids='plan')['text'] }}",
             response_timeout=timedelta(hours=24),  # as long as a plan holds; unanswered is refused
-            retries=0,
+            # An answer in the seconds in which Airflow still takes leave of the task that asked may fail it (apache/airflow#67287):
+            # it is asked for again.
+            retry_delay=timedelta(seconds=5),
         )
         done = apply(made, target)
         who_decides(made) >> [approve, done]
