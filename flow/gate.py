@@ -58,12 +58,15 @@ def gate(run: Run, *, expectations: bool = True, shares: bool = True, history: b
             else:
                 decided = keeper.decide_by_marks(con, rules, run.model, rows, digested=run.lasting is None)
             contents.fill(con, run.model, run.project.lake, partial(declared_columns, run.inbound))
+        untouched = True
         if asked:
             run.release()
+            marked = run.written()
             results = judge.evaluate(run.file, rules, site)
+            untouched = run.written() == marked
             with run.database() as con:
                 decided = keeper.decide(con, results)
-        else:
+        if untouched:
             run.judged()
     failpoint("gate.after")
     report = StepReport("gate", run.system, "held" if decided.closed else "ok", decided.counts())

@@ -146,6 +146,11 @@ class Run:
         if self._held.instance is not None:
             self._held.instance.release()
 
+    def written(self) -> tuple[int, int, int]:
+        """Tells the run file as it is on the disk from any that was written since. It has no log: it was let go of."""
+        now = self.file.stat()
+        return now.st_ino, now.st_mtime_ns, now.st_size
+
     def _forget(self) -> None:
         """From now on others may write the run file; what is in memory nobody has."""
         if self.lasting is None:

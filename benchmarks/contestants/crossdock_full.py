@@ -69,7 +69,8 @@ def contest(folder: Path, out: Path, system: str = "shop") -> dict[str, float]:
     run = start(folder, out, system)
     costs: dict[str, float] = {}
     prepare(run, costs)
-    cost(costs, run, partial(gate, expectations=False))
-    cost(costs, run, merge)
+    with run.together():  # as a cycle does
+        cost(costs, run, partial(gate, expectations=False))
+        cost(costs, run, merge)
     os.link(run.project.warehouse, out / "warehouse.duckdb")
     return costs

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import duckdb
 import pytest
 from changes_harness import CUSTOMER, Shop, order
@@ -14,6 +16,10 @@ from flow.run import Run
 from flow.session import Session
 from flow.stage import stage
 from hub.errors import StreamError
+from quality import judge
+from quality.data_docs import Site
+from quality.expectations import SuiteResult
+from quality.rules import Rules
 from warehouse.lock import writer
 
 OTHER = "UPDATE mapped.sales_order SET total = total + 1"
@@ -50,6 +56,31 @@ def test_nor_where_the_steps_followed_each_other_and_the_file_was_let_go_of(run:
             con.execute(OTHER)
         with pytest.raises(StreamError, match="Q310"):
             merge(run)
+
+
+@pytest.mark.parametrize("changed", [False, True])
+def test_rows_that_great_expectations_had_meanwhile_are_looked_at_again_where_the_file_was_written(
+    run: Run, monkeypatch: pytest.MonkeyPatch, changed: bool
+) -> None:
+    monkeypatch.setattr("flow.gate.MICRO_BATCH", 0)
+    evaluate = judge.evaluate
+
+    def evaluated(file: Path, rules: Rules, site: Site) -> list[SuiteResult]:
+        results = evaluate(file, rules, site)
+        if changed:
+            with duckdb.connect(str(file)) as con:
+                con.execute(OTHER)
+        return results
+
+    monkeypatch.setattr(judge, "evaluate", evaluated)
+    with run.together():
+        judged(run)
+        assert run.is_judged is not changed
+        if changed:
+            with pytest.raises(StreamError, match="Q310"):
+                merge(run)
+        else:
+            assert merge(run).counts["changed"]
 
 
 def test_rows_of_a_mapping_that_is_gone_are_not_merged_unjudged(shop: Shop, run: Run) -> None:
