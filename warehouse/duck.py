@@ -31,10 +31,15 @@ class StatementError(CrossdockError):
 
     def __init__(self, statement: str, error: duckdb.Error, code: str = "W120") -> None:
         said = without_values(str(error))
+        more = (
+            "give it more (CROSSDOCK_MEMORY)"
+            if isinstance(error, duckdb.OutOfMemoryException)
+            else "correct what it says"
+        )
         super().__init__(
             code,
             f"the statement '{statement}' failed: {said.splitlines()[0]}",
-            fix="nothing of it was kept; correct what it says and run the step again",
+            fix=f"nothing of it was kept; {more} and run the step again",
             detail=said,
         )
         self.statement = statement

@@ -112,6 +112,9 @@ def test_the_memory_that_duckdb_may_hold_is_bounded_from_outside(tmp_path, monke
     con = connect(tmp_path / "w.duckdb")
     assert one(con, "SELECT current_setting('memory_limit')") == "45.7 MiB"
     assert len(one(con, sort)) == 32  # what does not fit is written beside the file
+    with pytest.raises(StatementError, match="Out of Memory") as caught:
+        one(con, "SELECT len(list(md5(range::VARCHAR))) FROM range(2_000_000)")
+    assert "CROSSDOCK_MEMORY" in caught.value.fix
     con.close()
     monkeypatch.setenv("CROSSDOCK_MEMORY", "lots")
     with pytest.raises(ConfigurationError, match="W104"):
