@@ -11,6 +11,7 @@ import subprocess
 import sys
 import threading
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -338,8 +339,12 @@ def test_watch_shows_again_when_the_file_is_saved_and_survives_a_broken_one(shop
         until("M121")
         shop.mapping("shop/orders", ORDERS.replace("upper(sku)", "lower(sku) || '-new'"))
         until("a-100-new")
-        process.send_signal(signal.SIGINT)
-        assert process.wait(30) == 130
+        for _ in range(10):  # Python loses one that comes while it cleans up an object: a person presses again
+            process.send_signal(signal.SIGINT)
+            with suppress(subprocess.TimeoutExpired):
+                assert process.wait(3) == 130
+                break
+        assert process.poll() == 130
     finally:
         process.kill()
         process.wait()
