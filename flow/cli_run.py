@@ -55,8 +55,11 @@ def check(system: str, as_json: AsJson = False) -> None:
     """Can I log in to SYSTEM, and is its schema what the connector expects?"""
     from flow import show
     from flow.run import make_connector
+    from hub.boundary import blame
 
-    findings = make_connector(the_project(), system).check()
+    connector = make_connector(the_project(), system)
+    with blame(connector.name, system):
+        findings = connector.check()
     print_json([f.as_dict() for f in findings]) if as_json else show.findings(findings, f"{system} answers as expected")
     raise typer.Exit(3 if any(f.code.startswith("C") for f in findings) else int(bool(findings)))
 

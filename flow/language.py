@@ -9,8 +9,8 @@ from flow.run import Run
 from hub.config import Project
 from hub.connector import Stream
 from hub.entity import Model
-from hub.errors import ConfigurationError, CrossdockError
-from hub.findings import Finding, errors_in
+from hub.errors import CrossdockError
+from hub.findings import Finding, errors_in, refusal
 
 if TYPE_CHECKING:
     from mappings.inbound import Inbound
@@ -29,12 +29,7 @@ def load_mappings(project: Project, model: Model, only: Sequence[str] | None = N
 
 def refuse(findings: Sequence[Finding]) -> None:
     if wrong := errors_in(findings):
-        raise ConfigurationError(
-            wrong[0].code,
-            "\n".join(str(f) for f in wrong),
-            fix=f"crossdock explain {wrong[0].code}",
-            place=wrong[0].place,
-        )
+        raise refusal(wrong)
 
 
 def own_functions(project: Project) -> list[Named]:

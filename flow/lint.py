@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from flow import owners
+from flow import declared, owners
 from flow.language import load_mappings, streams_of
 from flow.lint_cache import Kept, Streams
 from hub.config import Project
@@ -17,6 +17,8 @@ def lint(project: Project, paths: Sequence[Path], systems: Sequence[str] | None 
     """All findings about mappings (of `systems`, or all) and quality rules below `paths` (all if none), and how many
     files were read. What was judged before, and nothing of it has changed since, is not judged again (`lint_cache.py`).
     """
+    from warehouse.model import entities
+
     files = _files(project)
     kept = Kept(project, streams_of(project))
     names = {path.parent.name for folder in project.folders("mappings") for path in folder.glob("*/*.yaml")}
@@ -26,7 +28,7 @@ def lint(project: Project, paths: Sequence[Path], systems: Sequence[str] | None 
     if systems is None:
         findings += _unused_functions(project)
     findings += kept.quality(_judge_quality)
-    findings += owners.findings(project)
+    findings += [*owners.findings(project), *declared.findings(project, entities())]
     kept.save()
     if paths:
         wanted = {file.resolve() for path in paths for file in (path.rglob("*.yaml") if path.is_dir() else [path])}

@@ -45,8 +45,10 @@ def step(report: StepReport) -> None:
         soft_wrap=True,
     )
     for finding in report.findings[:_MOST]:
+        # A line of a file is where a person goes next; systems and streams are named in the line above or in the sentence.
+        at = f" {finding.place}:" if finding.place.line else ""
         out.print(
-            f"    [yellow]{escape(finding.code)}[/] {escape(finding.what)}"
+            f"    [yellow]{escape(finding.code)}[/]{escape(at)} {escape(finding.what)}"
             + (f"; {escape(finding.fix)}" if finding.fix else ""),
             soft_wrap=True,
         )

@@ -22,9 +22,9 @@ def blame(connector: str, place: str) -> Iterator[None]:
     except Exception as error:
         raise StreamError(
             "C190",
-            f"the connector '{connector}' failed with {type(error).__name__}",
+            f"the connector '{connector}' failed with {type(error).__name__} at {where(error)}",
             place=place,
-            fix="this is a defect of the connector; the other streams went on",
+            fix="this is a defect of the connector; the other streams do not suffer from it",
             detail=f"{type(error).__name__} at {where(error)}",
         ) from None
 

@@ -324,6 +324,15 @@ Do: let survivorship decide for one of them: conflicts: {customer.tier: owner}""
     "F216": """A retention is no number of days.
 After so many days what is superseded leaves the lake; what is newest, not merged or evidence of something open never does.
 Example: retention: {days: 400}. Without it everything is kept.""",
+    "F217": """A setting of crossdock.yaml is of the wrong shape: a text where a list belongs, a list where a table does.
+Nothing is read into it, for `default: erp` would be the three systems e, r and p.
+Example: survivorship: {customer: {default: erp}}   Fix: survivorship: {customer: {default: [erp]}}""",
+    "F218": """A system's time zone is none.
+Days and go-lives of the system are read by its clock, so a wrong zone would move orders from one day to another.
+Do: write its name as in the tz database: Europe/Berlin, America/New_York, UTC.""",
+    "F219": """survivorship: names an entity, a column or a system, or streams: a stream, that there is not.
+The stream would never be pulled; another system's word would count without anybody having decided that.
+Do: correct the name, or remove it.""",
     "F230": """unmask: is no list of users.
 Those who may see personal values (`--unmask`) stand there by their login names; without it whoever can read the stores may.
 Do: unmask: [ann, bob], or unmask: [] for nobody.""",

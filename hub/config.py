@@ -12,10 +12,10 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
-from hub import push_settings, yaml
+from hub import push_settings, shapes, yaml
 from hub.connector import Connection
 from hub.errors import ConfigurationError, Place
-from hub.findings import Finding, did_you_mean
+from hub.findings import Finding, did_you_mean, refusal
 from hub.push_settings import Guards
 from hub.secrets import Secret
 
@@ -100,6 +100,11 @@ class Project:
         return [own] if own == built_in else [path for path in (own, built_in) if path.is_dir()]
 
     @property
+    def shown(self) -> str:
+        """Its crossdock.yaml, as a finding names it."""
+        return _shown(self.root / "crossdock.yaml")
+
+    @property
     def warehouse(self) -> Path:
         return self.data / "warehouse.duckdb"
 
@@ -146,36 +151,31 @@ def load_project(root: Path | None = None) -> Project:
     content, findings = yaml.load(path, _shown(path))
     if isinstance(content, yaml.Node):
         findings += _unknown(content, _TOP)
-        systems = {
-            name: _system(name, node, findings, content) for name, node in (content.get("systems") or {}).items()
-        }
+        listed: Mapping[str, Any] = shapes.table(content, "systems", findings, "systems: {erp: {connector: …}}") or {}
+        systems = {name: _system(name, node, findings, content) for name, node in listed.items()}
         retention_days = _retention(content, findings)
+        survivorship = shapes.survivorship(content, findings)
+        publish = shapes.table(content, "publish", findings, "publish: {min_interval: 60}")
+        publish_interval = shapes.seconds(publish, "min_interval", findings)
     else:
-        systems, retention_days = {}, None
+        systems, retention_days, survivorship, publish_interval = {}, None, {}, 0
         if not findings:
             findings.append(
                 Finding("F203", "crossdock.yaml holds no systems", Place(_shown(path)), "write systems: first")
             )
     unmask = _users(content, findings) if isinstance(content, yaml.Node) else None
     if findings:
-        raise ConfigurationError(
-            findings[0].code,
-            "\n".join(str(f) for f in findings),
-            fix="correct crossdock.yaml",
-        )
+        raise refusal(findings)
     data = root / str(_expand(content.get("data") or "data"))
     return Project(
         root=root,
         name=str(content.get("name") or root.name),
         systems=systems,
-        survivorship={
-            entity: {name: tuple(order) for name, order in fields.items()}
-            for entity, fields in (content.get("survivorship") or {}).items()
-        },
+        survivorship=survivorship,
         data=data,
         lake=str(_expand(content.get("lake") or str(data / "lake"))),
         ledger=str(_expand(content.get("ledger") or f"sqlite:///{data / 'ledger.sqlite'}")),
-        publish_interval=int((content.get("publish") or {}).get("min_interval") or 0),
+        publish_interval=publish_interval,
         retention_days=retention_days,
         unmask=unmask,
     )
@@ -238,8 +238,9 @@ def _system(name: str, node: Any, findings: list[Finding], top: Any) -> System:
     if not re.fullmatch(r"[a-z][a-z0-9_]{0,40}", name):
         findings.append(Finding("F206", f"'{name}' is no name for a system", place, "lower case letters, digits and _"))
     findings += _unknown(node, _SYSTEM)
-    connection = node.get("connection") or {}
-    if isinstance(connection, yaml.Node):
+    connection = shapes.table(node, "connection", findings, "connection: {url: https://…}")
+    if connection is not None:
+        shapes.table(connection, "extra", findings, "extra: {…}")
         findings += _unknown(connection, _CONNECTION)
         if (password := connection.get("password")) and not _ENV.fullmatch(str(password)):
             findings.append(
@@ -268,14 +269,14 @@ def _system(name: str, node: Any, findings: list[Finding], top: Any) -> System:
     return System(
         name=name,
         connector=node["connector"],
-        write=node.get("write") is True,
+        write=shapes.yes(node, "write", findings),
         go_live=went_live,
-        timezone=str(node.get("timezone") or "UTC"),
+        timezone=shapes.timezone(node, findings),
         currency=node.get("currency"),
-        streams=tuple(node.get("streams") or ()),
+        streams=shapes.names(node, "streams", findings, "streams: [orders]"),
         conflicts=push_settings.conflicts(node, findings),
         guards=push_settings.guards(node, findings),
-        connection=dict(connection),
+        connection=dict(connection or {}),
         place=place,
     )
 

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 from difflib import get_close_matches
 from typing import Any, Literal
 
-from hub.errors import CrossdockError, Place
+from hub.errors import ConfigurationError, CrossdockError, Place
 
 Severity = Literal["error", "warning"]
 
@@ -42,3 +42,13 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
 
 def errors_in(findings: Sequence[Finding]) -> list[Finding]:
     return [finding for finding in findings if finding.severity == "error"]
+
+
+def refusal(findings: Sequence[Finding]) -> ConfigurationError:
+    """The error that says all of them (at least one): a single one as it is, several a line each below their number."""
+    first = findings[0]
+    if len(findings) == 1:
+        return ConfigurationError(first.code, first.what, place=first.place, fix=first.fix)
+    said = "\n".join(f"  {finding}" for finding in findings)
+    fix = f"correct them; the first stands at {first.place}"
+    return ConfigurationError(first.code, f"{len(findings)} things are wrong:\n{said}", place=first.place, fix=fix)

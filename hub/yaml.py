@@ -86,9 +86,18 @@ def loads(raw: bytes | str, name: str = "<text>") -> tuple[Any, list[Finding]]:
     except pyyaml.MarkedYAMLError as error:
         mark = error.problem_mark
         place = Place(name, mark.line + 1, mark.column + 1) if mark else Place(name)
-        return None, [Finding("F104", f"not YAML: {error.problem or error.context}", place)]
+        problem = str(error.problem or error.context)
+        tab = r"'\t'" in problem or _begins_with_tab(text, mark)
+        fix = "indent with spaces: YAML takes no tabs" if tab else "look at this line and at the one above it"
+        return None, [Finding("F104", f"not YAML: {problem}", place, fix)]
     except pyyaml.YAMLError as error:
         return None, [Finding("F104", f"not YAML: {str(error).splitlines()[0]}", Place(name))]
+
+
+def _begins_with_tab(text: str, mark: Any) -> bool:
+    lines = text.splitlines()
+    line = lines[mark.line] if mark and mark.line < len(lines) else ""
+    return "\t" in line[: len(line) - len(line.lstrip())]
 
 
 def _guard_tokens(text: str, name: str) -> None:

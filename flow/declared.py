@@ -1,0 +1,74 @@
+"""What crossdock.yaml names and there is not: connectors, streams, and who survivorship would ask."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+import connectors
+from hub import yaml
+from hub.config import Project, System
+from hub.entity import Entity, Model
+from hub.errors import CrossdockError, Place
+from hub.findings import Finding, did_you_mean
+
+
+def findings(project: Project, model: Model) -> list[Finding]:
+    """F301 to F304 for each connector that cannot be loaded, F219 for each name under streams: and survivorship: that there is not."""
+    return [*_connectors(project), *_survivorship(project, model)]
+
+
+def _connectors(project: Project) -> list[Finding]:
+    found = []
+    for system in project.systems.values():
+        try:
+            kind = connectors.load(system.connector, project.folders("connectors"))
+            found += _streams(project, system, [stream.name for stream in kind.streams])
+        except CrossdockError as error:
+            # One that is not there is misspelt in crossdock.yaml; one that is there is wrong in its own file.
+            place = system.place if error.code == "F301" or error.place is None else error.place
+            found.append(Finding(error.code, error.what, place, error.fix))
+    return found
+
+
+def _streams(project: Project, system: System, known: Sequence[str]) -> list[Finding]:
+    """A stream that is misspelt is one that is never pulled."""
+    if not (unknown := [name for name in system.streams if name not in known]):
+        return []
+    content, _ = yaml.load(project.root / "crossdock.yaml", project.shown)
+    node = content["systems"][system.name]
+    places = dict(zip(node["streams"], node["streams"].item_places, strict=True))
+    return [_unknown(f"{system.name} has no stream '{name}'", places[name], name, known) for name in unknown]
+
+
+def _survivorship(project: Project, model: Model) -> list[Finding]:
+    said = project.survivorship
+    if not said:
+        return []
+    content, _ = yaml.load(project.root / "crossdock.yaml", project.shown)
+    top = content["survivorship"]  # it was read before, or there would be no project
+    found = []
+    for name, fields in said.items():
+        if name not in model:
+            found.append(_unknown(f"there is no entity '{name}'", top.key_places[name], name, model))
+            continue
+        for field, order in fields.items():
+            found += _field(model[name], field, top[name].key_places[field])
+            places = top[name][field].item_places
+            found += [_system(one, places[at], project) for at, one in enumerate(order) if one not in project.systems]
+    return found
+
+
+def _field(entity: Entity, field: str, place: Place) -> list[Finding]:
+    known = ["default", *(column.name for column in entity)]
+    return [] if field in known else [_unknown(f"{entity.name} has no column '{field}'", place, field, known)]
+
+
+def _system(name: str, place: Place, project: Project) -> Finding:
+    # A system that was taken out may still have records here, and its place among the others then counts.
+    fix = did_you_mean(name, project.systems) or "remove it, unless records of it are still here"
+    return Finding("F219", f"there is no system '{name}'", place, fix, "warning")
+
+
+def _unknown(what: str, place: Place, name: str, known: Iterable[str]) -> Finding:
+    names = list(known)
+    return Finding("F219", what, place, did_you_mean(name, names) or f"there are: {', '.join(names)}")

@@ -1,0 +1,85 @@
+"""crossdock.yaml: a setting of the wrong shape is refused with its place, and never read as something else."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from flow.lint import lint
+from hub.config import load_project
+from hub.errors import ConfigurationError, Place
+
+GOOD = """name: shop
+systems:
+  feed: {connector: json_feed, timezone: Europe/Berlin, streams: [records], connection: {url: "http://127.0.0.1:9/x"}}
+survivorship:
+  customer: {default: [feed], email: [feed]}
+"""
+
+
+def project(folder: Path, text: str) -> Path:
+    (folder / "crossdock.yaml").write_text(text)
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "code", "line"),
+    [
+        ("default: [feed]", "default: feed", "F217", 5),  # not the systems f, e, e and d
+        ("customer: {default: [feed], email: [feed]}", "customer:", "F217", 5),
+        ("customer: {default: [feed], email: [feed]}", "- customer", "F217", 5),
+        ("streams: [records]", "streams: records", "F217", 3),
+        ("streams: [records]", "write: 'true', from: '2026-01-01'", "F217", 3),
+        ('{url: "http://127.0.0.1:9/x"}', "http", "F217", 3),
+        ("name: shop", "publish: {min_interval: often}", "F217", 1),
+        ("Europe/Berlin", "Europe/Berln", "F218", 3),
+        ("Europe/Berlin", "../etc", "F218", 3),
+    ],
+)
+def test_a_wrong_shape_is_refused_at_its_place(tmp_path: Path, old: str, new: str, code: str, line: int) -> None:
+    assert load_project(project(tmp_path, GOOD)).survivorship == {
+        "customer": {"default": ("feed",), "email": ("feed",)}
+    }
+    with pytest.raises(ConfigurationError) as caught:
+        load_project(project(tmp_path, GOOD.replace(old, new)))
+    assert caught.value.code == code
+    assert caught.value.place is not None
+    assert caught.value.place.line == line
+    assert caught.value.fix
+    assert code not in caught.value.what, "the code stands before the sentence, once"
+
+
+def test_several_are_all_named(tmp_path: Path) -> None:
+    both = GOOD.replace("Berlin", "Berln").replace("default: [feed]", "default: feed")
+    with pytest.raises(ConfigurationError, match="2 things are wrong") as caught:
+        load_project(project(tmp_path, both))
+    assert "F217" in caught.value.what
+    assert "F218" in caught.value.what
+
+
+def test_tabs_are_told_as_such(tmp_path: Path) -> None:
+    with pytest.raises(ConfigurationError) as caught:
+        load_project(project(tmp_path, GOOD + "\tname: x\n"))
+    assert (caught.value.code, caught.value.fix) == ("F104", "indent with spaces: YAML takes no tabs")
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "code", "at", "severity"),
+    [
+        ("default: [feed]", "default: [fed]", "F219", (5, 24), "warning"),
+        ("email: [feed]", "emial: [feed]", "F219", (5, 31), "error"),
+        ("  customer:", "  custmer:", "F219", (5, 3), "error"),
+        ("[records]", "[record]", "F219", (3, 67), "error"),
+        ("json_feed", "json_fed", "F301", (3, 3), "error"),
+    ],
+)
+def test_lint_names_what_there_is_not(
+    tmp_path: Path, old: str, new: str, code: str, at: tuple[int, int], severity: str
+) -> None:
+    assert lint(load_project(project(tmp_path, GOOD)), [])[0] == []
+    [found] = lint(load_project(project(tmp_path, GOOD.replace(old, new))), [])[0]
+    assert (found.code, found.severity) == (code, severity)
+    assert "did you mean" in found.fix
+    assert found.place == Place(found.place.where, *at)
+    assert found.place.where.endswith("crossdock.yaml")
