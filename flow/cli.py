@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import json
 import sys
+from io import TextIOWrapper
 
 import typer
 
 from flow import cli_look, cli_mappings, cli_push, cli_quarantine, cli_run
-from hub.errors import CrossdockError
+from hub.boundary import disk_trouble
+from hub.errors import CrossdockError, StreamError
 
 app = typer.Typer(
     name="crossdock",
@@ -28,10 +30,27 @@ app.add_typer(cli_quarantine.app, name="quarantine")
 app.add_typer(cli_mappings.new_app, name="new")
 
 
-def main() -> None:
-    """Entry point: every error a user can cause ends as one sentence, a code and an exit code."""
+def _app() -> None:
+    """The command. Raises StreamError F240 where the disk said no, which a dozen libraries each say in their own way."""
     try:
         app()
+    except (CrossdockError, BrokenPipeError):
+        raise
+    except Exception as error:
+        if not (said := disk_trouble(error)):
+            raise
+        what = f"a file of the project cannot be read or written: {said}"
+        fix = "is there room on the disk, and may we write there? Then run it again: what was done is kept"
+        raise StreamError("F240", what, fix=fix) from None
+
+
+def main() -> None:
+    """Entry point: every error a user can cause ends as one sentence, a code and an exit code."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="replace")  # a run goes on where its log cannot say ✓
+    try:
+        _app()
     except CrossdockError as error:
         if "--json" in sys.argv:
             print(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -19,7 +20,9 @@ def the_project() -> Any:
 
 
 def print_json(value: Any) -> None:
-    print(json.dumps(value, default=str, ensure_ascii=False, indent=1))
+    # Where the terminal or the log takes ASCII only, JSON has its own way of writing the rest.
+    utf = (sys.stdout.encoding or "").lower().startswith("utf")
+    print(json.dumps(value, default=str, ensure_ascii=not utf, indent=1))
 
 
 def shown(path: Path) -> str:

@@ -29,6 +29,19 @@ def blame(connector: str, place: str) -> Iterator[None]:
         ) from None
 
 
+def disk_trouble(error: BaseException) -> str:
+    """What the disk refused, in words; empty where the error is another. SQLite and DuckDB wrap it in errors of their own."""
+    if isinstance(error, OSError) and not isinstance(error, ConnectionError):
+        said = error.strerror or type(error).__name__
+        return f"{said}: {error.filename}" if error.filename else said
+    kind = f"{type(error).__module__}.{type(error).__name__}"
+    if kind == "sqlalchemy.exc.OperationalError":
+        return f"{getattr(error, 'orig', error)} (the ledger)"
+    if kind.removeprefix("_") == "duckdb.IOException":
+        return str(error).splitlines()[0]
+    return ""
+
+
 def where(error: BaseException, within: Path | None = None) -> str:
     """`file.py:12`, where it was raised; the last place in the file `within`, if it passed there."""
     trace = error.__traceback__

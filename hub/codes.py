@@ -336,6 +336,9 @@ Do: correct the name, or remove it.""",
     "F230": """unmask: is no list of users.
 Those who may see personal values (`--unmask`) stand there by their login names; without it whoever can read the stores may.
 Do: unmask: [ann, bob], or unmask: [] for nobody.""",
+    "F240": """A file or folder of the project, its lake, its ledger or its warehouse, cannot be read or written.
+Nothing is lost by that: a run that ended so is taken up by the next, where it stood.
+Do: make room on the disk, or let the user that runs crossdock write there; then run it again.""",
     "F301": """There is no connector of this name: no such file in the project's connectors/ or among the built-in ones.
 Example: connector: sandbox_kart.
 Fix: take the nearest name that the message shows, or write the file.""",

@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from hub.boundary import disk_trouble
+
 ROOT = Path(__file__).resolve().parents[2]
 CROSSDOCK = str(Path(sys.executable).parent / "crossdock")
 
@@ -87,3 +89,38 @@ def test_explain_shows_what_a_mapping_changed_of_another(tmp_path: Path) -> None
 def test_examples_of_all_mappings_hold() -> None:
     done = run("test")
     assert done.returncode == 0, done.stdout
+
+
+def test_a_disk_that_refuses_is_one_sentence(tmp_path: Path) -> None:
+    (tmp_path / "crossdock.yaml").write_text(
+        "systems:\n  feed: {connector: json_feed, connection: {url: 'http://127.0.0.1:9/x'}}\ndata: taken\n"
+    )
+    (tmp_path / "taken").write_text("a file stands where the folder should be")
+    done = run("run", "feed", cwd=tmp_path)
+    assert done.returncode == 1
+    assert done.stderr.startswith("F240 ")
+    assert "Traceback" not in done.stderr
+
+
+def test_only_what_the_disk_refused_is_called_so(tmp_path: Path) -> None:
+    import duckdb
+
+    (tmp_path / "no.duckdb").write_text("no database")
+    with pytest.raises(duckdb.IOException) as caught:
+        duckdb.connect(str(tmp_path / "no.duckdb"))
+    assert disk_trouble(caught.value)
+    assert disk_trouble(OSError(28, "No space left on device", "x")) == "No space left on device: x"
+    with pytest.raises(duckdb.BinderException) as defect:
+        duckdb.sql("SELECT nobody")
+    assert not disk_trouble(defect.value)
+    assert not disk_trouble(KeyError("x"))
+
+
+def test_a_log_that_takes_ascii_only_stops_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PYTHONIOENCODING", "ascii")
+    (tmp_path / "crossdock.yaml").write_text(
+        "systems:\n  feed: {connector: json_feed, connection: {url: 'http://127.0.0.1:9/ä'}}\n"
+    )
+    assert run("lint", cwd=tmp_path).stdout.startswith("? ")
+    [row] = json.loads(run("systems", "--json", cwd=tmp_path).stdout)
+    assert row["url"].endswith("/ä"), "what a program reads loses nothing"
