@@ -63,15 +63,26 @@ def _keep(project: Project, system: str, found: Completeness) -> None:
     from warehouse.access import write
 
     now = datetime.now(UTC)
-    codes = ("R301", "R302", "R303", "R304")
+    codes = {"R301": "lost", "R302": "late", "R303": "gone", "R304": "not_merged", "R306": "there_again"}
     names = [*found.counts, *sorted({one.stream for one in found.missing} - set(found.counts))]
     with write(project.warehouse) as con:
         ensure_tables(con)
         for name in names:
             counts = found.counts.get(name, {})
-            missing = [sum(one.code == code and one.stream == name for one in found.missing) for code in codes]
-            row = [system, name, now, counts.get("source"), counts.get("lake"), *missing, found.refused.get(name)]
-            con.execute(f"INSERT INTO recon.completeness VALUES ({', '.join('?' * len(row))})", row)
+            row = {
+                "system": system,
+                "stream": name,
+                "checked_at": now,
+                "source": counts.get("source"),
+                "lake": counts.get("lake"),
+            }
+            row["refused"] = found.refused.get(name)
+            for code, column in codes.items():
+                row[column] = sum(one.code == code and one.stream == name for one in found.missing)
+            listed = ", ".join(row)  # by name: in an older warehouse a new column stands last
+            con.execute(
+                f"INSERT INTO recon.completeness ({listed}) VALUES ({', '.join('?' * len(row))})", [*row.values()]
+            )
 
 
 def _compared(

@@ -113,7 +113,7 @@ TABLES: dict[str, tuple[str, str]] = {
         """,
     ),
     "completeness": (
-        "Each full pass over a system: what it has, what the lake kept, what is lost, late, gone or not merged",
+        "Each full pass over a system: what it has, what the lake kept, what is lost, late, gone, not merged or there again",
         """
         system VARCHAR
         stream VARCHAR -- Of what is not merged: the entity
@@ -125,6 +125,7 @@ TABLES: dict[str, tuple[str, str]] = {
         gone BIGINT -- The lake has it, the system no longer
         not_merged BIGINT -- The lake has it, the warehouse not
         refused VARCHAR -- Why the pass was not believed
+        there_again BIGINT -- The system has it, although it was taken for deleted here
         """,
     ),
     "differing_since": (

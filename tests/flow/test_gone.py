@@ -14,6 +14,7 @@ from flow.plan import plan
 from flow.rebuild import rebuild
 from flow.trace import trace
 from hub.segments import list_segments, read_lines
+from warehouse import access
 from warehouse.model import entities
 from warehouse.rebuild import compare
 
@@ -80,6 +81,11 @@ def test_a_delete_without_a_word(cycled: Any) -> None:
     assert [one["code"] for one in back.detail["missing"]] == ["R303", "R306"], "what was gone is not named again"
     assert (back.status, back.counts["deleted"], back.counts["restored"]) == ("ok", 1, 1)
     assert cycled.rows(ORDER, number=number) == [(hub, False, *before)]
+    with access.write(project.warehouse) as con:
+        told = con.execute(
+            "SELECT gone, there_again, refused FROM recon.completeness WHERE stream = 'orders' ORDER BY checked_at DESC"
+        )
+        assert told.fetchone() == (1, 1, None)
 
 
 def test_the_broken_twin_forgets_to_say_that_it_is_gone(cycled: Any, monkeypatch: pytest.MonkeyPatch) -> None:
