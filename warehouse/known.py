@@ -5,6 +5,7 @@ columns that are looked at. What differs from what was known before the run's ow
 in its old and its new form: staged records that use it are mapped again (docs/adr/0017).
 
 Columns beside the declared ones: `_seq` is the order in which the records came, `_first` that of the first version of each.
+What is deleted is found as it was last known, behind all that lives: below zero by `_seq` (docs/adr/0047).
 """
 
 from __future__ import annotations
@@ -14,11 +15,14 @@ from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
 from hub.connector import Stream
+from hub.entity import DELETED
 from hub.segments import Segment
 from warehouse import staged
 from warehouse.duck import Connection, literal, one, quote, run
 from warehouse.sift import Source
 from warehouse.stage import StageReport, create_sql, fetch, key_sql, read
+
+_AFTER_ALL = 1 << 62  # more than there are records or rows
 
 
 def know(
@@ -42,9 +46,10 @@ def know(
         read(con, source, local, report)
     finally:
         shutil.rmtree(cache, ignore_errors=True)
-    run(con, "CREATE OR REPLACE TEMP TABLE _files (_n INTEGER, _new BOOLEAN)")
+    run(con, "CREATE OR REPLACE TEMP TABLE _files (_n INTEGER, _new BOOLEAN, _gone BOOLEAN)")
     for item in local:
-        run(con, "INSERT INTO _files VALUES ($1, $2)", [item.number, item.segment.path in new])
+        told = [item.number, item.segment.path in new, bool(item.segment.deleted_at)]
+        run(con, "INSERT INTO _files VALUES ($1, $2, $3)", told)
     known = f"known.{quote(stream.name)}"
     run(con, f"CREATE OR REPLACE TABLE {known} AS {newest_sql(source)}", name=f"known {stream.name}")
     changed = any(item.segment.path in new for item in local) and _changed(con, source, known)
@@ -65,21 +70,24 @@ def newest_sql(source: Source, where: str = "true") -> str:
     something = " OR ".join(f"t.{quote(name)} IS NOT NULL" for name in source.columns) or "true"
     return f"""
         WITH placed AS (
-            SELECT {read}, row_number() OVER (ORDER BY _n, t.rowid) AS _seq, _new
+            SELECT {read}, row_number() OVER (ORDER BY _n, t.rowid) AS _seq, _new, _gone
             FROM {source.table} t JOIN _files ON _n = t._file WHERE {something}
         ), keyed AS (
             SELECT *, {key} AS _key, CASE WHEN {key} IS NULL THEN _seq END AS _alone FROM placed WHERE {where}
         )
-        SELECT {listed}, _seq, min(_seq) OVER (PARTITION BY _key, _alone) AS _first FROM keyed
+        SELECT {listed}, {_behind("_gone", "_seq")} AS _seq, min(_seq) OVER (PARTITION BY _key, _alone) AS _first FROM keyed
         QUALIFY row_number() OVER (PARTITION BY _key, _alone ORDER BY {order}) = 1"""
 
 
 def _changed(con: Connection, source: Source, known: str) -> bool:
     """Fill known."<stream> changed" with what is new, gone or otherwise than before; is there any?"""
     listed = ", ".join(quote(name) for name in source.columns)
+    alive = "_seq > 0 AS _alive"  # who is deleted makes way for a living one of the same key
     table = f"known.{quote(source.stream.name + ' changed')}"
-    after = f"SELECT {listed} FROM {known}"
-    run(con, f"CREATE OR REPLACE TEMP TABLE _before AS SELECT {listed} FROM ({newest_sql(source, 'NOT _new')})")
+    after = f"SELECT {listed}, {alive} FROM {known}"
+    run(
+        con, f"CREATE OR REPLACE TEMP TABLE _before AS SELECT {listed}, {alive} FROM ({newest_sql(source, 'NOT _new')})"
+    )
     before = "SELECT * FROM _before"
     both = f"(({before}) EXCEPT ({after})) UNION ALL (({after}) EXCEPT ({before}))"
     run(con, f"CREATE OR REPLACE TABLE {table} AS {both}", name=f"changed {source.stream.name}")
@@ -95,8 +103,17 @@ def know_rows(con: Connection, name: str, columns: Mapping[str, str], warehouse:
     run(con, f"CREATE OR REPLACE TABLE {table} ({declared}_seq BIGINT)")
     if warehouse is not None:
         listed = "".join(f"{quote(column)}, " for column in columns)
-        rows = f"SELECT {listed}hub_id FROM {warehouse}.canonical.{quote(entity)} WHERE deleted_at IS NULL"
+        there = f"""SELECT 1 FROM duckdb_columns() WHERE database_name = $1 AND schema_name = 'canonical' AND table_name = $2
+            AND column_name = {literal(DELETED.name)}"""
+        deletable = run(con, there, [warehouse, entity]).fetchone() is not None  # children are not
+        order = _behind(f"{DELETED.name} IS NOT NULL", "hub_id") if deletable else "hub_id"
+        rows = f"SELECT {listed}{order} FROM {warehouse}.canonical.{quote(entity)}"
         run(con, f"INSERT INTO {table} {rows}", name=f"known {name}")
+
+
+def _behind(gone: str, order: str) -> str:
+    """A place in an order, negative where the condition is true."""
+    return f"CASE WHEN {gone} THEN {order} - {_AFTER_ALL} ELSE {order} END"
 
 
 def pass_over(con: Connection, stream: str, old: Collection[str], askers: Sequence[str]) -> int:

@@ -245,3 +245,49 @@ def test_a_preview_of_a_flat_export_puts_the_given_records_together(shop: Shop) 
     made = preview(shop.project, "shop/export", given, "given", Wanted())
     rows = [row for record in made.records for row in record.rows]
     assert [(row.source_id, len(row.children)) for row in rows] == [("XN7", 2)]
+
+
+GONE = "2026-11-22T10:00:00+00:00"
+BY_TITLE = CUSTOMERS.replace("key: group_id, by: id, at: title", "key: name, by: title, at: id")
+
+
+def test_what_is_deleted_is_found_as_it_was(shop: Shop) -> None:
+    """A customer keeps the name of a group that was taken out of use, also when he is mapped again."""
+    shop.pulled([{"id": 3, "title": "Three"}], "shop/groups", deleted_at=GONE)
+    shop.pulled([{"id": 1, "name": "A2", "group_id": 3}], "shop/customers")
+    shop.sync()
+    assert customers(shop)["A2"] == "Three"
+
+
+def test_the_living_are_found_before_the_deleted(shop: Shop) -> None:
+    """Of two groups with one title the deleted one is the newest record, for its tombstone came last."""
+    shop.mapping("shop/customers", BY_TITLE)
+    shop.pulled([{"id": 30, "title": "T"}, {"id": 31, "title": "T"}], "shop/groups")
+    shop.pulled([{"id": 9, "name": "T"}], "shop/customers")
+    shop.sync()
+    assert customers(shop)["T"] == "31"
+    shop.pulled([{"id": 31, "title": "T"}], "shop/groups", deleted_at=GONE)
+    shop.sync()
+    assert customers(shop)["T"] == "30", "who used it is mapped again"
+    shop.pulled([{"id": 30, "title": "T"}], "shop/groups", deleted_at=GONE)
+    shop.sync()
+    assert customers(shop)["T"] in ("30", "31")
+
+
+def test_the_hubs_own_rows_too(shop: Shop) -> None:
+    """Of the customers called A one is deleted, and found where no other is."""
+    looked = "{stream: groups, entity: location, key: id, fields: {code: id, name: {lookup: canonical.customer, key: title, by: name, at: hub_id}}}"
+    shop.mapping("shop/groups", looked)
+    shop.mapping("shop/customers", CUSTOMERS)
+    shop.pulled([{"id": 5, "name": "A"}], "shop/customers")
+    shop.sync()
+    for gone, found in (({"id": 5, "name": "A"}, 1), ({"id": 1, "name": "A", "group_id": 3}, 3)):
+        shop.pulled([gone], "shop/customers", deleted_at=GONE)
+        shop.sync()
+        shop.pulled([{"id": str(found), "title": "A"}], "shop/groups")
+        shop.sync()
+        (told,) = shop.rows("SELECT name FROM location WHERE code = $code", code=str(found))
+        living = shop.rows(
+            "SELECT hub_id::VARCHAR FROM customer WHERE name = 'A' ORDER BY deleted_at IS NULL DESC, hub_id DESC LIMIT 1"
+        )
+        assert [told] == living
