@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import time
+from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -13,7 +15,9 @@ from flow.run import Run
 from hub.failpoints import failpoint
 
 if TYPE_CHECKING:
+    from mappings.inbound import Inbound
     from warehouse.duck import Connection
+    from warehouse.instance import Instance
 
 _STATES = ("mapped", "excluded", "rejected", "superseded")
 
@@ -40,15 +44,37 @@ def map(run: Run) -> StepReport:
             con.execute("INSERT INTO run.mappings VALUES ($1, $2)", [inbound.mapping, digest])
         for entity in {one.entity for one in mapped if fed[one.stream]}:
             runfile.mark_deleted(con, entity)
+        unknown = _deletes(run, instance, mapped, fed)
         tie(con, run.inbound)
         runfile.supersede(con, run.model, {one.entity for one in mapped})
         counted = dict(con.execute("SELECT state, sum(n)::BIGINT FROM run.counts GROUP BY state").fetchall())
         report.counts = {state: counted.get(state, 0) for state in _STATES}
-        report.detail["lines"] = _rejects(con) if report.counts["rejected"] else []
+        report.detail["lines"] = [*(_rejects(con) if report.counts["rejected"] else []), *unknown]
         staged.drop(con)
     failpoint("map.after")
     report.seconds = time.monotonic() - began
     return report
+
+
+def _deletes(run: Run, instance: Instance, mapped: Sequence[Inbound], fed: Mapping[str, bool]) -> list[str]:
+    """Deletes that say only whose they are become what is known of their records; in words, which are of unknown ones."""
+    from warehouse import deletes
+
+    told = []
+    for one in mapped:
+        excludes = one.excludes and (one.deletes or fed[one.stream])
+        if one.bare or excludes:
+            told.append(deletes.Told(one.mapping, one.entity, one.bare, one.deletes, excludes))
+    if not told:
+        return []
+    with instance.run() as con:
+        entities = [run.model[name] for name in sorted(deletes.gather(con, told))]
+    if not entities:
+        return []
+    hub = run.project.warehouse.is_file()
+    with instance.reading() if hub else nullcontext(), instance.run() as con:
+        unknown = {one.name: deletes.settle(con, run.model, one, hub=hub) for one in entities}
+    return [f"{n:,} deletes of {name} records that nobody knows" for name, n in unknown.items() if n]
 
 
 def _rejects(con: Connection) -> list[str]:

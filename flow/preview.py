@@ -20,7 +20,7 @@ from flow.language import compiled_for, declared_columns, load_mappings, refuse,
 from flow.samples import Line, Source
 from hub.config import Project
 from hub.connector import Stream
-from hub.entity import Model
+from hub.entity import DELETED, Model
 from hub.errors import UsageError
 from hub.segments import list_segments
 
@@ -62,7 +62,9 @@ class Value:
 
 @dataclass(slots=True)
 class Row:
-    """A canonical row that a record became, or would have become. `state`: mapped, excluded, rejected, quarantined or superseded."""
+    """A canonical row that a record became, or would have become. `state`: mapped, excluded, rejected, quarantined or superseded;
+    deletes where the record says only that it is gone, and a run takes what is known of it.
+    """
 
     entity: str
     source_id: str | None
@@ -193,7 +195,12 @@ class Bench:
 
         rulebook = rules.load(self.project.folders("quality"), self.model)
         refuse(rulebook.findings)
-        con.execute(f"CREATE TEMP TABLE _before AS SELECT _row FROM mapped.{self.made.entity}")
+        entity, bare = self.made.entity, self.made.bare or "false"
+        con.execute(f"CREATE TEMP TABLE _before AS SELECT _row FROM mapped.{entity}")
+        con.execute(f"CREATE TEMP TABLE _deletes AS SELECT _row FROM mapped.{entity} WHERE {bare}")
+        con.execute(
+            f"DELETE FROM mapped.{entity} WHERE _row IN (SELECT _row FROM _deletes)"
+        )  # no rule is about them alone
         runfile.supersede(con, self.model)
         gate.mark(con, with_model(rulebook), self.model)
 
@@ -319,15 +326,19 @@ class _Collected:
                 row.reasons.append(self._reason(rule, name, message, raw))
 
     def _states(self) -> None:
-        entity = self.bench.made.entity
+        entity, view = self.bench.made.entity, self.views[0].name
+        left_out = f'UNION SELECT _row FROM "{view}" WHERE _excluded AND {DELETED.name} IS NOT NULL'
         for sql, state in (
-            (f'SELECT _row FROM "{self.views[0].name}" WHERE _excluded', "excluded"),
+            (f'SELECT _row FROM "{view}" WHERE _excluded', "excluded"),
             (f"SELECT _row FROM _before ANTI JOIN mapped.{entity} USING (_row)", "superseded"),
+            (f"SELECT _row FROM _deletes {left_out if self.bench.made.deletes else ''}", "deletes"),
         ):
             for (number,) in self.con.execute(sql).fetchall():
                 self.rows[number].state = state
-                if state == "excluded":
+                if state in ("excluded", "deletes"):
                     _pardon(self.rows[number])
+                if state == "deletes":
+                    self.rows[number].children.clear()
 
     def _marked(self) -> None:
         """What the gate's rules have against a row."""

@@ -72,11 +72,20 @@ def again(
 
 
 def _segments(run: Run, name: str, since: datetime | None) -> list[str]:
-    """What is replayed: merged segments of the stream, all of those from `since` on, so that no newer version is left out."""
+    """What is replayed: merged segments of the stream, all of those from `since` on, so that no newer version is left out.
+
+    Of the same entity the lists of deletes belong to it: what they tell is the newest version of what the stream brought.
+    """
     loaded = load_mappings(run.project, run.model, [run.system])
     stream = loaded[name].stream if "/" in name else None
+    made = {one.entity for one in loaded.of(run.system) if one.stream == stream}
+    lists = {one.stream for one in loaded.of(run.system) if one.lists_deletes and one.entity in made}
     merged = run.merged_segments()
-    found = [one for one in list_segments(run.project.lake, run.system, stream) if one.path in merged]
+    found = [
+        one
+        for one in list_segments(run.project.lake, run.system)
+        if one.path in merged and (stream is None or one.stream in {stream, *lists})
+    ]
     chosen = [one.path for one in found if since is None or _at(one.pulled_at) >= since]
     if not chosen:
         what = f"nothing of {run.system}{f'.{stream}' if stream else ''} was merged" + (

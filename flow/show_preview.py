@@ -19,6 +19,7 @@ from flow.preview_field import Explained
 _MARKS = {
     "mapped": ("✓", "green"),
     "excluded": ("–", "dim"),
+    "deletes": ("†", "yellow"),
     "rejected": ("✗", "red"),
     "quarantined": ("⏸", "yellow"),
     "superseded": ("≺", "dim"),
@@ -26,6 +27,7 @@ _MARKS = {
 }
 _SAID = {
     "excluded": "excluded: its when: is not true",
+    "deletes": "deletes: it says only that it is gone; all else stays as it is known",
     "superseded": "superseded: a newer version of it is among these records",
     "duplicate": "a duplicate: an equal record comes later",
 }

@@ -31,7 +31,8 @@ Example: stream: order   Fix: stream: orders""",
     "M109": """A reference to another record is written like a plain column, or the other way round.
 References hold the id by which this system knows the other record; the hub resolves it, and the row waits until it can.
 Example: customer: customer.id   Fix: customer: {ref: customer, at: customer.id}""",
-    "M110": """A column that every row of the entity needs is not read, so every record would be rejected.
+    "M110": """A column that every row of the entity needs is not read, so every record would be rejected. (A mapping that reads nothing but
+deleted_at is a list of deletes, and needs none.)
 Example: sales_order without currency   Fix: currency: currency, or currency: "'EUR'" where the system has one only""",
     "M111": """There is no value map of this name in values.yaml of the system, nor in mappings/values.yaml.
 Example: values: tiers   Fix: values: customer_tier""",
@@ -186,7 +187,7 @@ takes no null, the field is required there, or the operation changes no field.
 Example: - name: {at: Name, null: clear}, where the CRM needs a name   Fix: null: keep""",
     "M301": """A value is not of the column's type. The record is rejected with the raw value; it never becomes an empty column.
 Example: quantity is 'many'; a date is 2026-02-30   Fix: have it corrected in the system, or read it with a function""",
-    "M302": """A value is missing that every row needs: null, absent, or an empty text.
+    "M302": """A value is missing that every row needs: null, absent, or an empty text. A record whose deleted_at has a value needs none.
 Fix: have it filled in the system, or give a default: where that is true for all records""",
     "M303": """A value of a picklist that the value map does not know, and the mapping does not say what it means.
 Fix: add it to values.yaml, or say unmapped: default   (crossdock quarantine shows the value)""",

@@ -7,11 +7,12 @@ them. A refusal never becomes a NULL in silence.
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal, InvalidOperation
 
 from hub.among import among
-from hub.entity import Column
+from hub.entity import DELETED, Column, Entity
 from hub.findings import Finding, did_you_mean
 from mappings import sql
 from mappings.expressions import SQL_TYPES, Scope, Value, compile_expression, has_offset
@@ -134,6 +135,30 @@ def _where(made: Compiled, applies: Value, maker: _Maker) -> Compiled:
     more = [(f"applies_{made.column}", f"coalesce({applies.sql}, false)")]
     more += [(f"failed_applies_{made.column}", applies.failed)] if applies.failed else []
     return replace(made, value=value, refusals=tuple(refusals), more=(*made.more, *more))
+
+
+def pardoned(made: Sequence[Compiled], fields: Mapping[str, Field], entity: Entity) -> tuple[list[Compiled], str]:
+    """What a deleted record is not asked for, and SQL over mapped.<entity> of the deletes that say only whose they are (bare).
+
+    A delete is told by its id and an instant, so what is required of every row is not required of it. Where it is missing the delete
+    says nothing of the record but that it is gone, and so does one of a mapping that reads nothing else. What is required on
+    a condition is asked of a deleted record, too.
+    """
+    if not any(one.column == DELETED.name for one in made):
+        return list(made), ""
+    bare, deleted = [], f"{sql.name(DELETED.name)} IS NOT NULL"
+    if len(fields) == 1:
+        return list(made), deleted
+    pardons: list[Compiled] = []
+    for one in made:
+        field = fields[one.column.removesuffix("_ref")] if one.column not in fields else fields[one.column]
+        always = one.column != DELETED.name and (field.when is None or entity[field.name].required)
+        asked = [refusal for refusal in one.refusals if refusal.rule == "required" and always]
+        bare += [refusal.condition for refusal in asked]
+        living = f" AND {sql.name(DELETED.name)} IS NULL"
+        told = (replace(r, condition=r.condition + living) if r in asked else r for r in one.refusals)
+        pardons.append(replace(one, refusals=tuple(told)))
+    return pardons, f"{deleted} AND ({' OR '.join(bare)})" if bare else ""
 
 
 def _types_agree(field: Field, column: Column, value: Value, want: Type, findings: list[Finding]) -> bool:

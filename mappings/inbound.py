@@ -6,7 +6,7 @@ It never executes any. `build` tells all findings; `compile` raises them; `decla
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from hub.connector import Stream
@@ -14,7 +14,7 @@ from hub.entity import DELETED, Entity, Model
 from hub.errors import ConfigurationError, Place
 from hub.findings import Finding, did_you_mean, errors_in
 from mappings import declarations, shapes
-from mappings.columns import Compiled, compile_field
+from mappings.columns import Compiled, compile_field, pardoned
 from mappings.expressions import Compiler, Value, compile_expression
 from mappings.joins import Asker, Joins, asked_of_python
 from mappings.levels import Level
@@ -32,7 +32,8 @@ class Inbound:
 
     `prepare` comes before the statements, in the same connection: it makes the tables of `joins`, and what Python looks up.
     `known` are the relations of other records (stream, or canonical.<entity>) with the columns that are read of them, and
-    `askers` say which staged records used one that changed. `parts` are what its views were written from, the entity's own first: a preview asks them which column is what.
+    `askers` say which staged records used one that changed. `bare` is SQL over mapped.<entity> of the deletes that say only whose
+    they are (`columns.pardoned`), `deletes` and `excludes` say whether it reads `deleted_at` and leaves records out. `parts` are what its views were written from, the entity's own first: a preview asks them which column is what.
     """
 
     mapping: str
@@ -44,6 +45,9 @@ class Inbound:
     joins: tuple[Statement, ...] = ()
     known: dict[str, dict[str, str]] = field(default_factory=dict)
     askers: tuple[Asker, ...] = ()
+    bare: str = ""
+    deletes: bool = False
+    excludes: bool = False
     shape: Shape = field(repr=False, compare=False, default_factory=Shape)
     parts: tuple[Part, ...] = field(repr=False, compare=False, default=())
     shapes: dict[str, Shape] = field(repr=False, compare=False, default_factory=dict)
@@ -171,6 +175,9 @@ class _Builder:
             joins=made.joins,
             known=self.joins.columns(),
             askers=made.askers,
+            bare=head.bare,
+            deletes=any(one.column == DELETED.name for one in head.columns),
+            excludes=head.when is not None,
             shape=self.reads,
             parts=(head, *parts),
             shapes=self.joins.shapes,
@@ -210,7 +217,8 @@ class _Builder:
         ground = self._ground()
         level = ground.level if ground else Level("record", "", Shape("object"), None)
         before = len(self.findings)
-        columns = self._fields(self.mapping.fields, entity, level, self.mapping.place)
+        fields = {one.name: one for one in self.mapping.fields}
+        columns, bare = pardoned(self._fields(self.mapping.fields, entity, level, self.mapping.place), fields, entity)
         if level.shared and self.mapping.when is not None:
             fix = "write the condition into the brackets of each"
             self.wrong("M121", "share() counts the rows that when: leaves out", self.mapping.when.place, fix)
@@ -218,7 +226,7 @@ class _Builder:
             # Without the list only what does not depend on it can be judged.
             self.findings[before:] = [f for f in self.findings[before:] if f.code in ("M107", "M109", "M110")]
             return None
-        return Part(self.mapping.name, entity, ground, level, columns, ground.key, ground.when)
+        return Part(self.mapping.name, entity, ground, level, columns, ground.key, ground.when, bare=bare)
 
     def _child(self, child: Child, head: Part, number: int) -> Part | None:
         entity = self.model.get(child.entity)
@@ -280,6 +288,7 @@ class _Builder:
         self, fields: Sequence[Field], entity: Entity, level: Level, place: Place, prefix: str = ""
     ) -> list[Compiled]:
         made = []
+        gone = not entity.parent and self.mapping.lists_deletes
         units = declarations.units(fields, entity, level)
         for one in fields:
             if one.name not in entity:
@@ -288,6 +297,8 @@ class _Builder:
                 self.wrong("M107", f"there is no column '{one.name}' in {entity.name}", one.place, fix)
                 continue
             column = entity[one.name]
+            if gone and column == DELETED:  # a list of what is deleted says it of each
+                column = replace(column, required=True)
             if column.ref != one.ref:
                 self._wrong_ref(one, column.ref)
                 continue
@@ -304,7 +315,7 @@ class _Builder:
             fix = f"write {DELETED.name}: {{at: <when it was changed last>, when: <the flag>}}"
             self.findings.append(Finding("M134", what, place, fix, "warning"))
         for column in entity:
-            if column.required and column.name not in named:
+            if column.required and column.name not in named and not gone:
                 fix = f"write {column.name}: <path>; it is {column.doc[:1].lower()}{column.doc[1:]}"
                 self.wrong("M110", f"the required column '{column.name}' of {entity.name} is not read", place, fix)
         return made

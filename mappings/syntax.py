@@ -28,7 +28,8 @@ A file, all of it (only `stream` and `entity` are always needed; `key` and `fiel
       tier: {lookup: groups, key: group_id, by: id, at: code, values: tier, missing: quarantine}  # of the newest record of another
                                                              # stream whose `by` is this record's `key`; or default, pass (the key)
       brand: {lookup: canonical.product, key: sku, by: sku, at: brand}    # of the hub's own row, as it was published last
-      deleted_at: {at: updated_at, when: removed = 'true'}   # of every entity: since when it is deleted in this system
+      deleted_at: {at: updated_at, when: removed = 'true'}   # of every entity: since when it is deleted in this system;
+                                # a deleted record needs no required field, and without one it is only said to be gone
       note: ~                                                # with `extends`: leave the inherited field out
     children:
       order_line: {each: line_items, key: id, when: quantity <> '0', fields: {sku: sku, line_number: ordinal()}}
@@ -91,6 +92,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from hub.connector import Operation
+from hub.entity import DELETED
 from hub.errors import Place
 from mappings.meaning import Meaning
 from mappings.parse import Type
@@ -358,6 +360,11 @@ class Mapping:
     def flat(self) -> bool:
         """Are several records of the stream one row, with children?"""
         return any(child.stream == self.stream for child in self.children)
+
+    @property
+    def lists_deletes(self) -> bool:
+        """Does it read nothing of its records but since when each is deleted?"""
+        return [one.name for one in self.fields] == [DELETED.name]
 
     def others(self) -> dict[str, Place]:
         """The other streams and canonical entities that are looked into, each with the place that names it first."""

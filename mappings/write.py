@@ -65,7 +65,10 @@ class Ground:
 
 @dataclass(slots=True)
 class Part:
-    """What becomes one view: the entity itself (`prefix` empty), or one child, at the level where its expressions stand."""
+    """What becomes one view: the entity itself (`prefix` empty), or one child, at the level where its expressions stand.
+
+    `bare` is SQL over mapped.<entity> of the deletes that say only whose they are: they have no children of their own.
+    """
 
     view: str
     entity: Entity
@@ -77,6 +80,7 @@ class Part:
     prefix: str = ""
     refusals: list[Refusal] = field(default_factory=list)
     records: Children | None = None
+    bare: str = ""
 
     @property
     def items(self) -> bool:
@@ -304,7 +308,10 @@ class _Writer:
     def _rejected(self) -> str:
         selects = [_reasons(self.head, "_row", "source_id", "_bad AND NOT _excluded")]
         selects += [
-            _reasons(child, "_parent_row AS _row", "parent_source_id AS source_id", "_bad") for child in self.children
+            _reasons(
+                child, "_parent_row AS _row", "parent_source_id AS source_id", " AND ".join(["_bad", *self._owned()])
+            )
+            for child in self.children
         ]
         selects += [self._shared_keys(entity) for entity in self._may_repeat()]
         return f"INSERT INTO {self._rejected_name}\n" + "\nUNION ALL\n".join(selects)
@@ -335,7 +342,7 @@ class _Writer:
         return (
             "SELECT _parent_row AS _row, any_value(parent_source_id) AS source_id, any_value(_segment) AS _segment, "
             f"any_value(_line) AS _line, [{_struct(refusal)}] AS reasons\nFROM (\n{sql.indent(union)}\n)\n"
-            "WHERE _key IS NOT NULL\nGROUP BY _parent_row, _key\nHAVING count(*) > 1"
+            f"WHERE {' AND '.join(['_key IS NOT NULL', *self._owned()])}\nGROUP BY _parent_row, _key\nHAVING count(*) > 1"
         )
 
     # -- inserts
@@ -355,7 +362,14 @@ class _Writer:
             row = f"(SELECT coalesce(max(_row), 0) FROM {_mapped(part)}) + _row"
         select = [_marked(row), "_parent_row", *self._own(), source_id]
         select += ["parent_source_id", "_segment", "_line", "_seq"]
-        return self._insert(part, select)
+        return self._insert(part, select, self._owned())
+
+    def _owned(self) -> list[str]:
+        """Children of a record that says more than that it is gone."""
+        if not self.head.bare:
+            return []
+        mine = f"mapping = {sql.text(self.mapping.name)} AND {self.head.bare}"
+        return [f"_parent_row NOT IN (SELECT _row FROM {_mapped(self.head)} WHERE {mine})"]
 
     def _insert(self, part: Part, select: Sequence[str], where: Sequence[str] = ()) -> str:
         names = [sql.name(column.column) for column in part.columns]

@@ -49,8 +49,8 @@ SELECT
     (source_id IS NULL)
     OR (applies_deleted_at AND (raw_deleted_at IS NOT NULL AND deleted_at IS NULL))
     OR (applies_deleted_at AND (NOT (length(raw_deleted_at) > 16 AND (suffix(raw_deleted_at, 'Z') OR substr(raw_deleted_at, -6, 1) IN ('+', '-') OR substr(raw_deleted_at, -5, 1) IN ('+', '-') OR substr(raw_deleted_at, -3, 1) IN ('+', '-')))))
-    OR (customer_ref IS NULL)
-    OR (currency IS NULL)
+    OR (customer_ref IS NULL AND deleted_at IS NULL)
+    OR (currency IS NULL AND deleted_at IS NULL)
     OR (raw_credit_limit IS NOT NULL AND credit_limit IS NULL)
     OR (credit_limit IS DISTINCT FROM TRY_CAST(raw_credit_limit AS DECIMAL(38,12)))
     OR (raw_overdue_amount IS NOT NULL AND overdue_amount IS NULL)
@@ -113,11 +113,11 @@ SELECT
         THEN {'code': 'M307', 'field': 'deleted_at', 'rule': 'zone', 'message': 'deleted_at has no offset from UTC; instant(x, ''Zone/City'') says the zone', 'raw': raw_deleted_at}
     END,
     CASE
-      WHEN customer_ref IS NULL
+      WHEN customer_ref IS NULL AND deleted_at IS NULL
         THEN {'code': 'M302', 'field': 'customer', 'rule': 'required', 'message': 'customer is missing', 'raw': raw_customer_ref}
     END,
     CASE
-      WHEN currency IS NULL
+      WHEN currency IS NULL AND deleted_at IS NULL
         THEN {'code': 'M302', 'field': 'currency', 'rule': 'required', 'message': 'currency is missing', 'raw': raw_currency}
     END,
     CASE

@@ -57,7 +57,7 @@ SELECT
     (source_id IS NULL)
     OR (applies_deleted_at AND (raw_deleted_at IS NOT NULL AND deleted_at IS NULL))
     OR (applies_deleted_at AND (NOT (length(raw_deleted_at) > 16 AND (suffix(raw_deleted_at, 'Z') OR substr(raw_deleted_at, -6, 1) IN ('+', '-') OR substr(raw_deleted_at, -5, 1) IN ('+', '-') OR substr(raw_deleted_at, -3, 1) IN ('+', '-')))))
-    OR (name IS NULL)
+    OR (name IS NULL AND deleted_at IS NULL)
     OR (raw_tier IS NOT NULL AND tier IS NULL)
   ) AS _bad
 FROM typed;
@@ -117,7 +117,7 @@ SELECT
         THEN {'code': 'M307', 'field': 'deleted_at', 'rule': 'zone', 'message': 'deleted_at has no offset from UTC; instant(x, ''Zone/City'') says the zone', 'raw': raw_deleted_at}
     END,
     CASE
-      WHEN name IS NULL
+      WHEN name IS NULL AND deleted_at IS NULL
         THEN {'code': 'M302', 'field': 'name', 'rule': 'required', 'message': 'name is missing', 'raw': raw_name}
     END,
     CASE
