@@ -4,7 +4,7 @@ What is known is the newest row that the batch itself has of the key, else the r
 of the delete's row, in its order of versions and with its lineage, so that everything after it judges and merges a whole record. A delete of a record that nobody
 knows is counted as `excluded`. So is one that is older than what the batch has, as `superseded` (docs/adr/0047).
 
-    _deletes    the rows that are such deletes
+    _deletes    the rows that are such deletes, and whether the mapping's condition has chosen them
     _known      the newest other row of the batch for each of their keys
 """
 
@@ -15,7 +15,7 @@ from dataclasses import dataclass
 
 from hub.entity import DELETED, Entity, Model
 from warehouse import columns as c
-from warehouse.duck import Connection, StatementError, literal, one, quote, run
+from warehouse.duck import Connection, literal, one, quote, run
 
 _HUB = "warehouse"
 _LINEAGE = ("_segment", "_line", "_seq")
@@ -48,11 +48,11 @@ def gather(con: Connection, told: Sequence[Told]) -> set[str]:
     bare = {name for (name,) in run(con, asked, name="deletes?").fetchall()} if asked else set()
     if not (bare or excluding):
         return set()
-    run(con, "CREATE OR REPLACE TEMP TABLE _deletes (entity VARCHAR, _row BIGINT)")
+    run(con, "CREATE OR REPLACE TEMP TABLE _deletes (entity VARCHAR, _row BIGINT, chosen BOOLEAN)")
     for mapping in excluding:
         _take_back(con, mapping)
     for mapping in (it for it in told if it.mapping in bare):
-        run(con, f"INSERT INTO _deletes SELECT {literal(mapping.entity)}, _row FROM {which[mapping.mapping]}")
+        run(con, f"INSERT INTO _deletes SELECT {literal(mapping.entity)}, _row, true FROM {which[mapping.mapping]}")
     return {entity for (entity,) in run(con, "SELECT DISTINCT entity FROM _deletes").fetchall()}
 
 
@@ -72,15 +72,33 @@ def _take_back(con: Connection, mapping: Told) -> None:
         con,
         f"INSERT INTO mapped.{quote(mapping.entity)} BY NAME SELECT * EXCLUDE (stream), {name} AS mapping FROM _left_out",
     )
-    run(con, f"INSERT INTO _deletes SELECT {literal(mapping.entity)}, _row FROM _left_out")
+    run(con, f"INSERT INTO _deletes SELECT {literal(mapping.entity)}, _row, false FROM _left_out")
     _recount(con, "_left_out", name, "excluded", "mapped")
 
 
 def settle(con: Connection, model: Model, entity: Entity, *, hub: bool) -> int:
     """Put what is known in the place of each delete of the entity; how many there are of records that nobody knows.
 
+    A mapping's condition leaves out many that were never taken, such as the customers of orders that are no guests': of those nothing is told.
     `hub`: the warehouse is attached beside the run.
     """
+    run(con, "BEGIN")
+    try:
+        unknown = _settle(con, model, entity, hub and _has(con, entity))
+        run(con, "COMMIT")
+    except BaseException:
+        con.execute("ROLLBACK")
+        raise
+    return unknown
+
+
+def _has(con: Connection, entity: Entity) -> bool:
+    """A file that nobody has merged into has no tables."""
+    known = "SELECT 1 FROM duckdb_tables() WHERE database_name = $1 AND schema_name = 'source' AND table_name = $2"
+    return one(con, known, [_HUB, entity.name]) is not None
+
+
+def _settle(con: Connection, model: Model, entity: Entity, hub: bool) -> int:
     table, kin = f"mapped.{quote(entity.name)}", c.family(model, entity)[1:]
     run(con, f"CREATE OR REPLACE TEMP TABLE _told AS {_told_sql(entity)}", name=f"deletes of {entity.name}")
     run(con, f"CREATE OR REPLACE TEMP TABLE _known AS {_known_sql(entity)}", name=f"known of {entity.name}")
@@ -95,28 +113,24 @@ def settle(con: Connection, model: Model, entity: Entity, *, hub: bool) -> int:
     run(con, f"DELETE FROM {table} WHERE _row IN (SELECT _row FROM _told)")
     run(con, "DELETE FROM _told WHERE _row IN (SELECT told FROM _known)")
     if hub and one(con, "SELECT count(*) FROM _told"):
-        try:
-            run(con, _from_hub_sql(entity), name=f"deleted {entity.name} of the hub")
-            for child in kin:
-                run(con, _children_from_hub_sql(child), name=f"{child.name} of deleted {entity.name}")
-        except StatementError as error:
-            if error.kind != "CatalogException":  # a file that nobody has merged into
-                raise
+        run(con, _from_hub_sql(entity), name=f"deleted {entity.name} of the hub")
+        for child in kin:
+            run(con, _children_from_hub_sql(child), name=f"{child.name} of deleted {entity.name}")
         run(con, f"DELETE FROM _told WHERE _row IN (SELECT _row FROM {table})")
     for (mapping,) in run(con, "SELECT DISTINCT mapping FROM _told").fetchall():
         _recount(
             con, f"(SELECT * FROM _told WHERE mapping = {literal(mapping)})", literal(mapping), "mapped", "excluded"
         )
-    return int(one(con, "SELECT count(*) FROM _told"))
+    return int(one(con, "SELECT count(*) FROM _told WHERE chosen"))
 
 
 def _told_sql(entity: Entity) -> str:
     """The deletes, of which the newest of each key counts, with the stream and the pull that told them."""
     return f"""
-        SELECT m._row, m.system, m.source_id, m.mapping, m.version, m._segment, m._line, m._seq, m.{DELETED.name}, g.stream, g.pulled_at,
+        SELECT m._row, m.system, m.source_id, m.mapping, m.version, m._segment, m._line, m._seq, m.{DELETED.name}, d.chosen, g.stream, g.pulled_at,
                row_number() OVER (PARTITION BY m.system, m.source_id
                                   ORDER BY g.pulled_at DESC NULLS LAST, g.stream, m._seq DESC, m._row DESC) = 1 AS newest
-        FROM mapped.{quote(entity.name)} m SEMI JOIN _deletes d ON d.entity = {literal(entity.name)} AND d._row = m._row
+        FROM mapped.{quote(entity.name)} m JOIN _deletes d ON d.entity = {literal(entity.name)} AND d._row = m._row
         LEFT JOIN run.segments g ON g.segment = m._segment"""
 
 

@@ -12,10 +12,13 @@ from rich.console import Console
 
 from flow import show_preview
 from flow.language import load_mappings
+from flow.map import map
 from flow.preview import Wanted, preview
 from flow.publish import fold_and_publish
 from flow.rebuild import replay as rebuilt
 from flow.replay import replay
+from flow.run import Run
+from flow.stage import stage
 from flow.trace import trace
 from hub.config import load_project
 from mappings.examples import run as run_examples
@@ -200,6 +203,23 @@ def test_a_delete_that_its_mapping_leaves_out(told: Shop) -> None:
     told.sync()
     assert dead(told) == ["1"]
     assert told.rows("SELECT state, n::INT FROM ops.counts WHERE state = 'excluded' AND n > 0") == [("excluded", 2)]
+
+
+def test_who_nobody_knows_is_told_but_for_what_was_never_taken(told: Shop) -> None:
+    said = ["1 deletes of sales_order records that nobody knows"]
+    told.pulled([bare(9)])
+    assert lines(told) == said
+    told.mapping("shop/orders", SAYS.replace("fields:", "when: number is not null\nfields:", 1))
+    assert lines(told) == []
+    told.pulled([{"id": 9, "at": GONE}], "shop/deleted_orders")
+    assert lines(told) == said
+
+
+def lines(shop: Shop) -> list[str]:
+    """What map tells."""
+    run = Run.start(shop.project, "shop")
+    stage(run)
+    return list(map(run).detail["lines"])
 
 
 def test_a_preview_says_what_a_delete_does(told: Shop) -> None:
