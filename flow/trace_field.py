@@ -22,6 +22,8 @@ from warehouse.survivorship import priorities
 if TYPE_CHECKING:
     from flow.preview_field import Explained
 
+_UNREAD = "{} does not read it"
+
 
 def cell(stores: Stores, record: Record, sent: Sent, field: str) -> dict[str, Any]:
     """`{"field", "value", "sources", "rule", "lost", "history", "sent"}` of a column of the entity, or of a child's (`order_line.sku`).
@@ -104,7 +106,17 @@ class _Asked:
         if place not in self._made:
             self._made[place] = self._explain(pull)
         made = self._made[place]
+        if self._is_bare(pull, made) and told["value"] is not None:
+            return told | {"why": "the record says only that it is gone; this is what was known of it before"}
         return told | ({"why": made} if isinstance(made, str) else self._steps(pull, made))
+
+    def _is_bare(self, pull: Pull, made: list[Explained] | str) -> bool:
+        """Does the mapping make nothing of the field, because the record is a delete and says nothing more?"""
+        if self.column == DELETED.name or not (pull.row and pull.row.get(DELETED.name)):
+            return False
+        if isinstance(made, str):  # a list of deletes reads nothing else
+            return made == _UNREAD.format(pull.mapping)
+        return not any(row.key == self._key(pull) and row.result is not None for row in made)
 
     def _explain(self, pull: Pull) -> list[Explained] | str:
         """The steps of each row that the mapping makes of the record, or why there are none."""
@@ -115,7 +127,7 @@ class _Asked:
             with _bench(self.stores, pull.mapping) as bench:
                 parts = steps.compile(bench.mapping, bench.model, self.name, bench.stream)
                 if not parts:
-                    return f"{pull.mapping} does not read it"
+                    return _UNREAD.format(pull.mapping)
                 line = Line(pull.segment, pull.line, pull.record or b"")
                 with bench.tried(_source_of(self.stores, bench), [line], judged=False) as con:
                     return [row for part in parts for row in of_part(con, part, [line])]
@@ -181,6 +193,11 @@ def map_again(stores: Stores, pulls: Sequence[Pull]) -> None:
             _map(stores, mapping, mine)
         except CrossdockError:
             continue
+    known: dict[tuple[str, str], Row] = {}
+    for pull in pulls:
+        if pull.values and pull.values.pop("_bare", False):  # it says only that the record is gone
+            pull.values = {**known.get((pull.system, pull.source_id), {}), **pull.values}
+        known[pull.system, pull.source_id] = pull.values or {}
 
 
 def _map(stores: Stores, mapping: str, pulls: Sequence[Pull]) -> None:
@@ -192,10 +209,12 @@ def _map(stores: Stores, mapping: str, pulls: Sequence[Pull]) -> None:
     of_line = list(same.values())
     listed = ", ".join(f'"{c.name}"' for c in stores.entity if not c.ref)
     with _bench(stores, mapping) as bench, bench.tried(_source_of(stores, bench), lines, judged=False) as con:
-        cursor = con.execute(f"SELECT _line, source_id, {listed} FROM mapped.{stores.entity.name}")
+        bare = f"({bench.made.bare or 'false'}) AS _bare"
+        cursor = con.execute(f"SELECT _line, source_id, {listed}, {bare} FROM mapped.{stores.entity.name}")
         names = [column[0] for column in cursor.description or ()]
         for row in (dict(zip(names, values, strict=True)) for values in cursor.fetchall()):
             for pull in of_line[row.pop("_line") - 1]:
                 if row["source_id"] == pull.source_id:
                     gone = row[DELETED.name] or pull.deleted_at
-                    pull.values = {**row, DELETED.name: gone, "system": pull.system}
+                    said = {"source_id": row["source_id"], "_bare": True} if row["_bare"] else row
+                    pull.values = {**said, DELETED.name: gone, "system": pull.system}

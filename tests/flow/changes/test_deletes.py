@@ -19,10 +19,13 @@ from flow.rebuild import replay as rebuilt
 from flow.replay import replay
 from flow.run import Run
 from flow.stage import stage
-from flow.trace import trace
+from flow.trace import folded, trace
+from flow.trace_field import map_again
+from flow.trace_read import Record, Stores
 from hub.config import load_project
 from mappings.examples import run as run_examples
 from warehouse import deletes
+from warehouse.ledger import Ledger
 from warehouse.model import entities
 from warehouse.rebuild import compare
 
@@ -83,6 +86,9 @@ def test_the_last_known_state_deleted(told: Shop) -> None:
     shown = trace(told.project, "sales_order", "1")
     assert segment in str(shown["events"])
     assert shown["fields"]["total"]["value"] == "12.5000"
+    (source,) = trace(told.project, "sales_order", "1", field="total")["cell"]["sources"]
+    assert (source["place"], source["value"]) == (f"{segment}:1", "12.5000")
+    assert source["why"].startswith("the record says only that it is gone")
 
 
 def dead(shop: Shop) -> list[str]:
@@ -244,3 +250,20 @@ examples:
     told.mapping("shop/orders", SAYS + examples)
     mapping = load_mappings(told.project, entities(), ["shop"])["shop/orders"]
     assert [str(one) for one in run_examples(mapping, entities())] == []
+
+
+def test_a_trace_tells_what_a_bare_delete_left_as_it_was(told: Shop) -> None:
+    """Deleted, and brought back: in between it was what it had been, not empty."""
+    told.pulled([bare(1)], at="2026-11-21T12:00:00+00:00")
+    told.sync()
+    told.pulled([order(1, total_price="13.00")], at="2026-11-22T12:00:00+00:00")
+    told.sync()
+    with Ledger(told.project.ledger, read_only=True) as ledger, folded(told.project, ledger) as con:
+        stores = Stores(told.project, con, ledger, entities(), entities()["sales_order"], False)
+        earlier = [one for one in Record.of(stores, 1).pulls if one.values is None]
+        map_again(stores, earlier)
+    values = [one.values or {} for one in earlier]
+    assert [(str(one["total"]), one["deleted_at"] is not None) for one in values] == [
+        ("12.5000", False),
+        ("12.5000", True),
+    ]
