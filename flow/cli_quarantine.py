@@ -34,6 +34,8 @@ def list_(
     else:
         rows = quarantine.causes(project, system, dismissed=dismissed)
         print_json(rows) if as_json else show_quarantine.causes(rows)
+    if not as_json:
+        show_quarantine.awaiting(quarantine.awaiting(project, system))
 
 
 @app.command()

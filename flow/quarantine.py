@@ -50,6 +50,20 @@ def causes(project: Project, system: str | None = None, *, dismissed: bool = Fal
     )
 
 
+def awaiting(project: Project, system: str | None = None) -> list[dict[str, Any]]:
+    """Records that passed and wait for one that they refer to: `{system, entity, needs, records, example}`, the most first.
+
+    They are no cases: nothing is wrong with them, and they go on when that record comes.
+    """
+    return _rows(
+        project,
+        """SELECT system, entity, split_part(waiting, '/', 1) AS needs, count(*) AS records, min(source_id) AS example
+           FROM ops.waiting WHERE $system IS NULL OR system = $system
+           GROUP BY ALL ORDER BY records DESC, system, entity, needs""",
+        {"system": system},
+    )
+
+
 def cases(
     project: Project, system: str | None = None, *, dismissed: bool = False, unmask: bool = False
 ) -> list[dict[str, Any]]:

@@ -34,6 +34,19 @@ def causes(found: Sequence[dict[str, Any]]) -> None:
         out.print(f"[dim]crossdock quarantine show {found[0]['cause']} shows records of it[/]")
 
 
+def awaiting(found: Sequence[dict[str, Any]]) -> None:
+    """Below the quarantine: what is in order and still not in the warehouse."""
+    if not found:
+        return
+    for row in found:
+        out.print(
+            f"{row['records']:>5,} × waiting, not in quarantine: {escape(row['system'])}.{escape(row['entity'])} whose "
+            f"{escape(row['needs'])} has not come  [dim]e.g. {escape(row['example'])}[/]",
+            soft_wrap=True,
+        )
+    out.print('[dim]crossdock query "select * from ops.waiting" lists them[/]', soft_wrap=True)
+
+
 def cases(found: Sequence[dict[str, Any]]) -> None:
     if not found:
         out.print("[green]✓[/] nothing is in quarantine")

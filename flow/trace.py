@@ -13,7 +13,7 @@ from flow import trace_push
 from flow.fold import folded
 from flow.personal import ask
 from flow.trace_read import Event, Record, Row, Stores
-from flow.trace_stores import bound, compared, judged, merged, pulled, quarantined, warned
+from flow.trace_stores import bound, compared, judged, merged, pulled, quarantined, waiting, warned
 from flow.trace_won import fields_of
 from hub.config import Project
 from hub.entity import Entity, Model, children
@@ -45,7 +45,7 @@ def trace(project: Project, entity: str, key: str, *, field: str | None = None, 
             ask(project, f"trace {entity} {f'#{hubs[0]}' if hubs else 'of an unknown key'}")
         stores = Stores(project, con, ledger, model, found, unmask)
         if not hubs:
-            events = list(quarantined(stores, [key]))
+            events = [*quarantined(stores, [key]), *waiting(stores, key)]
             return _told(entity, key, None, [], {}, events) if events else {}
         return _traced(stores, key, hubs, field)
 

@@ -173,6 +173,18 @@ def quarantined(stores: Stores, ids: Collection[str], systems: Collection[str] |
             yield event(case["closed_at"], "quarantine", case["system"], closed, {})
 
 
+def waiting(stores: Stores, key: str) -> Iterator[Event]:
+    """A record that nobody knows yet by a hub id, for it refers to one that has not come."""
+    found = stores.rows(
+        "SELECT * FROM ops.waiting WHERE entity = $entity AND source_id = $key ORDER BY system",
+        {"entity": stores.entity.name, "key": key},
+    )
+    for row in found:
+        place = f"{row['segment']}:{row['line']}"
+        what = f"waits for {row['waiting']}, which has not come; it goes on by itself in the merge after that came"
+        yield event(row["seen_at"], "merge", row["system"], what, {"place": place, "run_id": row["run_id"]})
+
+
 def warned(stores: Stores, record: Record) -> Iterator[Event]:
     found = stores.rows(
         "SELECT * FROM quality.findings WHERE entity = $entity AND source_id IN (SELECT unnest($ids))",

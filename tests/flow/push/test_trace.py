@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from push_harness import World
 
+from flow import quarantine, show_quarantine
 from flow.trace import trace
 from hub.connector import Outcome
 from hub.errors import UsageError
@@ -43,6 +44,8 @@ def traced(tmp_path_factory: pytest.TempPathFactory) -> World:
 
 
 def _fill(con: Connection) -> None:
+    insert(con, "source.sales_order", system="cart", source_id="509", waiting="customer/77", seen_at=START,
+           segment="cart/orders/1.jsonl", line=9, run_id="r-cart", mapping="cart/orders")  # fmt: skip
     order = {"number": "1001", "currency": "EUR", "lifecycle_status": "open", "ship_to_name": "Ann Lee"}
     whose = {"hub_id": 7, "number": "1001", "currency": "EUR", "lifecycle_status": "open", "ordered_at": START}
     later = START + timedelta(hours=1)
@@ -130,3 +133,21 @@ def test_nothing_is_known(traced: World) -> None:
 def test_there_is_no_such_entity(traced: World, entity: str) -> None:
     with pytest.raises(UsageError, match="P401"):
         trace(traced.project, entity, "1001")
+
+
+def test_a_record_that_waits_for_another_says_for_which(traced: World) -> None:
+    found = trace(traced.project, "sales_order", "509")
+    assert found["hub_id"] is None
+    [event] = found["events"]
+    assert (event["step"], event["system"]) == ("merge", "cart")
+    assert event["what"].startswith("waits for customer/77,")
+    assert event["detail"]["place"] == "cart/orders/1.jsonl:9"
+    assert trace(traced.project, "customer", "509") == {}, "another entity's record of the same id is another record"
+
+
+def test_what_waits_is_counted_beside_the_quarantine(traced: World, capsys: pytest.CaptureFixture[str]) -> None:
+    [row] = quarantine.awaiting(traced.project)
+    assert row == {"system": "cart", "entity": "sales_order", "needs": "customer", "records": 1, "example": "509"}
+    assert quarantine.awaiting(traced.project, "erp") == []
+    show_quarantine.awaiting([row])
+    assert "1 × waiting, not in quarantine: cart.sales_order whose customer has not come" in capsys.readouterr().out
