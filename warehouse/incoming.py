@@ -15,6 +15,7 @@ from typing import NamedTuple
 from hub.entity import Entity
 from warehouse import columns as c
 from warehouse.duck import literal
+from warehouse.law import Incoming
 from warehouse.work import RUN, Work, again, mapped, source
 
 
@@ -54,12 +55,16 @@ def loads(work: Work, *, with_run: bool = True) -> dict[str, Load]:
 
 
 class Decided(NamedTuple):
-    """How many rows have to be written, and of how many of them the source layer has a row, one with a hub, one that waits."""
+    """How many rows have to be written, and of how many of them the source layer has a row, one with a hub, one that waits.
+
+    `incoming`: how many rows of the run file are new, changed, same, seen or stale, as (stream, mapping, state, rows).
+    """
 
     rows: int
     known: int
     bound: int
     waited: int
+    incoming: Sequence[Incoming]
 
 
 def take(work: Work, entity: Entity, load: Load, *, marked: bool) -> Decided:
@@ -69,22 +74,23 @@ def take(work: Work, entity: Entity, load: Load, *, marked: bool) -> Decided:
     """
     kids = [child for child in work.children(entity) if load.children.get(child.name)]
     work.do(f"incoming {entity.name}", incoming_sql(entity, kids, from_run=bool(load.mapped), marked=marked))
-    seen, *counted = work.rows("incoming", INCOMING_COUNTS)[0]
-    if seen:
+    counts = work.rows("incoming", INCOMING_COUNTS)
+    if any(state == "seen" for _, _, state, *_ in counts):
         work.do(f"seen {entity.name}", seen_again_sql(entity))
     for one in work.family(entity) if load.waiting else ():
         work.do(f"again {one.name}", again_sql(entity, one))
     work.do(f"decided {entity.name}", decided_sql(entity, again_too=bool(load.waiting)))
+    taken: Sequence[Sequence[int]] = [numbers for _, _, state, *numbers in counts if state in _TAKEN]
     if load.waiting:
-        counted = list(work.rows("decided", f"SELECT {_COUNTED} FROM _decided")[0])
-    return Decided(*counted)
+        taken = work.rows("decided", f"SELECT {_COUNTED} FROM _decided")
+    rows, known, bound, waited = (sum(numbers) for numbers in zip([0] * 4, *taken, strict=True))
+    return Decided(rows, known, bound, waited, [row[:4] for row in counts])
 
 
 _COUNTED = "count(*), count(old_row), count(old_hub), count(old_waiting)"
-_TAKEN = "state IN ('new', 'changed')"
-INCOMING_COUNTS = f"""
-    SELECT count(*) FILTER (state = 'seen'), {", ".join(f"{one} FILTER ({_TAKEN})" for one in _COUNTED.split(", "))}
-    FROM _incoming"""
+_TAKEN = ("new", "changed")
+_IS_TAKEN = f"state IN {_TAKEN}"
+INCOMING_COUNTS = f"SELECT stream, mapping, state, {_COUNTED} FROM _incoming GROUP BY ALL"
 
 
 # What is asked of a row that the source layer has.
@@ -169,7 +175,7 @@ def again_sql(entity: Entity, one: Entity) -> str:
         CREATE OR REPLACE TEMP TABLE {again(one)} AS
         SELECT -s.rowid - 1 AS _row, {text}, s.hub_ref AS _hub, s.version, s.source_key, s.sequence, s.pulled_at, s.row_hash, s.children_hash,
                s.rowid AS old_row, s.hub_id AS old_hub, s.waiting AS old_waiting
-        FROM {source(one)} s ANTI JOIN (SELECT * FROM _incoming WHERE {_TAKEN}) i
+        FROM {source(one)} s ANTI JOIN (SELECT * FROM _incoming WHERE {_IS_TAKEN}) i
           ON i.source_key = s.source_key AND {c.same_record_sql("i", "s")}
         WHERE s.waiting IS NOT NULL"""
 
@@ -185,7 +191,7 @@ def decided_sql(entity: Entity, *, again_too: bool) -> str:
     more = f"UNION ALL SELECT {_DECIDED}, _hub, 'again' FROM {again(entity)}" if again_too else ""
     return f"""
         CREATE OR REPLACE TEMP TABLE _decided AS
-        SELECT {_DECIDED}, _hub, state FROM _incoming WHERE {_TAKEN} {more}"""
+        SELECT {_DECIDED}, _hub, state FROM _incoming WHERE {_IS_TAKEN} {more}"""
 
 
 def rows_sql(entity: Entity, *, from_run: bool, again_too: bool) -> str:

@@ -19,6 +19,7 @@ from warehouse.work import RUN, Count, Work, mapped, source
 
 READ = "read = duplicates + staged"
 STAGED = "staged = rejected + excluded + mapped"
+Incoming = tuple[str | None, str | None, str, int]  # stream, mapping, state in _incoming, records
 BECAME = ("passed", "waiting", "quarantined", "held", "superseded")
 MAPPED = f"mapped = {' + '.join(BECAME)}"
 
@@ -34,19 +35,23 @@ def count_held(work: Work, entity: Entity) -> None:
     _count(work, f"counts {entity.name}", _counted_sql(entity, f"SELECT mapping, stream, {state} AS state", "LEFT"))
 
 
-def count_taken(work: Work, entity: Entity, *, marked: bool, waits: bool) -> None:
-    """An entity whose gate is open, after its rows were written. `marked`: the gate found something. `waits`: a row may wait."""
+def count_taken(work: Work, entity: Entity, incoming: Sequence[Incoming], *, marked: bool, waits: bool) -> None:
+    """An entity whose gate is open, after its rows were written. `incoming`: as `Decided` has it; `marked`: the gate found something.
+
+    `waits`: a row may wait; which ones, only the source layer knows.
+    """
     if marked:
         quarantined = "SELECT mapping, stream, 'quarantined' AS state"
         _count(work, f"counts {entity.name}", _counted_sql(entity, quarantined, "SEMI"))
-    waiting = f"source_key IN (SELECT source_key FROM {source(entity)} WHERE waiting IS NOT NULL)"
-    _count(
-        work,
-        f"counts {entity.name}",
-        f"""SELECT stream, mapping, {literal(entity.name)},
-                   CASE WHEN state = 'stale' THEN 'superseded' {f"WHEN {waiting} THEN 'waiting'" if waits else ""}
-                        ELSE 'passed' END AS became, count(*)
-            FROM _incoming GROUP BY ALL""",
+    if waits:
+        waiting = f"source_key IN (SELECT source_key FROM {source(entity)} WHERE waiting IS NOT NULL)"
+        state = f"CASE WHEN state <> 'stale' AND {waiting} THEN 'waiting' ELSE state END AS state"
+        incoming = work.rows(
+            f"counts {entity.name}", f"SELECT stream, mapping, {state}, count(*) FROM _incoming GROUP BY ALL"
+        )
+    became = {"stale": "superseded", "waiting": "waiting"}
+    work.counts += _summed(
+        [(stream, mapping, entity.name, became.get(state, "passed"), n) for stream, mapping, state, n in incoming]
     )
 
 

@@ -282,7 +282,7 @@ def _take_in(work: Work, entity: Entity, load: Load, facts: cases.Facts, report:
     arrived, waits = _bring(work, entity, load, decided)
     report.arrived += arrived
     if load.mapped:
-        law.count_taken(work, entity, marked=bool(facts.findings), waits=waits or bool(load.waiting))
+        law.count_taken(work, entity, decided.incoming, marked=bool(facts.findings), waits=waits or bool(load.waiting))
 
 
 def _bring(work: Work, entity: Entity, load: Load, decided: Decided) -> tuple[int, bool]:
@@ -337,13 +337,14 @@ def _settle(work: Work) -> dict[str, int]:
 
 def _position(work: Work, closed: Sequence[str]) -> int:
     """Note the segments that are merged. Those of a stream that feeds a held entity are not: they will come again."""
-    held = ", ".join(literal(name) for name in closed) or "NULL"
+    held = ", ".join(literal(name) for name in closed)
+    not_held = f"WHERE g.stream NOT IN (SELECT stream FROM {RUN}.run.counts WHERE entity IN ({held}))" if held else ""
     merged = work.do(
         "segments",
         f"""INSERT INTO ops.segments BY NAME
             SELECT g.system, g.stream, g.segment, g.seq, {work.run} AS run_id, {work.at} AS merged_at
             FROM {RUN}.run.segments g ANTI JOIN ops.segments s ON s.segment = g.segment
-            WHERE g.stream NOT IN (SELECT stream FROM {RUN}.run.counts WHERE entity IN ({held}))
+            {not_held}
             ORDER BY g.stream, g.seq, g.segment""",
     )
     return merged

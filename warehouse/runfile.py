@@ -253,8 +253,8 @@ def supersede(con: Connection, model: Model, mapped: Collection[str] | None = No
     heads = [entity for entity in model.values() if not entity.parent and (mapped is None or entity.name in mapped)]
     if not heads:
         return gone
-    filled = " UNION ALL ".join(f"SELECT {literal(e.name)} WHERE EXISTS (FROM mapped.{quote(e.name)})" for e in heads)
-    for entity in (model[name] for (name,) in run(con, filled, name="what is mapped").fetchall()):
+    rows = " UNION ALL ".join(f"SELECT {literal(e.name)}, count(*) FROM mapped.{quote(e.name)}" for e in heads)
+    for entity in (model[name] for name, n in run(con, rows, name="what is mapped").fetchall() if n > 1):
         several = run(con, several_sql(entity), name=f"supersede {entity.name}").fetchone()
         if not several or not several[0]:
             continue

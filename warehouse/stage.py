@@ -106,7 +106,7 @@ def _settle(
     _segments(con, placed)
     others = 0 if only is None else _leave_others(con, source, only)
     _reject(con, source, placed, [(at, it) for at, it in found if only is None or (at.path, it.line) in only])
-    report.duplicates = _deduplicate(con, source)
+    report.duplicates = _deduplicate(con, source, sum(one.records for one in placed))
     gone = bool(found or others or report.duplicates)
     _count(con, source, placed, report, others, gone)
     return gone
@@ -301,12 +301,12 @@ def _reject(
         run(con, "INSERT INTO raw._gone VALUES ($1, $2)", [name, bases[segment.path] + it.line - 1])
 
 
-def _deduplicate(con: Connection, source: Source) -> int:
-    """Mark older copies of equal records as gone; how many. Exact: what the mappings read is compared, not its hash.
+def _deduplicate(con: Connection, source: Source, records: int) -> int:
+    """Mark older copies of equal ones among so many records as gone; how many. Exact: what the mappings read is compared, not its hash.
 
     The newest copy stays: of A, B, A the last A is what the system says now.
     """
-    if not source.columns:
+    if not source.columns or records < 2:
         return 0
     key, name = key_sql(source), f"duplicates of {source.stream.name}"
     doubtful = run(con, doubtful_sql(source.table, key), name=name).fetchone()
