@@ -82,10 +82,8 @@ def fill(run: Run, reader: Reader, cursor: Any, folder: Path) -> Filled:
     """Read on from `cursor` until enough is there, time is up or the stream is at its end. What fails is in the reader."""
     began, limit = time.monotonic(), run.checkpoint_records or 1 << 62
     filled = Filled(folder, cursor)
-    if reader.pages is None:
-        reader.pages = reader.connector.pull(reader.stream.name, cursor)
     while True:
-        page = None if reader.stopped else _next(run, reader)
+        page = None if reader.stopped else _next(run, reader, cursor)
         if page is None:
             if reader.failure or reader.stopped:
                 reader.records -= filled.drop_unfinished()
@@ -106,11 +104,15 @@ def fill(run: Run, reader: Reader, cursor: Any, folder: Path) -> Filled:
             return filled
 
 
-def _next(run: Run, reader: Reader) -> Page | None:
-    """The next page; None at the end, and where the system or the connector failed."""
-    assert reader.pages is not None
+def _next(run: Run, reader: Reader, since: Any) -> Page | None:
+    """The next page; None at the end, and where the system or the connector failed.
+
+    The first one is asked for from `since`: a `pull` that is no generator does its work, and fails, when it is called.
+    """
     try:
         with blame(reader.connector.name, f"{run.system}.{reader.stream.name}"):
+            if reader.pages is None:
+                reader.pages = iter(reader.connector.pull(reader.stream.name, since))
             page = next(reader.pages, None)
     except CrossdockError as error:
         reader.failure, page = error, None

@@ -13,7 +13,8 @@ from hub.errors import CrossdockError, StreamError
 def blame(connector: str, place: str) -> Iterator[None]:
     """An exception of the connector's own that leaves this block becomes StreamError C190.
 
-    Its text is left out: it can hold a record or a password. Our own errors pass as they are.
+    Its text is left out: it can hold a record or a password. Its place is named, within the connector's own file where it
+    passed there. Our own errors pass as they are.
     """
     try:
         yield
@@ -22,7 +23,7 @@ def blame(connector: str, place: str) -> Iterator[None]:
     except Exception as error:
         raise StreamError(
             "C190",
-            f"the connector '{connector}' failed with {type(error).__name__} at {where(error)}",
+            f"the connector '{connector}' failed with {type(error).__name__} at {_own(error, connector)}",
             place=place,
             fix="this is a defect of the connector; the other streams do not suffer from it",
             detail=f"{type(error).__name__} at {where(error)}",
@@ -40,6 +41,16 @@ def disk_trouble(error: BaseException) -> str:
     if kind.removeprefix("_") == "duckdb.IOException":
         return str(error).splitlines()[0]
     return ""
+
+
+def _own(error: BaseException, connector: str) -> str:
+    """`shop.py:12`: the last place in the file of the connector `shop`; without one, where it was raised."""
+    trace, file = error.__traceback__, None
+    while trace:
+        passed = Path(trace.tb_frame.f_code.co_filename)
+        file = passed if passed.stem == connector else file
+        trace = trace.tb_next
+    return where(error, file)
 
 
 def where(error: BaseException, within: Path | None = None) -> str:

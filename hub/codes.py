@@ -63,8 +63,8 @@ Example: another user owns it.
 Fix: give us leave to read it.""",
     "C190": """A connector failed with an error of its own, not one of the system's.
 The stream stops where its last complete page ended; the other streams go on. The error's text is left out, because it can
-hold a record or a password; the detail names the place in the file.
-Example: KeyError at my_shop.py:41.
+hold a record or a password; the message names the place in the file.
+Example: the connector 'my_shop' failed with KeyError at my_shop.py:41.
 Fix: correct the connector at that place, and run its conformance tests.""",
     "C191": """The sandbox systems of the demo did not start.
 Example: another process holds port 8801.

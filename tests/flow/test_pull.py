@@ -159,6 +159,18 @@ def test_a_defect_of_a_connector_is_said_to_be_one(project: Project, monkeypatch
     assert "ann@example.com" not in str(report)
 
 
+def test_a_pull_that_is_no_generator_fails_as_a_defect_too(project: Project, monkeypatch: Any) -> None:
+    def pull_at_once(self: Counted, stream: str, since: Any = None) -> Any:
+        return json.loads("not for eyes")
+
+    monkeypatch.setattr(Counted, "pull", pull_at_once)
+    report = pull(run_of(project))
+    assert report.status == "failed"
+    assert {f.code for f in report.findings} == {"C190"}
+    assert "JSONDecodeError at " in report.findings[0].what
+    assert "not for eyes" not in str(report)
+
+
 def killed_while_deleting(project: Project, gone: str) -> None:
     """A pull in a fork that dies when dlt has deleted a part (a file or a folder) of the package that it has just normalised."""
     import shutil
