@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -30,17 +31,35 @@ def blame(connector: str, place: str) -> Iterator[None]:
         ) from None
 
 
+# What a disk says, and no socket: requests' errors are OSErrors, too.
+_DISK = (
+    errno.ENOSPC,
+    errno.EDQUOT,
+    errno.EFBIG,
+    errno.EROFS,
+    errno.EACCES,
+    errno.EPERM,
+    errno.EIO,
+    errno.ENOENT,
+    errno.ENOTDIR,
+)
+_SQLITE = (
+    "disk is full",
+    "disk I/O",
+    "readonly database",
+    "unable to open",
+)  # and not that somebody else has it locked
+
+
 def disk_trouble(error: BaseException) -> str:
     """What the disk refused, in words; empty where the error is another. SQLite and DuckDB wrap it in errors of their own."""
-    if isinstance(error, OSError) and not isinstance(error, ConnectionError):
+    if isinstance(error, OSError):
         said = error.strerror or type(error).__name__
-        return f"{said}: {error.filename}" if error.filename else said
-    kind = f"{type(error).__module__}.{type(error).__name__}"
-    if kind == "sqlalchemy.exc.OperationalError":
-        return f"{getattr(error, 'orig', error)} (the ledger)"
-    if kind.removeprefix("_") == "duckdb.IOException":
-        return str(error).splitlines()[0]
-    return ""
+        return (f"{said}: {error.filename}" if error.filename else said) if error.errno in _DISK else ""
+    kind, said = f"{type(error).__module__}.{type(error).__name__}", str(getattr(error, "orig", error)).splitlines()[0]
+    if kind == "sqlalchemy.exc.OperationalError" and any(one in said for one in _SQLITE):
+        return f"{said} (the ledger)"
+    return said if kind.removeprefix("_") == "duckdb.IOException" else ""
 
 
 def _own(error: BaseException, connector: str) -> str:
