@@ -2,7 +2,7 @@
 
 What is known is the newest row that the batch itself has of the key, else the row of `source`, with its children. It takes the place
 of the delete's row, in its order of versions and with its lineage, so that everything after it judges and merges a whole record. A delete of a record that nobody
-knows is counted as `excluded`. So is one that is older than what the batch has, as `superseded` (docs/adr/0047).
+knows is counted as `excluded`, one that is older than what the batch has as `superseded` (docs/adr/0047).
 
     _deletes    the rows that are such deletes, and whether the mapping's condition has chosen them
     _known      the newest other row of the batch for each of their keys
