@@ -83,8 +83,8 @@ def gate(run: Run, *, expectations: bool = True, shares: bool = True, history: b
 
 
 def _entities(run: Run) -> list[str]:
-    """The entities that the run's mappings make rows of; a row of another one, of mappings as they were before, is refused by the merge."""
-    fed = {inbound.entity for inbound in run.inbound}
+    """The entities that the run may have rows of; a row of another one, of mappings as they were before, is refused by the merge."""
+    fed = run.may_have_rows
     return [entity.name for entity in run.model.values() if (entity.parent or entity.name) in fed]
 
 

@@ -46,7 +46,9 @@ def map(run: Run) -> StepReport:
             runfile.mark_deleted(con, entity)
         unknown = _deletes(run, instance, mapped, fed)
         tie(con, run.inbound)
-        runfile.supersede(con, run.model, {one.entity for one in mapped})
+        entities = {one.entity for one in mapped}
+        runfile.supersede(con, run.model, entities)
+        run.mapped(entities)
         counted = dict(con.execute("SELECT state, sum(n)::BIGINT FROM run.counts GROUP BY state").fetchall())
         report.counts = {state: counted.get(state, 0) for state in _STATES}
         report.detail["lines"] = [*(_rejects(con) if report.counts["rejected"] else []), *unknown]

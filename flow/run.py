@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -37,13 +37,15 @@ def run_id(what: str, now: datetime | None = None) -> str:
 class _Held:
     """What several steps share: how many blocks of `together` are open, and the instance if one was made.
 
-    While nobody else can have it, what was seen of it holds: from which step on it is `empty`, and whether its rows are `judged`.
+    While nobody else can have it, what was seen of it holds: from which step on it is `empty`, of which entities mappings have
+    been `mapped` (None: nobody knows), and whether its rows are `judged`.
     """
 
     depth: int = 0
     instance: Instance | None = None
     empty: int = len(_STEPS)
     judged: bool = False
+    mapped: frozenset[str] | None = None
 
 
 @dataclass(frozen=True)
@@ -111,11 +113,23 @@ class Run:
             runfile.reset(con, self.model, step)
         held.empty = number + 1 if self._kept else len(_STEPS)
         held.judged = False
+        if step != "gate":
+            held.mapped = None
 
     @property
     def _kept(self) -> bool:
         """Nobody else can write the run's tables between two steps."""
         return bool(self._held.depth) or self.lasting is not None
+
+    def mapped(self, entities: Collection[str]) -> None:
+        """The mappings of these entities have made rows, and no others."""
+        self._held.mapped = frozenset(entities) if self._kept else None
+
+    @property
+    def may_have_rows(self) -> Collection[str]:
+        """The entities of which the run may have mapped rows: those just mapped, or all that the system's mappings make."""
+        known = self._held.mapped
+        return {inbound.entity for inbound in self.inbound} if known is None else known
 
     def judged(self) -> None:
         """The gate has decided on the rows as they are."""
@@ -154,7 +168,7 @@ class Run:
     def _forget(self) -> None:
         """From now on others may write the run file; what is in memory nobody has."""
         if self.lasting is None:
-            self._held.empty, self._held.judged = len(_STEPS), False
+            self._held.empty, self._held.judged, self._held.mapped = len(_STEPS), False, None
 
     def merged_segments(self) -> set[str]:
         """The paths of the system's segments that are merged."""

@@ -14,11 +14,10 @@ from warehouse.duck import Connection, literal, one, quote, run
 
 
 def fill(con: Connection, model: Model, lake: str, columns: Callable[[str], Mapping[str, str]]) -> None:
-    """After the gate has marked its rows. `columns` says of a stream what is read of it.
+    """After the gate has marked its rows; the table is empty. `columns` says of a stream what is read of it.
 
     Raises ConfigurationError D212 where a segment is no longer what it was.
     """
-    run(con, "DELETE FROM run.contents")
     refused = "SELECT EXISTS (FROM run.rejects) OR EXISTS (FROM gate.findings WHERE severity <> 'warn')"
     if not one(con, refused, name="refused records"):
         return

@@ -32,7 +32,7 @@ VETOES: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {"customer": (("ema
 
 
 def bind(work: Work, entity: Entity, rows: str, *, unknown: bool, waits: bool) -> None:
-    """Fill _final: every decided row with its hub_id (NULL: it waits). Writes ops.bindings; joins hubs in _moved.
+    """Give every row of _decided its hub_id (NULL: it waits). Writes ops.bindings; joins hubs in _moved.
 
     `unknown`: there are rows that the source layer does not know; of the others each has its hub. `waits`: there are some in _missing.
     """
@@ -45,7 +45,7 @@ def bind(work: Work, entity: Entity, rows: str, *, unknown: bool, waits: bool) -
         for system, guest, count, _ in groups:
             matched = _bind_group(work, entity, system, guest, count) or matched
         work.do(f"bindings of {entity.name}", bindings_sql(work, entity))
-    work.do(f"final {entity.name}", final_sql(waits=waits, matched=matched))
+    work.do(f"bound {entity.name}", bound_sql(waits=waits, matched=matched))
 
 
 # _keys where every row has its hub from the source layer.
@@ -287,8 +287,8 @@ def bindings_sql(work: Work, entity: Entity) -> str:
         FROM _keys WHERE origin IN ('new', 'match') ORDER BY hub_id, source_id"""
 
 
-def final_sql(*, waits: bool, matched: bool) -> str:
-    """The rows that will be written. One that waited and still waits for the same is left alone.
+def bound_sql(*, waits: bool, matched: bool) -> str:
+    """_decided again, bound. One that waited and still waits for the same is left alone.
 
     A hub is not fresh where another row was `matched` with it.
     """
@@ -297,15 +297,9 @@ def final_sql(*, waits: bool, matched: bool) -> str:
     others = "(SELECT DISTINCT hub_id FROM _keys WHERE origin <> 'new')"
     alone = "AND s.hub_id IS NULL" if matched else ""
     return f"""
-        CREATE OR REPLACE TEMP TABLE _final AS
-        SELECT d.* EXCLUDE (_hub), coalesce(k.hub_id, d.old_hub) AS hub_id, {waiting} AS waiting,
+        CREATE OR REPLACE TEMP TABLE _decided AS
+        SELECT d.* EXCLUDE (hub_id, waiting, fresh), coalesce(k.hub_id, d.old_hub) AS hub_id, {waiting} AS waiting,
                k.origin IS NOT DISTINCT FROM 'new' {alone} AS fresh
         FROM _decided d LEFT JOIN _keys k ON k._row = d._row {missing}
         {f"LEFT JOIN {others} s ON s.hub_id = k.hub_id" if matched else ""}
         WHERE NOT (d.state = 'again' AND {waiting} IS NOT DISTINCT FROM d.old_waiting)"""
-
-
-# The same where every row has its hub by the source layer and none waits, now or before: the usual case of a change.
-FINAL_OF_BOUND = """
-    CREATE OR REPLACE TEMP TABLE _final AS
-    SELECT * EXCLUDE (_hub), old_hub AS hub_id, NULL::VARCHAR AS waiting, false AS fresh FROM _decided"""

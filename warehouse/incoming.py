@@ -187,11 +187,15 @@ _DECIDED = (
 
 
 def decided_sql(entity: Entity, *, again_too: bool) -> str:
-    """The rows that have to be written; `state` again for those that waited."""
+    """The rows that have to be written; `state` again for those that waited.
+
+    Each with the hub that the source layer knows, as if none waited: so it is with most changes, and `identity.bind` says it of others.
+    """
     more = f"UNION ALL SELECT {_DECIDED}, _hub, 'again' FROM {again(entity)}" if again_too else ""
     return f"""
         CREATE OR REPLACE TEMP TABLE _decided AS
-        SELECT {_DECIDED}, _hub, state FROM _incoming WHERE {_IS_TAKEN} {more}"""
+        SELECT *, old_hub AS hub_id, NULL::VARCHAR AS waiting, false AS fresh
+        FROM (SELECT {_DECIDED}, _hub, state FROM _incoming WHERE {_IS_TAKEN} {more})"""
 
 
 def rows_sql(entity: Entity, *, from_run: bool, again_too: bool) -> str:

@@ -295,13 +295,12 @@ def _bring(work: Work, entity: Entity, load: Load, decided: Decided) -> tuple[in
     }
     waits = refs.resolve(work, entity, rows)
     if decided.bound == decided.rows and not waits and not again:
-        work.do(f"final {entity.name}", identity.FINAL_OF_BOUND)
         final = Final(decided.rows, decided.known, decided.bound, 0, decided.waited, complete=decided.bound, fresh=0)
     else:
         identity.bind(work, entity, rows[entity.name], unknown=decided.bound < decided.rows, waits=waits)
         final = store.counted(work)
     store.write(work, entity, rows, load.children, final)
-    arrived = "SELECT count(*) FROM _final WHERE state = 'again' AND waiting IS NULL"
+    arrived = "SELECT count(*) FROM _decided WHERE state = 'again' AND waiting IS NULL"
     return work.number("arrived", arrived) if again else 0, waits
 
 

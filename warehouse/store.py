@@ -19,7 +19,7 @@ from warehouse.work import Work, previous, source
 
 
 class Final(NamedTuple):
-    """What there is in _final: rows, those that replace one, those whose row had a hub, those that go to `previous` and those whose
+    """What there is in _decided: rows, those that replace one, those whose row had a hub, those that go to `previous` and those whose
     `previous` goes, those that are complete, and those of them that made their hub.
     """
 
@@ -37,7 +37,7 @@ def counted(work: Work) -> Final:
 
 
 def write(work: Work, entity: Entity, rows: dict[str, str], there: Mapping[str, int], final: Final) -> None:
-    """Write the rows of _final and their children, and note whose canonical row is to be computed again.
+    """Write the rows of _decided and their children, and note whose canonical row is to be computed again.
 
     `there` names the children of which there are any, now or before.
     """
@@ -53,7 +53,7 @@ def write(work: Work, entity: Entity, rows: dict[str, str], there: Mapping[str, 
         )
     if final.replaced:
         work.do(f"earlier pulls of {entity.name}", earlier_sql(entity))
-        gone = "SELECT old_row FROM _final WHERE old_row IS NOT NULL"
+        gone = "SELECT old_row FROM _decided WHERE old_row IS NOT NULL"
         work.do(f"replace {entity.name}", f"DELETE FROM {source(entity)} WHERE rowid IN ({gone})")
     work.do(f"source.{entity.name}", insert_sql(work, entity, rows[entity.name]))
     if final.complete:
@@ -67,11 +67,11 @@ _SETTLED = "waiting IS NULL AND old_waiting IS NOT NULL"
 _COMPLETE = "waiting IS NULL AND hub_id IS NOT NULL"
 FINAL_COUNTS = f"""
     SELECT count(*), count(old_row), count(old_hub), count(*) FILTER ({_MOVED}), count(*) FILTER ({_SETTLED}),
-           count(*) FILTER ({_COMPLETE}), count(*) FILTER (fresh AND {_COMPLETE}) FROM _final"""
+           count(*) FILTER ({_COMPLETE}), count(*) FILTER (fresh AND {_COMPLETE}) FROM _decided"""
 
 
 def touched_sql(entity: Entity) -> str:
-    return f"INSERT INTO _touched SELECT {literal(entity.name)}, hub_id, fresh, true FROM _final WHERE {_COMPLETE}"
+    return f"INSERT INTO _touched SELECT {literal(entity.name)}, hub_id, fresh, true FROM _decided WHERE {_COMPLETE}"
 
 
 def earlier_sql(entity: Entity) -> str:
@@ -79,7 +79,7 @@ def earlier_sql(entity: Entity) -> str:
     return f"""
         INSERT INTO ops.earlier_pulls BY NAME
         SELECT {literal(entity.name)} AS entity, f.system, f.source_id, s.mapping, s.segment, s.line, s.run_id, s.seen_at
-        FROM {source(entity)} s JOIN _final f ON f.old_row = s.rowid WHERE f.state = 'changed'"""
+        FROM {source(entity)} s JOIN _decided f ON f.old_row = s.rowid WHERE f.state = 'changed'"""
 
 
 def insert_sql(work: Work, entity: Entity, rows: str) -> str:
@@ -92,7 +92,7 @@ def insert_sql(work: Work, entity: Entity, rows: str) -> str:
             SELECT {resolved_sql(entity.refs)} {c.listed((n for n, _ in c.mapped_columns(entity)), "m")},
                    m._segment AS segment, m._line AS line, m._hub AS hub_ref, f.source_key, f.hub_id, f.system, f.source_id, f.mapping,
                    f.sequence, f.pulled_at, f.version, f.row_hash, f.children_hash, f.waiting
-            FROM {rows} m JOIN _final f ON f._row = m._row
+            FROM {rows} m JOIN _decided f ON f._row = m._row
             {joins_sql(entity.refs)}
         )
         SELECT source_key, hub_id, system, source_id, {matches}hub_ref, {names}, {refs}mapping, segment, line, sequence, pulled_at,
@@ -126,7 +126,7 @@ def old_children_sql(child: Entity, known: bool) -> str:
     return f"""
         CREATE OR REPLACE TEMP TABLE _old AS
         SELECT s.rowid AS row, s.parent_key, s.source_id, s.hub_id FROM {source(child)} s
-        SEMI JOIN (SELECT source_key, old_hub FROM _final WHERE old_row IS NOT NULL) f
+        SEMI JOIN (SELECT source_key, old_hub FROM _decided WHERE old_row IS NOT NULL) f
         ON {on if known else "f.source_key = s.parent_key"}"""
 
 
@@ -142,7 +142,7 @@ def child_ids_sql(child: Entity, rows: str, kept: str) -> str:
         CREATE OR REPLACE TEMP TABLE _ids AS
         WITH x AS (
             SELECT m._row, f.hub_id AS parent, m.source_id, {"o.hub_id" if kept else "NULL::BIGINT"} AS had, {new} AS new
-            FROM {rows} m JOIN _final f ON f._row = m._parent_row {kept}
+            FROM {rows} m JOIN _decided f ON f._row = m._parent_row {kept}
         )
         SELECT _row, new, CASE WHEN new THEN {number} ELSE had END AS hub_id FROM x"""
 
@@ -155,7 +155,7 @@ def insert_children_sql(work: Work, child: Entity, rows: str) -> str:
         SELECT {resolved_sql(child.refs)} {key} AS source_key, i.hub_id, f.source_key AS parent_key, f.hub_id AS parent_hub_id,
                m.system, m.source_id, m.parent_source_id, {names}, m.mapping, m._segment AS segment, m._line AS line,
                {c.mapped_hash_sql(child, "m")} AS row_hash, {work.run} AS run_id, {work.at} AS seen_at, f.waiting
-        FROM {rows} m JOIN _final f ON f._row = m._parent_row JOIN _ids i ON i._row = m._row
+        FROM {rows} m JOIN _decided f ON f._row = m._parent_row JOIN _ids i ON i._row = m._row
         {joins_sql(child.refs)}"""
 
 
@@ -166,7 +166,7 @@ def _to_previous(work: Work, entity: Entity) -> None:
         work.do(
             f"previous {one.name}",
             f"INSERT INTO {previous(one)} SELECT * FROM {source(one)}"
-            f" WHERE {key} IN (SELECT source_key FROM _final WHERE {_MOVED})",
+            f" WHERE {key} IN (SELECT source_key FROM _decided WHERE {_MOVED})",
         )
         work.set_aside.add(one.name)
 
@@ -177,5 +177,5 @@ def _from_previous(work: Work, entity: Entity) -> None:
         key = "parent_key" if one.parent else "source_key"
         work.do(
             f"settled {one.name}",
-            f"DELETE FROM {previous(one)} WHERE {key} IN (SELECT source_key FROM _final WHERE {_SETTLED})",
+            f"DELETE FROM {previous(one)} WHERE {key} IN (SELECT source_key FROM _decided WHERE {_SETTLED})",
         )

@@ -7,9 +7,8 @@ Temporary tables of one merge, in the order in which they come to be:
     _moved(entity, hub_id, into_hub_id)      hub ids that turned out to be another one's
     _incoming                         rows of one entity in the run file, and what the warehouse knows of their keys
     _again, _again_<child>            source rows that wait for a reference, fed in once more
-    _decided                          rows that have to be written
+    _decided                          rows that have to be written; once they are bound, with their hub_id, or what they wait for
     _refs                             their references, resolved or not
-    _final                            the same rows with their hub_id, or what they wait for
     _new, _others, _several           the hubs of _touched: new ones with one source, all others, those of several sources
     _won, _held                       their canonical rows as they should be, and as they are
 """
