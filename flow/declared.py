@@ -1,4 +1,4 @@
-"""What crossdock.yaml names and there is not: connectors, streams, and who survivorship would ask."""
+"""What crossdock.yaml names and there is not: connectors, streams, and who survivorship would ask; and files that it names nowhere."""
 
 from __future__ import annotations
 
@@ -6,15 +6,17 @@ from collections.abc import Iterable, Sequence
 
 import connectors
 from hub import yaml
-from hub.config import Project, System
+from hub.config import BUILT_IN, Project, System
 from hub.entity import Entity, Model
 from hub.errors import CrossdockError, Place
 from hub.findings import Finding, did_you_mean
 
 
 def findings(project: Project, model: Model) -> list[Finding]:
-    """F301 to F304 for each connector that cannot be loaded, F219 for each name under streams: and survivorship: that there is not."""
-    return [*_connectors(project), *_survivorship(project, model)]
+    """F301 to F304 for each connector that cannot be loaded, F219 for each name under streams: and survivorship: that there is not,
+    and F220 for files that no run reads.
+    """
+    return [*_connectors(project), *_survivorship(project, model), *_unread(project)]
 
 
 def _connectors(project: Project) -> list[Finding]:
@@ -22,7 +24,7 @@ def _connectors(project: Project) -> list[Finding]:
     for system in project.systems.values():
         try:
             kind = connectors.load(system.connector, project.folders("connectors"))
-            found += _streams(project, system, [stream.name for stream in kind.streams])
+            found += unknown_streams(project, system, [stream.name for stream in kind.streams])
         except CrossdockError as error:
             # One that is not there is misspelt in crossdock.yaml; one that is there is wrong in its own file.
             place = system.place if error.code == "F301" or error.place is None else error.place
@@ -30,8 +32,8 @@ def _connectors(project: Project) -> list[Finding]:
     return found
 
 
-def _streams(project: Project, system: System, known: Sequence[str]) -> list[Finding]:
-    """A stream that is misspelt is one that is never pulled."""
+def unknown_streams(project: Project, system: System, known: Sequence[str]) -> list[Finding]:
+    """A stream that is misspelt is one that is never pulled: F219 for each."""
     if not (unknown := [name for name in system.streams if name not in known]):
         return []
     content, _ = yaml.load(project.root / "crossdock.yaml", project.shown)
@@ -67,6 +69,24 @@ def _system(name: str, place: Place, project: Project) -> Finding:
     # A system that was taken out may still have records here, and its place among the others then counts.
     fix = did_you_mean(name, project.systems) or "remove it, unless records of it are still here"
     return Finding("F219", f"there is no system '{name}'", place, fix, "warning")
+
+
+def _unread(project: Project) -> list[Finding]:
+    """The project's own files of mappings and rules that no run looks at. crossdock brings mappings of more systems along."""
+    if project.root == BUILT_IN:
+        return []
+    found = []
+    for file in sorted(file for kind in ("mappings", "quality") for file in (project.root / kind).rglob("*.yml")):
+        place = Place(str(file.relative_to(project.root)))
+        found.append(
+            Finding("F220", "no run reads a file that ends in .yml", place, f"name it {file.stem}.yaml", "warning")
+        )
+    for folder in sorted({file.parent for file in (project.root / "mappings").glob("*/*.yaml")}):
+        # A folder may wait for its system, or be there to be extended; one that is nearly a system's is misspelt.
+        if folder.name not in project.systems and (fix := did_you_mean(folder.name, project.systems)):
+            what = f"no system is called '{folder.name}', so no run reads these mappings"
+            found.append(Finding("F220", what, Place(str(folder.relative_to(project.root))), fix, "warning"))
+    return found
 
 
 def _unknown(what: str, place: Place, name: str, known: Iterable[str]) -> Finding:

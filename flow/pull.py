@@ -19,7 +19,9 @@ from pathlib import Path
 from typing import Any
 
 from flow import pause
+from flow.declared import unknown_streams
 from flow.fill import Filled, Reader, fill
+from flow.language import refuse
 from flow.report import StepReport
 from flow.run import Run
 from hub.connector import Connector
@@ -53,8 +55,9 @@ def pull(run: Run) -> StepReport:
 def _pull(run: Run) -> StepReport:
     began = time.monotonic()
     report = StepReport("pull", run.system)
-    wanted = run.project.system(run.system).streams
-    streams = [stream for stream in run.connector.streams if not wanted or stream.name in wanted]
+    system = run.project.system(run.system)
+    refuse(unknown_streams(run.project, system, [stream.name for stream in run.connector.streams]))
+    streams = [stream for stream in run.connector.streams if not system.streams or stream.name in system.streams]
     side_by_side = min(int(run.connector.connection.extra.get("parallel") or run.connector.parallel), len(streams))
     readers = [Reader(stream, _connector(run, side_by_side > 1)) for stream in streams]
     pipeline = _pipeline(run)

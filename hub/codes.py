@@ -333,6 +333,11 @@ Do: write its name as in the tz database: Europe/Berlin, America/New_York, UTC."
     "F219": """survivorship: names an entity, a column or a system, or streams: a stream, that there is not.
 The stream would never be pulled; another system's word would count without anybody having decided that.
 Do: correct the name, or remove it.""",
+    "F220": """Files that no run reads: a folder of mappings whose name is nearly a system's, or a file that ends in .yml. (A warning.)
+Example: mappings/shpo/orders.yaml, while crossdock.yaml has the system shop.
+Do: name the folder as the system, and the file .yaml.""",
+    "F221": """A system's currency is not written as ISO 4217 writes it.
+Example: currency: Euro   Fix: currency: EUR""",
     "F230": """unmask: is no list of users.
 Those who may see personal values (`--unmask`) stand there by their login names; without it whoever can read the stores may.
 Do: unmask: [ann, bob], or unmask: [] for nobody.""",

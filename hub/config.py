@@ -272,7 +272,7 @@ def _system(name: str, node: Any, findings: list[Finding], top: Any) -> System:
         write=shapes.yes(node, "write", findings),
         go_live=went_live,
         timezone=shapes.timezone(node, findings),
-        currency=node.get("currency"),
+        currency=shapes.currency(node, findings),
         streams=shapes.names(node, "streams", findings, "streams: [orders]"),
         conflicts=push_settings.conflicts(node, findings),
         guards=push_settings.guards(node, findings),

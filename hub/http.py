@@ -280,9 +280,8 @@ class HttpSession(requests.Session):
         url = request.url or ""
         target = origin(url)
         if target.scheme not in ("http", "https"):
-            raise ConfigurationError(
-                "C113", f"'{target.scheme}' is no http or https address", place=self.system, fix="correct the url"
-            )
+            said = f"'{target.scheme}' is no http or https address" if target.scheme else "the url has no scheme"
+            raise ConfigurationError("C113", said, place=self.system, fix="correct the connection's url: https://…")
         if not any(target.reaches(allowed) for allowed in self._allowed):
             raise ConfigurationError(
                 "C106",

@@ -1,10 +1,11 @@
-"""Shapes of settings in `crossdock.yaml`: what is a table, a list of names, a yes or no, a number, a time zone.
+"""Shapes of settings in `crossdock.yaml`: what is a table, a list of names, a yes or no, a number, a time zone, a currency.
 
 A text where a list belongs would be taken for its letters, and a word where true belongs for no: neither may pass silently.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from zoneinfo import ZoneInfo
 
@@ -64,6 +65,15 @@ def timezone(node: yaml.Node, findings: list[Finding]) -> str:
         fix = did_you_mean(str(said), sorted(available_timezones())) or "write one such as Europe/Berlin, or UTC"
         findings.append(Finding("F218", f"there is no time zone '{said}'", node.value_places["timezone"], fix))
         return "UTC"
+
+
+def currency(node: yaml.Node, findings: list[Finding]) -> str | None:
+    """Three capital letters, as ISO 4217 writes them; F221 for anything else."""
+    said = node.get("currency")
+    if said is None or (isinstance(said, str) and re.fullmatch("[A-Z]{3}", said)):
+        return said
+    findings.append(Finding("F221", f"'{said}' is no currency", node.value_places["currency"], "write its code: EUR"))
+    return None
 
 
 def survivorship(node: yaml.Node, findings: list[Finding]) -> Mapping[str, Mapping[str, tuple[str, ...]]]:

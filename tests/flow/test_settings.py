@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from flow.cycle import cycle
 from flow.lint import lint
 from hub.config import load_project
 from hub.errors import ConfigurationError, Place
@@ -35,6 +36,7 @@ def project(folder: Path, text: str) -> Path:
         ("name: shop", "publish: {min_interval: often}", "F217", 1),
         ("Europe/Berlin", "Europe/Berln", "F218", 3),
         ("Europe/Berlin", "../etc", "F218", 3),
+        ("timezone: Europe/Berlin", "currency: Euro", "F221", 3),
     ],
 )
 def test_a_wrong_shape_is_refused_at_its_place(tmp_path: Path, old: str, new: str, code: str, line: int) -> None:
@@ -83,3 +85,20 @@ def test_lint_names_what_there_is_not(
     assert "did you mean" in found.fix
     assert found.place == Place(found.place.where, *at)
     assert found.place.where.endswith("crossdock.yaml")
+
+
+def test_a_run_stops_at_a_stream_that_there_is_not(tmp_path: Path) -> None:
+    (report,) = cycle(load_project(project(tmp_path, GOOD.replace("[records]", "[record]"))), step="pull")
+    assert (report.status, [finding.code for finding in report.findings]) == ("failed", ["F219"])
+
+
+def test_files_that_no_run_reads_are_named(tmp_path: Path) -> None:
+    for name in ("fed/records.yaml", "feed/records.yml", "later/records.yaml"):  # one may wait for its system
+        file = tmp_path / "mappings" / name
+        file.parent.mkdir(parents=True)
+        file.write_text("stream: records\nentity: customer\nkey: id\nfields: {name: name}\n")
+    found = lint(load_project(project(tmp_path, GOOD)), [])[0]
+    assert sorted((one.code, one.severity, one.place.where) for one in found) == [
+        ("F220", "warning", "mappings/fed"),
+        ("F220", "warning", "mappings/feed/records.yml"),
+    ]
