@@ -87,6 +87,10 @@ in which records were pulled decides.   Fix: leave version: out""",
     "M134": """Records that were deleted come with a flag, and the mapping does not read it: they would live on in the hub.
 `when:` that leaves them out does not help, for what was merged before stays as it was. (A warning.)
 Example: the CRM's IsDeleted   Fix: deleted_at: {at: LastModified, when: IsDeleted = 'true'}""",
+    "M135": """Two mappings of a system make a row of the same entity with the same key of each record of one stream. A record has one row
+for each key, so one of the two would be lost without a word.
+Example: shop/orders and shop/orders2, both of stream: orders, entity: sales_order, key: id
+Do: write both into one mapping, or give each a when: that leaves the other's records out.""",
     "M140": """A function that Python computes, once for each distinct value, stands where nothing can be looked up: within the
 brackets of a path, or in a push.
 Example: phones[phone(number) = '+49…'].number   Fix: phone(phones[kind = 'main'].number); in a push, send the column that was

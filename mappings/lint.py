@@ -39,9 +39,26 @@ def lint(mappings: Mappings, model: Model, streams: Map[str, Sequence[Stream]]) 
             findings += outbound.check(mapping, push, model, siblings, known.get(push.stream))[1]
             findings += target.check(mapping, push, model, known.get(push.stream))
         findings += _examples(mapping, model)
+    findings += _twice(mappings)
     for functions in mappings.functions.values():
         findings += [*_functions(functions), *functions.unused()]
     return list(dict.fromkeys(findings))
+
+
+def _twice(mappings: Mappings) -> list[Finding]:
+    """Mappings that make the same row of the same record: of two rows of one version and key only one is kept."""
+    first: dict[tuple[str, ...], Mapping] = {}
+    found = []
+    for mapping in mappings:
+        if mapping.key is None:
+            continue
+        each = mapping.each.text if mapping.each else ""
+        other = first.setdefault((mapping.system, mapping.stream, mapping.entity, mapping.key.text, each), mapping)
+        if other is not mapping and not (mapping.when and other.when):
+            what = f"{other.name} makes the same {mapping.entity} of each record of {mapping.stream}: only one of the two rows is kept"
+            fix = "write both into one mapping, or say with when: which records each of them takes"
+            found.append(Finding("M135", what, mapping.place, fix))
+    return found
 
 
 def _functions(functions: Functions) -> list[Finding]:

@@ -44,7 +44,7 @@ def test_lint_of_many_mappings_costs_in_proportion(tmp_path: Path, model: Model)
         (folder / "shop").mkdir(parents=True)
         (folder / "shop" / "values.yaml").write_text((FOLDER / "cart" / "values.yaml").read_text())
         for number in range(mappings):
-            (folder / "shop" / f"m{number}.yaml").write_text(text)
+            (folder / "shop" / f"m{number}.yaml").write_text(text.replace("stream: orders", f"stream: orders{number}"))
         began = time.process_time()
         loaded = load([folder], model)
         assert loaded.findings == []

@@ -213,6 +213,11 @@ RULES: dict[str, list[tuple[Any, Any, str]]] = {
     ],
     "M133": [(customer("", "version: email"), customer("", "version: name"), "declared not to be trusted")],
     "M134": [(person(""), person("deleted_at: {at: gone_at, when: gone = 'true'}"), "says which records are deleted"), (person(""), customer(""), "is not read")],
+    "M135": [
+        ({"a.yaml": customer(""), "b.yaml": customer("email: email")}, {"a.yaml": customer("", "when: email is null"), "b.yaml": customer("", "when: email is not null")}, "shop/a makes the same customer"),
+        ({"a.yaml": customer(""), "b.yaml": customer("", "when: email is null")}, {"a.yaml": customer(""), "b.yaml": customer("").replace("key: id", "key: email")}, "only one of the two rows"),
+        ({"a.yaml": customer(""), "b.yaml": customer("")}, {"a.yaml": customer(""), "b.yaml": person("deleted_at: gone_at")}, "say with when:"),
+    ],
     "M140": [
         (looks(key="country(name)"), looks(), "depends on a function that Python computes"),
         (looks(at="country(nick)"), looks(), "depends on a function that Python computes"),
