@@ -23,7 +23,7 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (tmp_path / "mappings" / "functions.yaml").write_text(SHARED)
     (tmp_path / "mappings" / "cart" / "functions.yaml").write_text(OWN)
     (tmp_path / "mappings" / "cart" / "people.yaml").write_text(
-        "stream: customers\nentity: customer\nkey: id\nfields: {name: 'shout(full_name(first_name, last_name))'}\n"
+        "stream: customers\nentity: customer\nkey: email\nfields: {name: 'shout(full_name(first_name, last_name))'}\n"
     )
     monkeypatch.chdir(tmp_path)
     return tmp_path
