@@ -69,16 +69,19 @@ def _keep(project: Project, system: str, found: Completeness) -> None:
         ensure_tables(con)
         for name in names:
             counts = found.counts.get(name, {})
+            missing = {
+                column: sum(one.code == code and one.stream == name for one in found.missing)
+                for code, column in codes.items()
+            }
             row = {
                 "system": system,
                 "stream": name,
                 "checked_at": now,
                 "source": counts.get("source"),
                 "lake": counts.get("lake"),
+                "refused": found.refused.get(name),
+                **missing,
             }
-            row["refused"] = found.refused.get(name)
-            for code, column in codes.items():
-                row[column] = sum(one.code == code and one.stream == name for one in found.missing)
             listed = ", ".join(row)  # by name: in an older warehouse a new column stands last
             con.execute(
                 f"INSERT INTO recon.completeness ({listed}) VALUES ({', '.join('?' * len(row))})", [*row.values()]

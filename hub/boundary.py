@@ -42,6 +42,8 @@ _DISK = (
     errno.EIO,
     errno.ENOENT,
     errno.ENOTDIR,
+    errno.EEXIST,
+    errno.EISDIR,
 )
 _SQLITE = (
     "disk is full",

@@ -49,10 +49,10 @@ def gather(con: Connection, told: Sequence[Told]) -> set[str]:
     if not (bare or excluding):
         return set()
     run(con, "CREATE OR REPLACE TEMP TABLE _deletes (entity VARCHAR, _row BIGINT, chosen BOOLEAN)")
-    for mapping in excluding:
-        _take_back(con, mapping)
     for mapping in (it for it in told if it.mapping in bare):
         run(con, f"INSERT INTO _deletes SELECT {literal(mapping.entity)}, _row, true FROM {which[mapping.mapping]}")
+    for mapping in excluding:  # behind the others: what is taken back looks like them
+        _take_back(con, mapping)
     return {entity for (entity,) in run(con, "SELECT DISTINCT entity FROM _deletes").fetchall()}
 
 

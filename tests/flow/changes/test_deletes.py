@@ -211,6 +211,14 @@ def test_a_delete_that_its_mapping_leaves_out(told: Shop) -> None:
     assert told.rows("SELECT state, n::INT FROM ops.counts WHERE state = 'excluded' AND n > 0") == [("excluded", 2)]
 
 
+def test_a_delete_that_is_chosen_beside_one_that_is_left_out(told: Shop) -> None:
+    told.mapping("shop/orders", SAYS.replace("fields:", "when: number is not null or id = '1'\nfields:", 1))
+    told.pulled([bare(1), bare(2)], at="2026-11-21T12:00:00+00:00")
+    told.sync()
+    assert dead(told) == ["1", "2"]
+    assert told.rows("SELECT bool_and(holds) FROM ops.count_law") == [(True,)]
+
+
 def test_who_nobody_knows_is_told_but_for_what_was_never_taken(told: Shop) -> None:
     said = ["1 deletes of sales_order records that nobody knows"]
     told.pulled([bare(9)])
