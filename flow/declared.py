@@ -62,7 +62,12 @@ def _survivorship(project: Project, model: Model) -> list[Finding]:
 
 def _field(entity: Entity, field: str, place: Place) -> list[Finding]:
     known = ["default", *(column.name for column in entity)]
-    return [] if field in known else [_unknown(f"{entity.name} has no column '{field}'", place, field, known)]
+    if field not in known:
+        return [_unknown(f"{entity.name} has no column '{field}'", place, field, known)]
+    if not entity.parent or entity.match or field == "default":
+        return []
+    what = f"'{field}' is not asked for by itself: rows of {entity.name} hold as a set, as they are not recognised among systems"
+    return [Finding("F222", what, place, "declare default: for all of its columns, or remove it", "warning")]
 
 
 def _system(name: str, place: Place, project: Project) -> Finding:

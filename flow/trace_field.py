@@ -13,11 +13,11 @@ from flow.preview import Bench
 from flow.samples import Line, Source
 from flow.trace_push import Sent
 from flow.trace_read import Pull, Record, Row, Stores, pulls_of
-from flow.trace_won import rule_of_rows, won
+from flow.trace_won import rule_of_rows, winners_of_rows, won
 from hub.entity import DELETED
 from hub.errors import CrossdockError
 from hub.secrets import MASK
-from warehouse.survivorship import priorities
+from warehouse.survivorship import priorities, won_by_row
 
 if TYPE_CHECKING:
     from flow.preview_field import Explained
@@ -54,26 +54,27 @@ def cell(stores: Stores, record: Record, sent: Sent, field: str) -> dict[str, An
 
 
 def _cell_of_rows(stores: Stores, record: Record, sent: Sent, column: str) -> dict[str, Any]:
-    """A column of the record's rows of a child entity, which hold as a set (`warehouse/survivorship.py`)."""
+    """A column of the record's rows of a child entity; whose word each row has says `warehouse/survivorship.py`."""
     name, parameters = stores.entity.name, {"hub": record.hub_id}
     order = "line_number, hub_id" if "line_number" in stores.entity else "hub_id"
     held = stores.rows(f"SELECT * FROM canonical.{name} WHERE parent = $hub ORDER BY {order}", parameters)
     said = stores.rows(f"SELECT * FROM source.{name} WHERE parent_hub_id = $hub ORDER BY system, {order}", parameters)
-    holds = {row["hub_id"] for row in held}
-    pulls = pulls_of(stores, (), sorted(said, key=lambda row: row["hub_id"] not in holds))
+    survivorship = stores.project.survivorship
+    winners = {row["hub_id"] for row in winners_of_rows(stores, held, said, column).values()}
+    pulls = pulls_of(stores, (), sorted(said, key=lambda row: row["hub_id"] not in winners))
     asked = _Asked(stores, f"{name}.{column}", column)
-    sets: dict[str, list[Any]] = {}
+    lost: dict[str, list[Any]] = {}
+    silent = column in won_by_row(survivorship, stores.entity)  # there a row that says nothing lost nothing
     for row in said:
-        if row["hub_id"] not in holds:
-            whose = f"{row['system']} {row['parent_source_id']}"
-            sets.setdefault(whose, []).append(stores.value(column, row[column]))
+        if row["hub_id"] not in winners and not (silent and row[column] is None):
+            lost.setdefault(f"{row['system']} {row['parent_source_id']}", []).append(stores.value(column, row[column]))
     labels = {row["hub_id"]: row["source_id"] for row in said}
     return {
         "field": f"{name}.{column}",
         "value": [stores.value(column, row[column]) for row in held],
-        "sources": [asked.source(pull, bool(pull.row and pull.row["hub_id"] in holds)) for pull in pulls],
-        "rule": rule_of_rows(stores.project.survivorship, stores.entity, {row["system"] for row in said}),
-        "lost": sets,
+        "sources": [asked.source(pull, bool(pull.row and pull.row["hub_id"] in winners)) for pull in pulls],
+        "rule": rule_of_rows(survivorship, stores.entity, column, {row["system"] for row in said}),
+        "lost": lost,
         "history": _history(stores, record, column, labels),
         "sent": list(sent.of_column(stores.entity, column)),
     }

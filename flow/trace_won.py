@@ -8,7 +8,7 @@ from typing import Any
 
 from flow.trace_read import Record, Row, Stores, short
 from hub.entity import DELETED, Entity, children
-from warehouse.survivorship import priorities
+from warehouse.survivorship import default_order, priorities, same_rows_sql, won_by_row
 from warehouse.work import Survivorship
 
 
@@ -95,12 +95,53 @@ def _rule(
     return f"{', then '.join(order)} ({where})"
 
 
-def rule_of_rows(survivorship: Survivorship, child: Entity, systems: Collection[str]) -> str:
-    """Why the rows of a child hold that do: they come as a set from the first system that has any."""
+def winners_of_rows(stores: Stores, held: Sequence[Row], said: Sequence[Row], column: str) -> dict[int, Row]:
+    """The row of `said` that gave a canonical row of a child its value, by the hub id of that. The others' words lost.
+
+    `held` are a record's canonical rows, `said` the systems' rows for it. Where the column holds as a set it is the row itself.
+    """
+    own = {row["hub_id"]: row for row in said}
+    order = won_by_row(stores.project.survivorship, stores.entity).get(column)
+    if order is None or not held:
+        return {row["hub_id"]: own[row["hub_id"]] for row in held if row["hub_id"] in own}
+    found: dict[int, Row] = {}
+    others = _same(stores, held[0]["parent"])
+    for row in held:
+        among = [own[hub] for hub in (row["hub_id"], *others.get(row["hub_id"], ())) if hub in own]
+        among.sort(
+            key=lambda one: (order.index(one["system"]) if one["system"] in order else len(order), one["system"])
+        )
+        spoke = next((one for one in among if one[column] is not None and one[column] == row[column]), None)
+        if spoke is not None:
+            found[row["hub_id"]] = spoke
+    return found
+
+
+def _same(stores: Stores, parent: int) -> dict[int, list[int]]:
+    """Hub id of a row that holds → those of the other systems' rows that are the same."""
+    name = stores.entity.name
+    rows = stores.rows(
+        f"""WITH said AS (
+                SELECT *, parent_hub_id AS parent FROM source.{name} WHERE parent_hub_id = $hub AND waiting IS NULL
+            ), held AS (SELECT * FROM said WHERE hub_id IN (SELECT hub_id FROM canonical.{name} WHERE parent = $hub)),
+            {same_rows_sql(stores.entity)}
+            SELECT row, other FROM same ORDER BY row, other""",
+        {"hub": parent},
+    )
+    found: dict[int, list[int]] = {}
+    for row in rows:
+        found.setdefault(row["row"], []).append(row["other"])
+    return found
+
+
+def rule_of_rows(survivorship: Survivorship, child: Entity, column: str, systems: Collection[str]) -> str:
+    """Why the column of a child's rows holds what it does: row by row, or as a set from the first system that has any."""
     if len(systems) < 2:
         return "nobody says otherwise"
-    named = next((name for name in (child.name, child.parent or "") if survivorship.get(name)), "")
-    order = survivorship.get(named, {}).get("default", ())
+    if by_row := won_by_row(survivorship, child).get(column):
+        return f"row by row: {', then '.join(by_row)} (survivorship {child.name}.{column})"
+    named = next((name for name in (child.name, child.parent or "") if survivorship.get(name, {}).get("default")), "")
+    order = default_order(survivorship, child)
     if not order:
         return "as a set from the first system by name, as no order is declared"
     return f"as a set: {', then '.join(order)} (survivorship {named}.default)"

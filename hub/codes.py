@@ -338,6 +338,10 @@ Example: mappings/shpo/orders.yaml, while crossdock.yaml has the system shop.
 Do: name the folder as the system, and the file .yaml.""",
     "F221": """A system's currency is not written as ISO 4217 writes it.
 Example: currency: Euro   Fix: currency: EUR""",
+    "F222": """survivorship: names a column of rows that cannot be won one by one. (A warning.)
+Rows of one system are told to be the same as another's by what they are recognised by; lines of an order are, by their article. Others,
+as taxes or addresses, hold as a set from the first system that has any.
+Example: tax_line: {rate: [erp]}   Fix: tax_line: {default: [erp]}""",
     "F230": """unmask: is no list of users.
 Those who may see personal values (`--unmask`) stand there by their login names; without it whoever can read the stores may.
 Do: unmask: [ann, bob], or unmask: [] for nobody.""",

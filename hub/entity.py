@@ -59,7 +59,8 @@ class Entity:
 
     `parent` is set on children (order_line → sales_order): they travel with their header, and their column
     `parent` of kind ref holds the header's hub_id.
-    `match` lists the keys by which a record of one system is recognised as one of another: each is a tuple of columns.
+    `match` lists the keys by which a record of one system is recognised as one of another: each is a tuple of columns. Those of a child
+    are compared under one header.
     """
 
     name: str

@@ -70,8 +70,8 @@ def canonical_columns(entity: Entity) -> list[tuple[str, str]]:
 
 
 def match_columns(entity: Entity) -> list[str]:
-    """The stored hashes of the match keys: match_1 for the first of `Entity.match`."""
-    return [f"match_{number}" for number, _ in enumerate(entity.match, 1)]
+    """The stored hashes of the match keys: match_1 for the first of `Entity.match`. Of a child none: it is looked for under its header."""
+    return [] if entity.parent else [f"match_{number}" for number, _ in enumerate(entity.match, 1)]
 
 
 def listed(names: Iterable[str], prefix: str = "") -> str:

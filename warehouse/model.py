@@ -213,6 +213,7 @@ class OrderLine(Row, Canonical):
 
     __tablename__ = "order_line"
     parent = "sales_order"
+    match = (("sku",), ("product",))
     term = "UBL LineItem"
     line_number = column("integer", "Position", "cbc:ID")
     product = column("ref", "What is ordered", "cac:Item", ref="product")

@@ -4,14 +4,16 @@ Who wins is declared in crossdock.yaml, for an entity and for single fields: `{s
 fulfilment_status: (erp, cart)}}`. Systems that are not named come last, in the order of their names; among rows of one system
 what is deleted there comes last, then an account comes before a guest, then the order of source_id decides. A missing value
 never wins over a value, but for `deleted_at`: what the first row says of it holds, so that only the owner deletes. Money is
-taken only from rows in the winning currency. Children come as a set from the first system that has any.
+taken only from rows in the winning currency. Children come as a set from the first system that has any, so that their number
+and their sums are one system's word; columns that are declared for the child by name (`{order_line: {fulfilled_quantity: (erp,
+cart)}}`) are won row by row, among those and the rows of other systems that are recognised as the same.
 
 Only hub ids in _touched are computed, and only what differs by hash is written: the old version moves to history.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from hub.entity import DELETED, Entity
 from warehouse import columns as c
@@ -108,16 +110,29 @@ def copied_sql(work: Work, entity: Entity) -> str:
 
 def priorities(survivorship: Survivorship, entity: Entity) -> dict[str, tuple[str, ...]]:
     """Column → the systems in the order in which they are asked."""
+    default = default_order(survivorship, entity)
     declared = survivorship.get(entity.name, {})
-    default = tuple(declared.get("default", ()))
     return {column.name: tuple(declared.get(column.name, default)) for column in entity}
 
 
-def rank_sql(order: Sequence[str], among: Sequence[str] = (), source_id: str = "source_id") -> str:
-    """An ORDER BY list: declared systems first, then by name, among those of one system by these, then source_id."""
-    cases = " ".join(f"WHEN {literal(system)} THEN {place}" for place, system in enumerate(order))
-    first = [f"CASE system {cases} ELSE {len(order)} END"] if cases else []
-    return ", ".join([*first, "system", *among, source_id])
+def default_order(survivorship: Survivorship, entity: Entity) -> tuple[str, ...]:
+    """The systems in the order in which they are asked for what is not declared by name. A child may leave that to its header."""
+    declared = (survivorship.get(name, {}).get("default", ()) for name in (entity.name, entity.parent or ""))
+    return tuple(next(filter(None, declared), ()))
+
+
+def won_by_row(survivorship: Survivorship, child: Entity) -> dict[str, tuple[str, ...]]:
+    """The columns of a child that do not hold as a set, and the systems in the order in which they are asked."""
+    declared = survivorship.get(child.name, {}) if child.match else {}
+    return {name: order for name, order in priorities(survivorship, child).items() if name in declared}
+
+
+def rank_sql(order: Sequence[str], among: Sequence[str] = (), source_id: str = "source_id", of: str = "") -> str:
+    """An ORDER BY list: declared systems first, then by name, among those of one system by these, then source_id. `of`: the table."""
+    system = f"{of}.system" if of else "system"
+    cases = " ".join(f"WHEN {literal(name)} THEN {place}" for place, name in enumerate(order))
+    first = [f"CASE {system} {cases} ELSE {len(order)} END"] if cases else []
+    return ", ".join([*first, system, *among, f"{of}.{source_id}" if of else source_id])
 
 
 def won_sql(work: Work, entity: Entity) -> str:
@@ -172,12 +187,13 @@ def _winner(entity: Entity, name: str, rank: str, currencies: Iterable[str]) -> 
 
 def won_children_sql(work: Work, entity: Entity, child: Entity) -> str:
     """The children of the headers in _several, from the first system that has any."""
-    declared = work.survivorship.get(child.name) or work.survivorship.get(entity.name, {})
     names = [name for name, _ in c.canonical_columns(child)]
     wide = f"hub_id, parent_hub_id AS parent, system, parent_source_id, {c.listed(names)}"
     touched = "parent_hub_id IN (SELECT hub_id FROM _several)"
     earlier = f"UNION ALL SELECT {wide} FROM {previous(child)} WHERE {touched}"
-    rank = rank_sql(tuple(declared.get("default", ())), source_id="parent_source_id")
+    rank = rank_sql(default_order(work.survivorship, child), source_id="parent_source_id")
+    by_row = won_by_row(work.survivorship, child)
+    completed = f", {same_rows_sql(child)}, {_completed_sql(child, by_row)}" if by_row else ""
     return f"""
         WITH said AS (
             SELECT {wide} FROM {source(child)} WHERE {touched} AND waiting IS NULL
@@ -185,8 +201,74 @@ def won_children_sql(work: Work, entity: Entity, child: Entity) -> str:
         ), winner AS (
             SELECT parent, system, parent_source_id FROM (SELECT DISTINCT parent, system, parent_source_id FROM said)
             QUALIFY row_number() OVER (PARTITION BY parent ORDER BY {rank}) = 1
-        ), won AS (
-            SELECT s.hub_id, s.parent, {c.listed(names, "s")} FROM said s
+        ), held AS (
+            SELECT s.* FROM said s
             SEMI JOIN winner w ON w.parent = s.parent AND w.system = s.system AND w.parent_source_id = s.parent_source_id
+        ){completed}, won AS (
+            SELECT hub_id, parent, {c.listed(names)} FROM {"completed" if by_row else "held"}
         )
         SELECT *, {c.canonical_hash_sql(child)} AS row_hash FROM won"""
+
+
+def same_rows_sql(child: Entity) -> str:
+    """A CTE `same`: which row of another set (`other`) is the same as a row that holds (`row`), both as hub ids.
+
+    Of `said` (hub_id, parent, system, parent_source_id and the columns) those in `held` hold. Rows of two sets under one header are the
+    same where a key of `Entity.match` says so. Where it says so of several, they are counted by their position, and paired
+    only if both sets have equally many: of what one system ships in two lines and another in one, nothing is known by line.
+    """
+    place = "line_number, hub_id" if "line_number" in child else "hub_id"
+    keyed = " UNION ALL ".join(
+        f"SELECT {number} AS key, {c.match_value_sql(child, key)} AS value, hub_id, parent, system, parent_source_id, {place}"
+        f" FROM said WHERE {' AND '.join(f'{c.normal_sql(child[name])} IS NOT NULL' for name in key)}"
+        for number, key in enumerate(child.match, 1)
+    )
+    alike = "PARTITION BY key, value, parent, system, parent_source_id"
+    return f"""
+        keyed AS (
+            {keyed}
+        ), counted AS (
+            SELECT *, row_number() OVER ({alike} ORDER BY {place}) AS nth, count(*) OVER ({alike}) AS of FROM keyed
+        ), same AS (
+            SELECT h.hub_id AS row, o.hub_id AS other
+            FROM (SELECT * FROM counted SEMI JOIN held USING (hub_id)) h
+            JOIN counted o ON o.parent = h.parent AND o.key = h.key AND o.value = h.value AND o.nth = h.nth AND o.of = h.of
+             AND (o.system <> h.system OR o.parent_source_id <> h.parent_source_id)
+            QUALIFY row_number() OVER (PARTITION BY h.hub_id, o.system, o.parent_source_id ORDER BY h.key) = 1
+                AND row_number() OVER (PARTITION BY o.hub_id ORDER BY h.key, h.hub_id) = 1
+        )"""
+
+
+def _completed_sql(child: Entity, by_row: Mapping[str, Sequence[str]]) -> str:
+    """A CTE `completed`: the rows of `held`, with the columns of `by_row` from whoever comes first and says something.
+
+    Money is taken in the row's own currency only, a quantity not from a row that counts in another unit.
+    """
+    orders = {order: f"_p{number}" for number, order in enumerate(dict.fromkeys(by_row.values()))}
+    ranks = ", ".join(
+        f"row_number() OVER (PARTITION BY h.hub_id ORDER BY {rank_sql(order, source_id='parent_source_id', of='s')}) AS {rank}"
+        for order, rank in orders.items()
+    )
+    fields = []
+    for name in by_row:
+        same = [
+            f"(s.{quote(of)} = h.{quote(of)}{f' OR s.{quote(of)} IS NULL OR h.{quote(of)} IS NULL' if unit else ''})"
+            for of, unit in ((child[name].currency, False), (child[name].unit, True))
+            if of and of in child
+        ]
+        fields.append(f"CASE WHEN {' AND '.join(same) or 'true'} THEN s.{quote(name)} END AS {quote(name)}")
+    best = ", ".join(
+        f"arg_min({quote(name)}, {orders[tuple(order)]}) AS {quote(name)}" for name, order in by_row.items()
+    )
+    return f"""
+        told AS (
+            SELECT h.hub_id, {", ".join(fields)}, {ranks}
+            FROM held h
+            JOIN (SELECT row, other FROM same UNION ALL SELECT hub_id, hub_id FROM held) t ON t.row = h.hub_id
+            JOIN said s ON s.hub_id = t.other
+        ), best AS (
+            SELECT hub_id, {best} FROM told GROUP BY hub_id
+        ), completed AS (
+            SELECT h.* REPLACE ({", ".join(f"b.{quote(name)} AS {quote(name)}" for name in by_row)})
+            FROM held h JOIN best b ON b.hub_id = h.hub_id
+        )"""

@@ -70,7 +70,7 @@ def _source_columns(entity: Entity) -> Iterator[tuple[str, str, str]]:
     yield "source_id", "VARCHAR", "The system's own id"
     if child:
         yield "parent_source_id", "VARCHAR", f"The system's own id of the {entity.parent}"
-    for name in [] if child else c.match_columns(entity):
+    for name in c.match_columns(entity):
         yield name, "UBIGINT", "hash of a normalised match key"
     if not child:
         yield "hub_ref", "VARCHAR", "The hub's id as the record quotes it, where its mapping reads one"
@@ -120,7 +120,7 @@ def waiting_sql(model: Model) -> str:
 
 def signature(model: Model) -> str:
     """Changes with anything that `migrate` would have to do."""
-    parts = [VERSION, list(specs(model)), VIEWS, [entity.match for entity in model.values()]]
+    parts = [VERSION, list(specs(model)), VIEWS, [() if entity.parent else entity.match for entity in model.values()]]
     return hashlib.sha256(repr(parts).encode()).hexdigest()[:16]
 
 

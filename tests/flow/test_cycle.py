@@ -313,6 +313,32 @@ def test_a_value_of_the_lines_is_traced_from_both_systems_to_the_answer(cycled: 
     assert {one["place"] for one in head["sent"] if one["target"] == "erp"} == {"net_total"}
 
 
+def test_what_the_books_shipped_stands_at_the_carts_lines(cycled: Any) -> None:
+    """Of every line that has its like in the ERP, once, and of no other; the sums are those of the ERP."""
+    told = cycled.rows(
+        """SELECT count(*), count(l.fulfilled_quantity), sum(l.fulfilled_quantity), count(l.product)
+           FROM canonical.order_line l JOIN source.order_line s ON s.hub_id = l.hub_id AND s.system = 'cart'"""
+    )[0]
+    books = cycled.rows(
+        """SELECT count(*), sum(e.fulfilled_quantity), count(e.product) FROM source.order_line e
+           WHERE e.system = 'erp' AND e.parent_hub_id IN (SELECT parent_hub_id FROM source.order_line WHERE system = 'cart')"""
+    )[0]
+    assert told[0] > told[1] == books[0] > 0
+    assert told[2:] == books[1:]
+    ((number, held),) = cycled.rows(
+        """SELECT o.number, list(l.fulfilled_quantity::VARCHAR ORDER BY l.line_number) FROM canonical.sales_order o
+           JOIN canonical.order_line l ON l.parent = o.hub_id GROUP BY ALL
+           HAVING count(*) > 1 AND sum(l.fulfilled_quantity) > 0 AND count(l.description) = count(*) ORDER BY o.number LIMIT 1"""
+    )
+    cell = trace(cycled.project, "sales_order", number, field="order_line.fulfilled_quantity")["cell"]
+    won = [source for source in cell["sources"] if source["won"]]
+    assert {source["system"] for source in won} == {"erp"}
+    assert cell["value"] == held
+    assert sorted(source["value"] for source in won) == sorted(held)
+    assert cell["lost"] == {}
+    assert cell["rule"] == "row by row: erp, then cart (survivorship order_line.fulfilled_quantity)"
+
+
 def test_what_great_expectations_said_is_linked_from_the_run(cycled: Any) -> None:
     assert judge.publish(wait=True) == ""
     folder = cycled.project.published.parent / "data_docs"

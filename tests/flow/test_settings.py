@@ -87,6 +87,12 @@ def test_lint_names_what_there_is_not(
     assert found.place.where.endswith("crossdock.yaml")
 
 
+def test_a_column_of_rows_that_hold_as_a_set_only_is_warned_of(tmp_path: Path) -> None:
+    said = "  tax_line: {default: [feed], rate: [feed]}\n  order_line: {sku: [feed]}\n"
+    [found] = lint(load_project(project(tmp_path, GOOD + said)), [])[0]
+    assert (found.code, found.severity, found.place.line, found.place.column) == ("F222", "warning", 6, 31)
+
+
 def test_a_run_stops_at_a_stream_that_there_is_not(tmp_path: Path) -> None:
     (report,) = cycle(load_project(project(tmp_path, GOOD.replace("[records]", "[record]"))), step="pull")
     assert (report.status, [finding.code for finding in report.findings]) == ("failed", ["F219"])
