@@ -23,6 +23,7 @@ MODEL = {name: entities()[name] for name in ("customer", "customer_address", "pr
 SURVIVORSHIP = {
     "customer": {"default": ("erp", "cart"), "phone": ("cart", "crm")},
     "sales_order": {"default": ("cart", "erp"), "fulfilment_status": ("erp",), "total": ("erp", "cart")},
+    "order_line": {"quantity": ("erp", "crm"), "product": ("crm",)},
 }
 LAW = settings(
     max_examples=4,
