@@ -16,6 +16,7 @@ from typing import IO, Any
 
 import zstandard
 
+from hub.frames import Frames
 from hub.records import Lines
 
 _SKIPPABLE = 0x184D2A5D
@@ -52,7 +53,7 @@ class SegmentWriter:
         self._hash: Any = hashlib.blake2b(digest_size=16)
         self._body = path.with_suffix(".part")
         self._file: IO[bytes] = self._body.open("wb")
-        self._zstd: Any = zstandard.ZstdCompressor(level=1).stream_writer(self._file, closefd=False)
+        self._frames = Frames(self._file)
 
     def write(self, records: Iterable[bytes]) -> None:
         if isinstance(records, Lines):
@@ -62,8 +63,9 @@ class SegmentWriter:
             count = page.count(b"\n") + 1
         if page:
             end = b"" if page.endswith(b"\n") else b"\n"
-            self._zstd.write(page)
-            self._zstd.write(end)
+            self._frames.write(page)
+            if end:
+                self._frames.write(end)
             self.records += count
             self.plain_bytes += len(page) + len(end)
             if self.plain_bytes > _DIGESTED:
@@ -76,11 +78,10 @@ class SegmentWriter:
         return self._hash.hexdigest() if self._hash else None
 
     def finish(self) -> None:
-        """No record more: the compressor, a megabyte, is let go. Doing it again does nothing."""
-        if self._zstd is not None:
-            self._zstd.close()
+        """No record more: all of it is in the file. Doing it again does nothing."""
+        if not self._file.closed:
+            self._frames.finish()
             self._file.close()
-            self._zstd = None
 
     def close(self, header: dict[str, Any]) -> Path:
         """Finish the file. The header goes in front and says how long the rest is, so a half-copied file is recognised."""
@@ -95,6 +96,7 @@ class SegmentWriter:
         return self.path
 
     def discard(self) -> None:
+        self._frames.discard()
         self._file.close()
         self._body.unlink(missing_ok=True)
 
