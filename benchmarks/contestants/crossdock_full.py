@@ -8,7 +8,6 @@ from __future__ import annotations
 import os
 import shutil
 import sys
-import time
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -18,6 +17,7 @@ sys.path.insert(0, str(ROOT))
 
 import dlt  # noqa: E402, F401
 import duckdb  # noqa: E402, F401
+import imports  # noqa: E402
 import sqlalchemy  # noqa: E402, F401
 import sqlglot  # noqa: E402, F401
 
@@ -59,9 +59,9 @@ def prepare(run: Run, costs: dict[str, float]) -> None:
 
 
 def cost(costs: dict[str, float], run: Run, step: Callable[[Run], StepReport]) -> None:
-    began = time.process_time()
+    began = imports.cpu()
     done = step(run)
-    costs[done.step] = time.process_time() - began
+    costs[done.step] = imports.cpu() - began
 
 
 def contest(folder: Path, out: Path, system: str = "shop") -> dict[str, float]:

@@ -14,10 +14,13 @@ _LINE = '[{"id":"VARCHAR","sku":"VARCHAR","title":"VARCHAR","quantity":"VARCHAR"
 _TARGET = """
 import json, sys, time
 from target_duckdb import main
-imported = time.process_time()
+sys.path.insert(0, {benchmarks!r})
+import imports
+first = time.process_time()
+imports.watch()
 sys.argv = ["target-duckdb", "--config", {config!r}]
 main()
-open({imports!r}, "w").write(json.dumps(imported))
+open({told!r}, "w").write(json.dumps(first + imports.spent.cpu))
 """
 
 
@@ -25,13 +28,14 @@ def contest(folder: Path, out: Path) -> float:
     """Returns the CPU seconds that tap and target spent on their imports."""
     config = {"path": str(out / "warehouse.duckdb"), "default_target_schema": "raw", "data_flattening_max_level": 1}
     (out / "config.json").write_text(json.dumps(config))
-    imports = [out / "tap.imports", out / "target.imports"]
-    tap = [sys.executable, str(Path(__file__).with_name("singer_tap.py")), str(folder), str(imports[0])]
-    target = _TARGET.format(config=str(out / "config.json"), imports=str(imports[1]))
+    told = [out / "tap.imports", out / "target.imports"]
+    tap = [sys.executable, str(Path(__file__).with_name("singer_tap.py")), str(folder), str(told[0])]
+    here = str(Path(__file__).resolve().parents[1])
+    target = _TARGET.format(config=str(out / "config.json"), told=str(told[1]), benchmarks=here)
     with subprocess.Popen(tap, stdout=subprocess.PIPE) as source:
         subprocess.run([sys.executable, "-c", target], stdin=source.stdout, check=True, capture_output=True)
     _transform(out)
-    return sum(json.loads(path.read_text()) for path in imports)
+    return sum(json.loads(path.read_text()) for path in told)
 
 
 def _transform(out: Path) -> None:

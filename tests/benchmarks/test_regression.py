@@ -136,3 +136,34 @@ def test_kept_results_have_the_shape_that_others_read(name: str) -> None:
     assert {"size", "commit", "runs"} <= set(results)
     for run in results["runs"]:
         assert list(run) == ["name", "rows", "cpu_s", "wall_s", "peak_mb", "ratio_cpu", "ratio_wall"]
+
+
+def test_what_is_imported_on_first_use_is_an_import(tmp_path: Path) -> None:
+    """Also where one import asks for another one, which is part of it, and where it is asked for again."""
+    burn = "import time\nbegan = time.process_time()\nwhile time.process_time() - began < 0.2: pass\n"
+    (tmp_path / "outer.py").write_text(f"import inner\n{burn}")
+    (tmp_path / "inner.py").write_text(burn)
+    program = f"""
+import imports, time
+def work():
+    import outer
+    import outer
+    {burn.replace("import time", "").strip().replace(chr(10), chr(10) + "    ")}
+if {{watched}}:
+    imports.watch()
+cpu, clock = imports.cpu(), imports.clock()
+work()
+print(imports.cpu() - cpu, imports.clock() - clock, imports.spent.cpu)
+"""
+    environment = {**os.environ, "PYTHONPATH": f"{BENCHMARKS}{os.pathsep}{tmp_path}"}
+
+    def costs(watched: bool) -> list[float]:
+        command = [sys.executable, "-c", program.format(watched=watched)]
+        done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
+        return [float(said) for said in done.stdout.split()]
+
+    cpu, wall, imported = costs(True)
+    assert 0.2 <= cpu < 0.35
+    assert 0.4 <= imported < 0.55
+    assert wall >= 0.2
+    assert costs(False)[0] >= 0.6  # the twin
