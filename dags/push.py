@@ -2,26 +2,69 @@
 
 from __future__ import annotations
 
+import logging
 from datetime import timedelta
 from typing import Any
 
 from airflow.providers.standard.operators.hitl import ApprovalOperator
 from airflow.sdk import DAG, Asset, AssetAny, ExceptionRetryPolicy, RetryAction, RetryRule, task
 
+from flow.plainly import plainly
 from hub.config import load_project
 
 PROJECT = load_project()
+log = logging.getLogger("crossdock.step")
+DOC = """
+What **{target}** should know and does not know yet; planned whenever something was merged that may concern it.
+
+| task | does |
+|---|---|
+| plan | works out the exact calls, and sends none; the rest is skipped where there are none |
+| approve | asks a person, under Required Actions: for the first plan, and for one beyond a guard of crossdock.yaml |
+| apply | makes the calls of the plan, and only those |
+| fold | writes what {target} answered into the warehouse, and wakes its sync |
+
+*Reject* sends nothing; the same is planned, and asked for, when something is merged next. So does no answer within a day. `crossdock plan {target}` shows every value.
+
+A call that {target} refuses fails no task: the log of `apply` says why, and `crossdock plan {target}` lists it. A task may be cleared at
+any time: a call that was made is not made again.
+"""
 
 
-@task(pool="warehouse_writer")
-def plan(target: str) -> dict[str, str]:
+def cleared(ti: Any) -> bool:
+    """Whether somebody cleared a task that had begun: only then may it have more tries than it is built with."""
+    return bool(ti.max_tries > ti.task.retries)
+
+
+class Approval(ApprovalOperator):
+    """Asks about the plan, and never with the words of another.
+
+    What Airflow shows to the person who is asked stays as it was first written, also when the task is cleared (`upsert_hitl_detail`
+    of its execution API); the plan that would then be applied is the one that was made since.
+    """
+
+    def execute(self, context: Any) -> Any:
+        from airflow.sdk.exceptions import AirflowFailException
+
+        ti = context["ti"]
+        if cleared(ti) and ti.xcom_pull(task_ids="plan").get("again"):
+            raise AirflowFailException(
+                f"nothing was sent: Airflow would still show the plan that this run made before it was cleared; "
+                f"trigger {ti.dag_id} for a new run"
+            )
+        return super().execute(context)
+
+
+@task(pool="warehouse_writer", show_return_value_in_logs=False)
+@plainly
+def plan(target: str, ti: Any = None) -> dict[str, Any]:
     """Exactly which calls would be made; skips the rest where there is nothing to send."""
     from airflow.sdk.exceptions import AirflowSkipException
 
     from flow.apply import recover
     from flow.pause import paused
     from flow.plan import plan
-    from flow.plan_text import markdown
+    from flow.plan_text import markdown, subject
     from flow.publish import fold_and_publish
 
     if alone := paused(PROJECT, target):
@@ -29,20 +72,24 @@ def plan(target: str) -> dict[str, str]:
     recover(PROJECT, target)
     fold_and_publish(PROJECT)
     made = plan(PROJECT, target)
-    print(text := markdown(made))
+    text = markdown(made)
+    for line in filter(None, text.splitlines()):
+        log.info("%s", line)
     if not made.calls:
         raise AirflowSkipException(f"{target} knows what it should")
-    return {"id": made.id, "approval": made.approval, "text": text}
+    said = {"id": made.id, "approval": made.approval, "subject": subject(made), "text": text}
+    return said | {"again": cleared(ti)}
 
 
 @task.branch
-def who_decides(made: dict[str, str]) -> str:
+def who_decides(made: dict[str, Any]) -> str:
     """A person, where the plan is the target's first or goes beyond a guard."""
     return "approve" if made["approval"] == "required" else "apply"
 
 
 @task(trigger_rule="none_failed_min_one_success")
-def apply(made: dict[str, str], target: str, ti: Any = None) -> int:
+@plainly
+def apply(made: dict[str, Any], target: str, ti: Any = None) -> int:
     """Makes the calls of the plan, and only those. Returns how many the target took."""
     from airflow.sdk.exceptions import AirflowFailException
 
@@ -53,14 +100,13 @@ def apply(made: dict[str, str], target: str, ti: Any = None) -> int:
         answer = ti.xcom_pull(task_ids="approve") or {}
         by = (answer.get("responded_by_user") or {}).get("name") or "airflow"
     report = apply(PROJECT, made["id"], approved_by=by).as_step()
-    for line in report.detail["lines"]:
-        print(line)
     if report.status == "held":
         raise AirflowFailException(f"nothing was sent: {report.findings[0]}")
     return report.or_raise().counts.get("applied", 0)
 
 
 @task(pool="warehouse_writer")
+@plainly
 def fold(applied: int) -> None:
     """What the target answered, into the warehouse; wakes the target's sync, but only if something was applied."""
     from airflow.sdk.exceptions import AirflowSkipException
@@ -76,6 +122,7 @@ def build(target: str) -> DAG:
     with DAG(
         dag_id=f"push_{target}",
         description=f"What {target} should know: plan, approve, apply",
+        doc_md=DOC.format(target=target),
         schedule=AssetAny(*(Asset(f"crossdock://merged/{name}") for name in PROJECT.systems)),
         catchup=False,
         max_active_runs=1,
@@ -100,9 +147,10 @@ def build(target: str) -> DAG:
         tags=["crossdock", "push"],
     ) as dag:
         made = plan(target)
-        approve = ApprovalOperator(
+        approve = Approval(
             task_id="approve",
-            subject=f"A push to {target}",
+            # A plan that waits since before there were subjects has none.
+            subject=f"{{{{ ti.xcom_pull(task_ids='plan').get('subject', 'A push to {target}') }}}}",
             body="{{ ti.xcom_pull(task_ids='plan')['text'] }}",
             response_timeout=timedelta(hours=24),  # as long as a plan holds; unanswered is refused
             # An answer in the seconds in which Airflow still takes leave of the task that asked may fail it (apache/airflow#67287):

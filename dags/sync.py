@@ -8,13 +8,29 @@ from airflow.sdk import DAG, Asset, ExceptionRetryPolicy, RetryAction, RetryRule
 from airflow.timetables.assets import AssetOrTimeSchedule
 from airflow.timetables.trigger import CronTriggerTimetable
 
+from flow.plainly import plainly
 from flow.run import Run
 from hub.config import load_project
 
 PROJECT = load_project()
+DOC = """
+The records of **{system}** that changed, from the system to the warehouse; every quarter of an hour, and after a push to it.
+
+| task | does | if it fails |
+|---|---|---|
+| pull | fetches what changed, byte for byte, into the lake | is the system up, are its credentials right? `crossdock check {system}` asks it |
+| prepare | stages and maps what was fetched | a mapping is wrong: `crossdock lint` names the line |
+| gate | keeps bad rows back, with reasons | a rule is wrong, or too much is: `crossdock explain` and the code say more |
+| merge | writes what passed into the warehouse | `crossdock explain` and the code say more |
+| announce | wakes the pushes; skipped where nothing changed | |
+
+Rejected and quarantined records fail no task: `crossdock quarantine list` has them. A task may be cleared at any time, and a failed
+run may be left alone: the next one goes on from where the last good one ended; nothing is lost and nothing comes twice.
+"""
 
 
 @task(retries=2, retry_delay=timedelta(seconds=30), retry_exponential_backoff=True)
+@plainly
 def pull(system: str) -> str:
     """The records that changed, as untouched bytes, into the lake. Returns the run's id."""
     from airflow.sdk.exceptions import AirflowSkipException
@@ -30,6 +46,7 @@ def pull(system: str) -> str:
 
 
 @task
+@plainly
 def prepare(run: str, system: str) -> str:
     """Stages what was pulled in a file of this run's own and maps it to the canonical model."""
     from flow.map import map
@@ -43,6 +60,7 @@ def prepare(run: str, system: str) -> str:
 
 
 @task
+@plainly
 def gate(run: str, system: str) -> str:
     """Good rows go on, bad ones are quarantined with reasons; Great Expectations has the last word."""
     from flow.gate import gate
@@ -52,6 +70,7 @@ def gate(run: str, system: str) -> str:
 
 
 @task(pool="warehouse_writer")
+@plainly
 def merge(run: str, system: str) -> dict[str, int]:
     """What passed the gate into the warehouse, in one transaction with its position."""
     from flow.merge import merge
@@ -72,6 +91,7 @@ def build(system: str) -> DAG:
     with DAG(
         dag_id=f"sync_{system}",
         description=f"{system}: pull, stage, map, gate, merge",
+        doc_md=DOC.format(system=system),
         schedule=AssetOrTimeSchedule(
             timetable=CronTriggerTimetable("*/15 * * * *", timezone="UTC", run_immediately=False),
             assets=Asset(f"crossdock://pushed/{system}"),

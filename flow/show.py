@@ -37,11 +37,9 @@ def progress(text: str) -> None:
 
 def step(report: StepReport) -> None:
     """One line a step, and below it what a person has to know."""
-    shown = {name: n for name, n in report.counts.items() if n}
-    counts = report.detail.get("summary") or ", ".join(f"{n:,} {_words(name)}" for name, n in shown.items())
     seconds = f"[dim]{report.seconds:5.1f} s[/]"
     out.print(
-        f"{_MARKS[report.status]} [bold]{report.step:<9}[/] {escape(report.system):<10} {seconds}  {escape(counts or 'nothing new')}",
+        f"{_MARKS[report.status]} [bold]{report.step:<9}[/] {escape(report.system):<10} {seconds}  {escape(report.summary)}",
         soft_wrap=True,
     )
     for finding in report.findings[:_MOST]:
@@ -56,10 +54,6 @@ def step(report: StepReport) -> None:
         out.print(f"    [dim]and {len(report.findings) - _MOST} more[/]")
     for line in report.detail.get("lines", [])[: _MOST * 2]:
         out.print(f"    {escape(line)}", soft_wrap=True)
-
-
-def _words(name: str) -> str:
-    return name.replace("_", " ")
 
 
 def total(reports: Sequence[StepReport]) -> None:

@@ -133,6 +133,7 @@ def test_from_a_trigger_to_the_row_in_the_crm_and_then_ctrl_c(project: Path, up:
 
     everything_is_pulled_and_the_broken_mapping_is_seen(person)
     a_rejected_plan_is_not_sent(person, project)
+    a_plan_made_again_is_not_asked_for_in_the_words_of_the_first(person)
     an_approved_plan_is_sent(person, project, before)
     what_comes_later_needs_nobody(person)
     it_listens_on_loopback_only(started)
@@ -167,6 +168,24 @@ def a_rejected_plan_is_not_sent(person: Operator, project: Path) -> None:
     assert (states["approve"], states["apply"], states["fold"]) == ("success", "skipped", "skipped")
     with Ledger(f"sqlite:///{project}/data/ledger.sqlite", read_only=True) as ledger:
         assert not ledger.is_approved("cart")
+
+
+def a_plan_made_again_is_not_asked_for_in_the_words_of_the_first(person: Operator) -> None:
+    """Airflow keeps what it showed when a task is cleared: approved would be a plan that nobody saw."""
+    run = person.asked("push_erp")
+    cleared = {
+        "dag_run_id": run,
+        "task_ids": ["plan"],
+        "include_downstream": True,
+        "only_failed": False,
+        "dry_run": False,
+    }
+    person.call("POST", "/dags/push_erp/clearTaskInstances", cleared)
+    assert person.ended("push_erp", run) == "failed"
+    states = person.states("push_erp", run)
+    assert (states["plan"], states["approve"], states["apply"]) == ("success", "failed", "upstream_failed")
+    log = person.get(f"/dags/push_erp/dagRuns/{run}/taskInstances/approve/logs/2")
+    assert "trigger push_erp for a new run" in json.dumps(log)
 
 
 def an_approved_plan_is_sent(person: Operator, project: Path, before: int) -> None:
