@@ -35,14 +35,19 @@ def follow(
     with Session(project, system) as session:
         while rounds is None or rounds > 0:
             began = time.monotonic()
-            for step in (lambda: [pull(Run.start(project, system))], session.batch):
-                for report in _tried(step, system):
-                    if report.counts or report.findings:
-                        on_report(report)
-            session.let_go()
+            with session.idle():
+                _tell(_tried(lambda: [pull(Run.start(project, system))], system), on_report)
+            _tell(_tried(session.batch, system), on_report)
             rounds = None if rounds is None else rounds - 1
             if rounds != 0:
-                time.sleep(max(0.0, began + every - time.monotonic()))
+                with session.idle():
+                    time.sleep(max(0.0, began + every - time.monotonic()))
+
+
+def _tell(reports: Sequence[StepReport], on_report: Callable[[StepReport], None]) -> None:
+    for report in reports:
+        if report.counts or report.findings:
+            on_report(report)
 
 
 def _tried(step: Callable[[], list[StepReport]], system: str) -> list[StepReport]:

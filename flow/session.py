@@ -10,6 +10,10 @@ batch is merged is the next batch together.
 from __future__ import annotations
 
 import os
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
@@ -30,11 +34,14 @@ if TYPE_CHECKING:
 # Records: a thousand orders hold the warehouse for half a second, of `instance.HOLD`. As a run of their own they
 # cost three times as much CPU, most of it for Great Expectations.
 SMALL = 1_000
+_LOOK = 0.02  # seconds between two looks whether somebody waits for the warehouse
 _TO_SHOW = ("rejected", "quarantined", "held", "warned")
 
 
 class Session:
-    """Use it with `with`. One thread at a time; `let_go` whenever nothing is to be done for a while."""
+    """Use it with `with`. One thread at a time. Between two batches it holds the warehouse: whatever takes longer is done within
+    `idle`, and `let_go` ends it at once.
+    """
 
     def __init__(self, project: Project, system: str) -> None:
         self.project, self.system = project, system
@@ -63,6 +70,34 @@ class Session:
         """Let others have the warehouse. The next batch takes it again."""
         if self._lasting is not None:
             self._lasting.let_go()
+
+    @contextmanager
+    def idle(self) -> Iterator[None]:
+        """A block in which no batch is asked for. Who waits for the warehouse gets it; after `instance.HOLD` nobody need wait.
+
+        Raises what letting go raised, at the end of the block.
+        """
+        over, raised = threading.Event(), list[BaseException]()
+        watch = threading.Thread(target=self._lend, args=(over, raised), name=f"{self.system} lends the warehouse")
+        watch.start()
+        try:
+            yield
+        finally:
+            over.set()
+            watch.join()
+        if raised:
+            raise raised[0]
+
+    def _lend(self, over: threading.Event, raised: list[BaseException]) -> None:
+        from warehouse.instance import HOLD
+
+        lasting, began = self._lasting, time.monotonic()
+        while lasting is not None and lasting.held and not over.wait(_LOOK):
+            if lasting.wanted or time.monotonic() - began > HOLD:
+                try:
+                    lasting.let_go()
+                except BaseException as error:
+                    raised.append(error)
 
     def batch(self) -> list[StepReport]:
         """Merge what the lake holds anew; the report of each step, and none where there is nothing."""

@@ -6,7 +6,7 @@ keeps a file locked while it is attached, and others have to get their turn (doc
 
 The run's tables stand in the run file, so that another process can take the next step. A session (`flow/session.py`) has
 them in memory: what has to be kept of a run is in the lake, the warehouse and the ledger. It holds the warehouse for HOLD
-seconds at most.
+seconds at most where somebody waits for it, else for ALONE.
 """
 
 from __future__ import annotations
@@ -23,11 +23,13 @@ from hub.entity import Model
 from hub.errors import ConfigurationError
 from warehouse import runfile, tables
 from warehouse.duck import Connection, attach, connect, literal, one, with_beside
-from warehouse.lock import writer
+from warehouse.lock import wanted, writer
 from warehouse.work import RUN
 from warehouse.writing import BLOCK, NO_TIDYING
 
 HOLD = 1.5  # seconds: nobody waits longer than two for the warehouse
+# Seconds after which a session lets go of it although nobody waits: the file is then complete without its log, and free for those who do not ask.
+ALONE = 15.0
 _TURN = 0.03  # seconds between two holds: who waits for the lock looks every 10 ms
 # Records after which the run's tables are made anew: emptied tables in memory only grow. A batch counts as _LEAST of them and
 # more: what is counted and judged of it are rows, too.
@@ -98,8 +100,15 @@ class Instance:
             raise
         self._since = time.monotonic()
 
+    @property
+    def wanted(self) -> bool:
+        """Is the warehouse held while somebody waits for it?"""
+        return self.held and wanted(self.warehouse)
+
     def let_go_if_due(self) -> None:
-        if self.held and time.monotonic() - self._since > HOLD / 2:
+        """After a batch. What is read of the warehouse is kept only as long as it is attached, which halves what the next batch costs."""
+        since = time.monotonic() - self._since
+        if self.held and since > HOLD / 2 and (since > ALONE or self.wanted):
             self.let_go()
 
     def let_go(self) -> None:

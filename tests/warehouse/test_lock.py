@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import time
 
 import pytest
 
 from hub.errors import TransientError
-from warehouse.lock import writer
+from warehouse.lock import wanted, writer
 
 HOLD = "import sys, pathlib; from warehouse.lock import writer\nwith writer(pathlib.Path({path!r})): print('held', flush=True); sys.stdin.read()"
 
@@ -40,6 +41,31 @@ def test_a_killed_writer_lets_go(tmp_path):
     other.wait()
     with writer(path, 1):
         pass
+
+
+WAIT = HOLD.replace("print(", "None and print(")
+
+
+def test_who_holds_it_knows_that_somebody_waits_and_not_of_one_who_died(tmp_path):
+    path = tmp_path / "w.duckdb"
+    with writer(path, 0):
+        assert not wanted(path), "nobody ever waited"
+        other = subprocess.Popen([sys.executable, "-c", WAIT.format(path=str(path))], stdin=subprocess.PIPE)
+        until = time.monotonic() + 20
+        while not wanted(path):
+            assert time.monotonic() < until
+            time.sleep(0.01)
+        other.kill()
+        other.wait()
+        assert not wanted(path)
+        with pytest.raises(TransientError), writer(path, 0):
+            pass
+        assert not wanted(path), "nor of one who gave up"
+    other = holder(path)
+    try:
+        assert not wanted(path), "who has it does not wait for it"
+    finally:
+        other.communicate()
 
 
 def test_it_is_free_after_an_error(tmp_path):

@@ -6,6 +6,10 @@ import os
 import signal
 import subprocess
 import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +33,7 @@ from quality import judge
 from warehouse import instance
 from warehouse import merge as merging
 from warehouse.duck import StatementError
-from warehouse.lock import writer
+from warehouse.lock import wanted, writer
 
 ANN = (CUSTOMER, "shop/customers")
 BATCHES: list[list[tuple[dict[str, Any], str]]] = [
@@ -146,22 +150,107 @@ def test_only_a_batch_that_is_large_is_judged_twice(
     assert len(list(shop.project.runs.glob("*.duckdb"))) == asked
 
 
-def test_others_have_the_warehouse_when_it_lets_go(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+def free(shop: Shop) -> bool:
+    try:
+        with writer(shop.project.warehouse, timeout=0):
+            return True
+    except TransientError:
+        return False
+
+
+@contextmanager
+def waiter(shop: Shop) -> Iterator[threading.Event]:
+    """Somebody else who waits for the warehouse; the event says that he had it."""
+    had = threading.Event()
+
+    def wait() -> None:
+        with writer(shop.project.warehouse, timeout=30):
+            had.set()
+
+    other = threading.Thread(target=wait)
+    other.start()
+    while not (wanted(shop.project.warehouse) or had.is_set()):
+        time.sleep(0.005)
+    yield had
+    other.join()
+
+
+def test_others_have_the_warehouse_when_it_lets_go(shop: Shop) -> None:
+    with Session(shop.project, "shop") as session:
+        pulled(shop, BATCHES[0])
+        session.batch()
+        assert not free(shop)
+        session.let_go()
+        with writer(shop.project.warehouse, timeout=0), duckdb.connect(str(shop.project.warehouse)) as con:
+            assert con.execute("SELECT count(*) FROM canonical.customer").fetchall() == [(1,)]
+
+
+def test_it_keeps_the_warehouse_until_somebody_waits_or_for_long_enough(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(instance, "HOLD", 0)  # every batch has held it for long enough for others
+    with Session(shop.project, "shop") as session:
+        for batch in BATCHES[:2]:
+            pulled(shop, batch)
+            session.batch()
+            assert not free(shop)
+        with waiter(shop) as had:
+            assert not had.is_set()
+            session.batch()
+            assert had.wait(5)
+        session.batch()
+        assert not free(shop), "it was taken again"
+        monkeypatch.setattr(instance, "ALONE", 0)
+        session.batch()
+        assert free(shop)
+
+
+def test_one_who_waits_does_not_end_a_hold_that_has_just_begun(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(instance, "HOLD", 600)
     with Session(shop.project, "shop") as session:
         pulled(shop, BATCHES[0])
         session.batch()
-        with pytest.raises(TransientError) as busy, writer(shop.project.warehouse, timeout=0):
-            pass
-        assert busy.value.code == "W103"
-        session.let_go()
-        with writer(shop.project.warehouse, timeout=0), duckdb.connect(str(shop.project.warehouse)) as con:
-            assert con.execute("SELECT count(*) FROM canonical.customer").fetchall() == [(1,)]
-        monkeypatch.setattr(instance, "HOLD", 0)  # every batch has held it for long enough
+        with waiter(shop) as had:
+            assert session.batch() == []
+            assert not had.is_set()
+            session.let_go()
+
+
+def test_while_it_is_idle_who_waits_has_the_warehouse_at_once(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(instance, "HOLD", 600)
+    with Session(shop.project, "shop") as session:
+        with session.idle():
+            pulled(shop, BATCHES[0])
+        session.batch()
+        with session.idle():
+            time.sleep(0.1)
+            assert not free(shop), "nobody waits"
+            with waiter(shop) as had:
+                assert had.wait(5)
         pulled(shop, BATCHES[1])
         session.batch()
-        with writer(shop.project.warehouse, timeout=0):
-            pass
+        assert not free(shop)
+        monkeypatch.setattr(instance, "HOLD", 0)
+        with session.idle():
+            until = time.monotonic() + 5
+            while not free(shop):
+                assert time.monotonic() < until
+
+
+def test_what_goes_wrong_while_it_lets_go_is_raised_where_it_was_idle(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(made: instance.Instance, name: str) -> None:
+        raise duckdb.IOException("the disk is full")
+
+    with Session(shop.project, "shop") as session:
+        pulled(shop, BATCHES[0])
+        session.batch()
+        with monkeypatch.context() as patch:
+            patch.setattr(instance.Instance, "_detach", full)
+            with pytest.raises(duckdb.IOException, match="full"), session.idle(), waiter(shop) as had:
+                assert had.wait(5), "the lock is given back all the same"
+        assert session.batch() == [], "what was committed is in the log"
 
 
 def test_a_system_is_followed_and_what_is_not_there_is_asked_again(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -221,6 +310,16 @@ with Session(load_project(Path(sys.argv[1])), "shop") as session:
     session.batch()
 """
 
+IN_A_HOLD = """
+import os, signal, sys
+from pathlib import Path
+from flow.session import Session
+from hub.config import load_project
+with Session(load_project(Path(sys.argv[1])), "shop") as session:
+    session.batch()
+    os.kill(os.getpid(), signal.SIGKILL)
+"""
+
 
 @pytest.mark.parametrize("point", ["merge.before_commit", "merge.after_commit"])
 def test_what_dies_in_the_middle_is_merged_once(shop: Shop, point: str) -> None:
@@ -234,3 +333,18 @@ def test_what_dies_in_the_middle_is_merged_once(shop: Shop, point: str) -> None:
     held = held_by(shop)
     assert len(held["canonical.sales_order"]) == 2
     assert not held["history.sales_order"]
+
+
+@pytest.mark.parametrize("program", [PROGRAM, IN_A_HOLD])
+def test_a_run_reads_the_log_of_a_session_that_died_holding_the_warehouse(shop: Shop, program: str) -> None:
+    pulled(shop, [ANN, *BATCHES[1]])
+    log = shop.project.warehouse.with_name(shop.project.warehouse.name + ".wal")
+    ended = subprocess.run([sys.executable, "-c", program, str(shop.project.root)])
+    assert ended.returncode == (-signal.SIGKILL if program == IN_A_HOLD else 0)
+    assert log.exists() == (program == IN_A_HOLD)
+    shop.pulled([order(3)])
+    a_run_each(shop)
+    held = held_by(shop)
+    assert len(held["canonical.sales_order"]) == 3
+    assert not held["history.sales_order"]
+    assert not log.exists()
