@@ -13,7 +13,7 @@ from types import ModuleType
 from hub.boundary import where
 from hub.connector import Connector
 from hub.errors import ConfigurationError, CrossdockError
-from hub.findings import did_you_mean
+from hub.findings import nearest
 
 _BUILT_IN = Path(__file__).resolve().parent
 
@@ -38,7 +38,7 @@ def load(name: str, folders: Sequence[Path] = (_BUILT_IN,)) -> type[Connector]:
         "F301",
         f"there is no connector '{name}'",
         place=" or ".join(str(folder) for folder in folders),
-        fix=did_you_mean(name, known) or f"there are: {', '.join(known)}",
+        fix=nearest(name, known),
     )
 
 

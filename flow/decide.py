@@ -290,7 +290,7 @@ def _due(
 
 def _blocked(candidate: Candidate, intent: Intent) -> Decision:
     if intent.state == "held":
-        return Decision("held", candidate, f"{intent.message} (call {intent.id})")
+        return Decision("held", candidate, f"{intent.message} (call {intent.id}: crossdock settle {intent.id})")
     said = "is not finished in the target" if intent.status == "pending" else "has no answer yet"
     return Decision(
         "waiting", candidate, f"the {intent.operation} of {intent.attempted_at:%Y-%m-%d %H:%M:%S} UTC {said}"

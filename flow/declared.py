@@ -9,7 +9,7 @@ from hub import yaml
 from hub.config import BUILT_IN, Project, System
 from hub.entity import Entity, Model
 from hub.errors import CrossdockError, Place
-from hub.findings import Finding, did_you_mean
+from hub.findings import Finding, did_you_mean, nearest
 
 
 def findings(project: Project, model: Model) -> list[Finding]:
@@ -96,4 +96,4 @@ def _unread(project: Project) -> list[Finding]:
 
 def _unknown(what: str, place: Place, name: str, known: Iterable[str]) -> Finding:
     names = list(known)
-    return Finding("F219", what, place, did_you_mean(name, names) or f"there are: {', '.join(names)}")
+    return Finding("F219", what, place, nearest(name, names))

@@ -33,7 +33,7 @@ from flow.stage import stage
 from hub.config import Project
 from hub.entity import Model
 from hub.errors import ConfigurationError, Place, UsageError
-from hub.findings import did_you_mean
+from hub.findings import nearest
 from hub.secrets import MASK
 from hub.segments import list_segments
 
@@ -144,7 +144,7 @@ def _fed(project: Project, entity: str) -> dict[str, set[str]]:
 
     model = entities()
     if entity not in model:
-        fix = did_you_mean(entity, model) or f"there are: {', '.join(model)}"
+        fix = nearest(entity, model)
         raise UsageError("P535", f"there is no entity '{entity}' that could have rules", fix=fix)
     header = model[entity].parent or entity
     found: dict[str, set[str]] = {}

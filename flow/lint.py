@@ -13,9 +13,11 @@ from hub.errors import UsageError
 from hub.findings import Finding
 
 
-def lint(project: Project, paths: Sequence[Path], systems: Sequence[str] | None = None) -> tuple[list[Finding], int]:
-    """All findings about mappings (of `systems`, or all) and quality rules below `paths` (all if none), and how many
-    files were read. What was judged before, and nothing of it has changed since, is not judged again (`lint_cache.py`).
+def lint(
+    project: Project, paths: Sequence[Path], systems: Sequence[str] | None = None
+) -> tuple[list[Finding], list[Path]]:
+    """All findings about mappings (of `systems`, or all) and quality rules below `paths` (all if none), and the files
+    that were read. What was judged before, and nothing of it has changed since, is not judged again (`lint_cache.py`).
     """
     from warehouse.model import entities
 
@@ -37,7 +39,7 @@ def lint(project: Project, paths: Sequence[Path], systems: Sequence[str] | None 
         findings = [f for f in findings if Path(f.place.where).resolve() in wanted]
         files = [file for file in files if file.resolve() in wanted]
     unique = dict.fromkeys(findings)
-    return sorted(unique, key=lambda f: (f.place.where, f.place.line or 0, f.place.column or 0, f.code)), len(files)
+    return sorted(unique, key=lambda f: (f.place.where, f.place.line or 0, f.place.column or 0, f.code)), files
 
 
 def _judge_mappings(project: Project, system: str, streams: Streams) -> tuple[list[Finding], Sequence[str]]:

@@ -12,7 +12,7 @@ from flow.schema import modeline
 from hub.config import Project
 from hub.entity import Entity, Model
 from hub.errors import UsageError
-from hub.findings import did_you_mean
+from hub.findings import nearest
 
 if TYPE_CHECKING:
     from mappings.suggest import Draft
@@ -72,7 +72,7 @@ def _entity(model: Model, name: str) -> Entity:
     if name in model and not model[name].parent:
         return model[name]
     headers = [entity.name for entity in model.values() if not entity.parent]
-    fix = did_you_mean(name, headers) or f"there are: {', '.join(headers)}"
+    fix = nearest(name, headers)
     raise UsageError("M106", f"there is no entity '{name}' that a stream could be", fix=fix)
 
 

@@ -9,7 +9,7 @@ from html import escape
 from flow.page import document, in_line
 from flow.plan_file import Call, Contested, Edit, Kept
 from flow.plan_view import Shown, verb
-from flow.show_plan import decided, summary
+from flow.show_plan import decided, minute, summary
 from flow.three_way import units
 
 
@@ -27,7 +27,7 @@ def as_html(shown: Shown) -> str:
         sections.append(_kept(name, items))
     notes = [f"Waits for a person: {reason}" for reason in made.guards]
     notes += [
-        f"An edit made in {made.target}.{stream} since {since[:16]} would be overwritten unseen."
+        f"An edit made in {made.target}.{stream} since {minute(since)} would be overwritten unseen."
         for stream, since in made.windows.items()
     ]
     notes += [str(finding) for finding in made.findings]

@@ -12,7 +12,7 @@ from flow.language import load_mappings, refuse
 from flow.report import StepReport
 from hub.config import Project
 from hub.errors import UsageError
-from hub.findings import did_you_mean
+from hub.findings import nearest
 
 
 def reconcile(project: Project, name: str | None = None, now: datetime | None = None) -> list[StepReport]:
@@ -52,7 +52,7 @@ def specs(project: Project, name: str | None = None) -> list[Any]:
     found = [spec for spec in loaded.specs if {side.system for side in spec.sides} <= set(project.systems)]
     if name and name not in {spec.name for spec in found}:
         known = [spec.name for spec in loaded.specs]
-        fix = did_you_mean(name, known) or f"there are: {', '.join(known)}"
+        fix = nearest(name, known)
         raise UsageError("P506", f"there is no reconciliation '{name}'", fix=fix)
     return [spec for spec in found if name in (None, spec.name)]
 

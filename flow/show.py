@@ -39,7 +39,7 @@ def step(report: StepReport) -> None:
     """One line a step, and below it what a person has to know."""
     seconds = f"[dim]{report.seconds:5.1f} s[/]"
     out.print(
-        f"{_MARKS[report.status]} [bold]{report.step:<9}[/] {escape(report.system):<10} {seconds}  {escape(report.summary)}",
+        f"{_mark(report)} [bold]{report.step:<9}[/] {escape(report.system):<10} {seconds}  {escape(report.summary)}",
         soft_wrap=True,
     )
     for finding in report.findings[:_MOST]:
@@ -56,15 +56,22 @@ def step(report: StepReport) -> None:
         out.print(f"    {escape(line)}", soft_wrap=True)
 
 
+def _mark(report: StepReport) -> str:
+    """A step that finished has a tick, unless nothing good came of it and something bad did."""
+    bad = report.counts.get("rejected", 0) + report.counts.get("quarantined", 0)
+    good = sum(n for name, n in report.counts.items() if name not in ("rejected", "quarantined"))
+    return _MARKS["partial" if report.status == "ok" and bad and not good else report.status]
+
+
 def total(reports: Sequence[StepReport]) -> None:
     troubled = [r for r in reports if r.status != "ok"]
     if troubled:
         out.print(
-            f"\nfinished; {len(troubled)} of {len(reports)} steps need a look: "
+            f"\nfinished; {len(troubled)} of {_many(len(reports), 'step')} need a look: "
             + ", ".join(f"{r.step} {r.system} ({r.status})" for r in troubled)
         )
     else:
-        out.print(f"\nfinished; {len(reports)} steps")
+        out.print(f"\nfinished; {_many(len(reports), 'step')}")
 
 
 def findings(found: Sequence[Finding], clean: str) -> None:
@@ -78,10 +85,14 @@ def findings(found: Sequence[Finding], clean: str) -> None:
     if found:
         errors = sum(f.severity == "error" for f in found)
         out.print(
-            f"{errors} errors, {len(found) - errors} warnings; crossdock explain {escape(found[0].code)} says more"
+            f"{_many(errors, 'error')}, {_many(len(found) - errors, 'warning')}; crossdock explain {escape(found[0].code)} says more"
         )
     else:
         out.print(f"[green]✓[/] {escape(clean)}")
+
+
+def _many(n: int, word: str) -> str:
+    return f"{n:,} {word}" if n == 1 else f"{n:,} {word}s"
 
 
 def rows(columns: Sequence[str], data: Iterable[Sequence[Any]], limit: int = 50) -> None:
@@ -97,7 +108,7 @@ def rows(columns: Sequence[str], data: Iterable[Sequence[Any]], limit: int = 50)
         table.add_row(*(_cell(value) for value in row))
     out.print(table)
     left = len(listed) - limit
-    out.print(f"[dim]{len(listed):,} rows" + (f", {left:,} not shown (--limit)" if left > 0 else "") + "[/]")
+    out.print(f"[dim]{_many(len(listed), 'row')}" + (f", {left:,} not shown (--limit)" if left > 0 else "") + "[/]")
 
 
 def _cell(value: Any) -> str:

@@ -39,9 +39,15 @@ def plan(shown: Shown, out: Console | None = None) -> None:
     for finding in made.findings:
         _line(out, ("  " + finding.code, "yellow"), f" {finding.what}; {finding.fix}")
     for stream, since in made.windows.items():
-        _line(out, (f"  an edit made in {made.target}.{stream} since {since[:16]} would be overwritten unseen", "dim"))
+        said = f"  an edit made in {made.target}.{stream} since {minute(since)} would be overwritten unseen"
+        _line(out, (said, "dim"))
     if made.calls:
         _line(out, f"nothing was sent; to send exactly this: crossdock apply {made.id}")
+
+
+def minute(instant: str) -> str:
+    """`2026-11-28 09:19 UTC` of an ISO instant in UTC."""
+    return f"{instant[:16].replace('T', ' ')} UTC"
 
 
 def summary(made: Plan, calls: int) -> str:

@@ -18,7 +18,7 @@ from flow.trace_won import fields_of
 from hub.config import Project
 from hub.entity import Entity, Model, children
 from hub.errors import UsageError
-from hub.findings import did_you_mean
+from hub.findings import nearest
 from warehouse.ledger import Ledger
 
 # What of one instant comes first.
@@ -74,7 +74,7 @@ def _traced(stores: Stores, key: str, hubs: Sequence[int], field: str | None) ->
 def _entity(model: Model, name: str) -> Entity:
     if name not in model or model[name].parent:
         headers = [one.name for one in model.values() if not one.parent]
-        fix = did_you_mean(name, headers) or f"there are: {', '.join(headers)}"
+        fix = nearest(name, headers)
         raise UsageError("P401", f"there is no entity '{name}' to trace", fix=fix)
     return model[name]
 
@@ -83,7 +83,7 @@ def _check_field(model: Model, entity: Entity, name: str) -> None:
     inner = children(model, entity.name)
     known = [column.name for column in entity] + [f"{one.name}.{column.name}" for one in inner for column in one]
     if name not in known:
-        fix = did_you_mean(name, known) or f"there are: {', '.join(known)}"
+        fix = nearest(name, known)
         raise UsageError("P404", f"a {entity.name} has no field '{name}'", fix=fix)
 
 

@@ -169,7 +169,12 @@ def fields_of(stores: Stores, record: Record) -> dict[str, Any]:
             f"SELECT count(*) FROM canonical.{child.name} WHERE parent = $1", [record.hub_id]
         ).fetchall()[0]
         if count:
-            fields[child.name] = {"value": f"{count} rows", "said_by": [], "rule": "", "others": {}}
+            fields[child.name] = {
+                "value": f"{count} row" + ("" if count == 1 else "s"),
+                "said_by": [],
+                "rule": "",
+                "others": {},
+            }
     return fields
 
 

@@ -31,7 +31,7 @@ Fix: correct login and password of the connection (AIRFLOW_CONN_<ID>, or the env
 A next-page link or a redirect that leads elsewhere could carry credentials away or reach into your own network.
 Example: the Link header of a page names another host.
 Fix: if the host belongs to the system, list it in the connection's extra.hosts; it gets no credentials.""",
-    "C107": """The certificate of the system is not trusted, or is made out to another name.
+    "C107": """The certificate of the system is not trusted, has expired, or is made out to another name.
 Whoever stands between could read the credentials, so there is no way to switch this off.
 Example: a company's own authority signed it.
 Fix: name the authority's bundle in the connection's extra.ca_file, or correct the host in the url.""",
@@ -51,8 +51,8 @@ Fix: give the connection the address that the system wants.""",
 Its own words stand in the message. The stream stops, the others go on.
 Example: GET /orders answered 400: updated_at_min is invalid.
 Fix: read its words; the API may have changed, or the stream's path or parameters are wrong.""",
-    "C113": """An address that is none: no http or https, or a port that is no number.
-Example: ftp://erp.example.com.
+    "C113": """An address that is none: no http or https, a port that is no number, or one where the system does not speak https.
+Example: ftp://erp.example.com; https://erp.example.com:8080, where http is spoken.
 Fix: correct the connection's url.""",
     "C120": """The folder that files are dropped into is not there.
 An empty folder is normal, a missing one is a wrong path or a share that is not mounted.

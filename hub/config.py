@@ -15,7 +15,7 @@ from urllib.parse import unquote, urlsplit
 from hub import push_settings, shapes, yaml
 from hub.connector import Connection
 from hub.errors import ConfigurationError, Place
-from hub.findings import Finding, did_you_mean, refusal
+from hub.findings import Finding, did_you_mean, nearest, refusal
 from hub.push_settings import Guards
 from hub.secrets import Secret
 
@@ -126,7 +126,7 @@ class Project:
                 "F201",
                 f"there is no system '{name}' in crossdock.yaml",
                 place=str(self.root / "crossdock.yaml"),
-                fix=did_you_mean(name, self.systems) or f"there are: {', '.join(self.systems)}",
+                fix=nearest(name, self.systems),
             )
         return self.systems[name]
 

@@ -40,6 +40,13 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
     return f"did you mean '{near[0]}'?" if near else ""
 
 
+def nearest(name: str, known: Iterable[str], most: int = 20) -> str:
+    """`did you mean 'email'?`, or the first `most` of what there is, where nothing is near."""
+    names = list(known)
+    there = ", ".join(names[:most]) + (f" and {len(names) - most} more" if len(names) > most else "")
+    return did_you_mean(name, names) or (f"there are: {there}" if names else "there are none")
+
+
 def errors_in(findings: Sequence[Finding]) -> list[Finding]:
     return [finding for finding in findings if finding.severity == "error"]
 

@@ -26,6 +26,7 @@ from requests.adapters import BaseAdapter
 from requests.hooks import default_hooks, dispatch_hook
 from urllib3.exceptions import ConnectTimeoutError, NewConnectionError
 
+from hub import tls
 from hub.connector import Connection, Outcome
 from hub.errors import (
     AuthenticationError,
@@ -245,13 +246,7 @@ class HttpSession(requests.Session):
         except CrossdockError:
             raise
         except requests.exceptions.SSLError as error:
-            raise ConfigurationError(
-                "C107",
-                f"the certificate of {request.url and urlsplit(request.url).hostname} is not trusted",
-                place=self.system,
-                fix="name your company's certificate bundle in the connection's extra.ca_file",
-                detail=self.redact(str(error)),
-            ) from None
+            raise self._no_tls(request, error) from None
         except requests.exceptions.RequestException as error:
             raise self._unanswered(request, error) from None
         except (urllib3.exceptions.HTTPError, ValueError, OSError) as error:
@@ -274,6 +269,14 @@ class HttpSession(requests.Session):
             fix="try again later",
             detail=detail,
         )
+
+    def _no_tls(self, request: requests.PreparedRequest, error: Exception) -> CrossdockError:
+        """Which of the reasons for which https fails it is: one that a person has to mend, or a line that broke."""
+        if reason := tls.reason(str(error)):
+            what = reason.what.format(host=self._host(request))
+            detail = self.redact(str(error))
+            return ConfigurationError(reason.code, what, place=self.system, fix=reason.fix, detail=detail)
+        return self._unanswered(request, error)
 
     def _guard(self, request: requests.PreparedRequest) -> None:
         """Refuse hosts that nobody configured, pin the address, and keep credentials at home."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass, fields
 from typing import Any
 
 from hub import yaml
-from hub.findings import Finding, did_you_mean
+from hub.findings import Finding, did_you_mean, nearest
 
 POLICIES = ("ours", "theirs", "newest", "owner", "manual")
 
@@ -37,7 +37,7 @@ def conflicts(node: yaml.Node, findings: list[Finding]) -> Mapping[str, str]:
         return {}
     for name, policy in said.items():
         if policy not in POLICIES:
-            fix = did_you_mean(str(policy), POLICIES) or f"there are: {', '.join(POLICIES)}"
+            fix = nearest(str(policy), POLICIES)
             findings.append(Finding("F213", f"'{policy}' decides no conflict", said.value_places[name], fix))
     return {name: str(policy) for name, policy in said.items()}
 

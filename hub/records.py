@@ -66,6 +66,15 @@ def fields(record: bytes, *names: str) -> tuple[Any, ...]:
     return tuple(at(decoded, name) for name in names)
 
 
+def lists(record: bytes) -> list[str]:
+    """The fields of a record that hold lists of objects: of a page that was taken for one record, where its records are."""
+    try:
+        decoded = msgspec.json.decode(record, type=dict[str, Any])
+    except ValueError:
+        return []
+    return [name for name, value in decoded.items() if isinstance(value, list) and value and isinstance(value[0], dict)]
+
+
 def at(record: Any, path: str) -> Any:
     """The value at a dotted path of a decoded record, or None."""
     for step in path.split("."):

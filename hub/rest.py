@@ -115,15 +115,13 @@ class Rest(Connector):
             page, _ = records.split(response.content, options.get("records", ""), self._place(stream))
         wanted = [stream.primary_key, *stream.cursor_fields]
         missing = [name for name in wanted if page and records.fields(page[0], name) == (None,)]
-        return [
-            Finding(
-                "C301",
-                f"records have no '{name}'",
-                Place(self._place(stream)),
-                "has the API changed? the stream's primary_key or cursor_fields name it",
-            )
-            for name in missing
-        ]
+        lists = [] if options.get("records") or len(page) != 1 else records.lists(page[0])
+        fix = (
+            f'the page is an object with the list \'{lists[0]}\': write options={{"records": "{lists[0]}", …}} of the stream'
+            if lists
+            else "has the API changed? the stream's primary_key or cursor_fields name it"
+        )
+        return [Finding("C301", f"records have no '{name}'", Place(self._place(stream)), fix) for name in missing]
 
     def pull(self, stream: str, since: Any = None) -> Iterator[Page]:
         from hub.http import placed

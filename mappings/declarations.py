@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from hub.connector import Stream
 from hub.entity import Column, Entity, Model
-from hub.findings import Finding, did_you_mean
+from hub.findings import Finding, nearest
 from mappings.levels import Level, names
 from mappings.meaning import FORMS, Meaning, certain, declared, narrowed, of_column
 from mappings.parse import ExpressionError, Node, Path, bare_path, parse
@@ -56,7 +56,7 @@ def _below(trail: tuple[str, ...], each: Expr | None) -> tuple[str, ...]:
 def _wrong(one: Declared, mapping: Mapping, model: Model) -> Iterator[Finding]:
     for entity in one.meaning.names if one.meaning.kind == "id" else ():
         if entity not in model:
-            fix = did_you_mean(entity, model) or f"there are: {', '.join(model)}"
+            fix = nearest(entity, model)
             yield Finding("M106", f"there is no entity '{entity}'", one.place, fix)
     said = (one.path, *([one.meaning.unit.removeprefix("in ")] if one.meaning.unit.startswith("in ") else ()))
     for path in said:
@@ -66,7 +66,7 @@ def _wrong(one: Declared, mapping: Mapping, model: Model) -> Iterator[Finding]:
             if here is None or here.kind == "unknown":
                 break
             if name not in here.parts:
-                fix = did_you_mean(name, here.parts) or f"there are: {', '.join(here.parts)}"
+                fix = nearest(name, here.parts)
                 yield Finding(
                     "M104", f"unknown field '{path}' in stream {mapping.system}.{mapping.stream}", one.place, fix
                 )

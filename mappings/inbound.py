@@ -12,7 +12,7 @@ from typing import Any
 from hub.connector import Stream
 from hub.entity import DELETED, Entity, Model
 from hub.errors import ConfigurationError, Place
-from hub.findings import Finding, did_you_mean, errors_in
+from hub.findings import Finding, did_you_mean, errors_in, nearest
 from mappings import declarations, shapes
 from mappings.columns import Compiled, compile_field, pardoned
 from mappings.expressions import Compiler, Value, compile_expression
@@ -138,7 +138,7 @@ class _Builder:
         mapping = self.mapping
         entity = self.model.get(mapping.entity)
         if entity is None:
-            fix = did_you_mean(mapping.entity, self.model) or f"there are: {', '.join(self.model)}"
+            fix = nearest(mapping.entity, self.model)
             self.wrong("M106", f"there is no entity '{mapping.entity}'", mapping.place, fix)
             return None
         if entity.parent:
@@ -232,7 +232,7 @@ class _Builder:
         entity = self.model.get(child.entity)
         if entity is None or entity.parent != head.entity.name:
             known = [one.name for one in self.model.values() if one.parent == head.entity.name]
-            fix = did_you_mean(child.entity, known) or f"there are: {', '.join(known) or 'none'}"
+            fix = nearest(child.entity, known)
             self.wrong("M115", f"'{child.entity}' is no child of {head.entity.name}", child.place, fix)
             return None
         before = len(self.findings)

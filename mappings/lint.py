@@ -9,7 +9,7 @@ from typing import Any
 from hub.connector import Stream
 from hub.entity import Model, children
 from hub.errors import Place
-from hub.findings import Finding, did_you_mean
+from hub.findings import Finding, did_you_mean, nearest
 from mappings import inbound, outbound, shapes, target
 from mappings.joins import CANONICAL
 from mappings.load import Mappings
@@ -89,7 +89,7 @@ def _unknown_streams(mapping: Mapping, wanted: Map[str, Place], known: Map[str, 
             "M108",
             f"there is no stream '{stream}' in {mapping.system}",
             place,
-            did_you_mean(stream, known) or f"there are: {', '.join(known)}",
+            nearest(stream, known),
         )
         for stream, place in wanted.items()
         if stream not in known
@@ -108,7 +108,7 @@ def _examples(mapping: Mapping, model: Model) -> list[Finding]:
             for number, row in enumerate(example.expect or ()):
                 findings += _unknown_columns(example, number, row, mapping.entity, "", model)
         elif example.push not in pushes:
-            fix = did_you_mean(example.push, pushes) or f"there are: {', '.join(pushes) or 'none'}"
+            fix = nearest(example.push, pushes)
             findings.append(Finding("M403", f"the mapping has no push '{example.push}'", example.place, fix))
     return findings
 

@@ -9,7 +9,7 @@ Nothing is compiled here: `lint.py` says whether what was written makes sense.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from collections.abc import Mapping as Map
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -17,7 +17,7 @@ from pathlib import Path
 from hub import yaml
 from hub.entity import Model
 from hub.errors import ConfigurationError, Place
-from hub.findings import Finding, did_you_mean, errors_in
+from hub.findings import Finding, did_you_mean, errors_in, nearest
 from mappings import named, shapes
 from mappings.read import Reader, ValueMaps
 from mappings.syntax import Example, Mapping
@@ -49,7 +49,7 @@ class Mappings:
     def __getitem__(self, name: str) -> Mapping:
         """Raises ConfigurationError M130 where there is no such mapping."""
         if name not in self.by_name:
-            fix = did_you_mean(name, self.by_name) or f"there are: {', '.join(self.by_name) or 'none'}"
+            fix = _near(name, self.by_name)
             raise ConfigurationError("M130", f"there is no mapping '{name}'", place="mappings", fix=fix)
         return self.by_name[name]
 
@@ -66,6 +66,12 @@ class Mappings:
     def of(self, system: str) -> list[Mapping]:
         """The mappings of a system."""
         return [mapping for mapping in self if mapping.system == system]
+
+
+def _near(name: str, known: Iterable[str]) -> str:
+    """The mapping that was meant; of many that are not near, those of the same system go first."""
+    system = f"{name.partition('/')[0]}/"
+    return nearest(name, sorted(known, key=lambda one: (not one.startswith(system), one)), most=8)
 
 
 def load(folders: Sequence[Path], model: Model, only: Sequence[str] | None = None) -> Mappings:
@@ -100,7 +106,7 @@ def lineage(folders: Sequence[Path], name: str) -> Lineage:
     """Raises ConfigurationError: M130 where there is no mapping `name`, or what is wrong with the files."""
     loader = _Loader(folders, [name.partition("/")[0]])
     if name not in loader.files:
-        fix = did_you_mean(name, loader.files) or f"there are: {', '.join(loader.names()) or 'none'}"
+        fix = _near(name, loader.names())
         raise ConfigurationError("M130", f"there is no mapping '{name}'", place="mappings", fix=fix)
     made, bases = loader.node(name), loader.bases
     wrong = errors_in(loader.findings)

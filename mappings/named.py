@@ -75,6 +75,11 @@ def load(file: Path, shown: Callable[[Path], str], system: str, behind: Function
         return made, []
     content, findings = yaml.load(file, shown(file))
     if not isinstance(content, yaml.Node):
+        if content is not None:
+            place = Place(shown(file), 1, 1)
+            findings.append(
+                Finding("M101", "the file holds no functions", place, "write <name>: {doc: …, arguments: […], is: …}")
+            )
         return made, findings
     reader = _Reader(findings, system, made)
     for name in list(content)[:MAX_FUNCTIONS]:

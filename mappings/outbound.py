@@ -29,7 +29,7 @@ from dataclasses import dataclass
 from hub.connector import Stream
 from hub.entity import Entity, Model
 from hub.errors import ConfigurationError
-from hub.findings import Finding, did_you_mean, errors_in
+from hub.findings import Finding, errors_in, nearest
 from mappings import sql
 from mappings.compare import ELSEWHERE, Comparison, Known
 from mappings.compare import known as known_of
@@ -85,7 +85,7 @@ def check(
     entity = model.get(push.entity)
     if entity is None or entity.parent:
         headers = [name for name, one in model.items() if not one.parent]
-        fix = did_you_mean(push.entity, headers) or f"there are: {', '.join(headers)}"
+        fix = nearest(push.entity, headers)
         findings.append(Finding("M201", f"'{push.entity}' is nothing that can be pushed", push.place, fix))
         return None, findings
     compiler = _Compiler(mapping, push, model, entity, known_of([mapping, *siblings]), findings)
@@ -218,7 +218,7 @@ class _Compiler:
         entity = self.model.get(child.entity)
         if entity is None or entity.parent != self.entity.name:
             there = [one.name for one in self.model.values() if one.parent == self.entity.name]
-            fix = did_you_mean(child.entity, there) or f"there are: {', '.join(there) or 'none'}"
+            fix = nearest(child.entity, there)
             what = f"'{child.entity}' is no child of {self.entity.name}"
             self.findings.append(Finding("M201", what, child.place, fix))
             return None

@@ -10,7 +10,7 @@ from decimal import Decimal, InvalidOperation
 from typing import Any
 
 from hub.entity import Model
-from hub.findings import Finding, did_you_mean, errors_in
+from hub.findings import Finding, did_you_mean, errors_in, nearest
 from mappings import outbound, trial
 from mappings.outcomes import difference
 from mappings.syntax import Example, Mapping
@@ -30,7 +30,7 @@ def _tried(mapping: Mapping, model: Model, example: Example) -> list[Finding]:
     push = next((one for one in mapping.push if one.operation == example.push), None)
     if push is None:
         there = [str(one.operation) for one in mapping.push]
-        fix = did_you_mean(str(example.push), there) or f"there are: {', '.join(there) or 'none'}"
+        fix = nearest(str(example.push), there)
         return [Finding("M403", f"the mapping has no push '{example.push}'", example.place, fix)]
     made, found = outbound.check(mapping, push, model)
     if made is None:

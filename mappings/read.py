@@ -12,7 +12,7 @@ from typing import Any, cast, get_args
 from hub import yaml
 from hub.connector import Operation
 from hub.errors import Place
-from hub.findings import Finding, did_you_mean
+from hub.findings import Finding, did_you_mean, nearest
 from mappings.meaning import FORMS, declared
 from mappings.named import Functions
 from mappings.syntax import (
@@ -74,6 +74,11 @@ class ValueMaps:
         content, findings = yaml.load(path, shown(path))
         known = {str(finding) for finding in self.findings}  # a file of all systems is read once for each
         self.findings += [finding for finding in findings if str(finding) not in known]
+        if content is not None and not isinstance(content, yaml.Node):
+            wrong = Finding(
+                "M101", "the file holds no value maps", Place(shown(path), 1, 1), "write <name>: {theirs: ours}"
+            )
+            self.findings += [wrong] if str(wrong) not in known else []
         if isinstance(content, yaml.Node):
             for name, node in content.items():
                 made = self._map(name, node, content.key_places[name], known)
@@ -288,10 +293,7 @@ class Reader:
         if name is None:
             return None
         if name not in self.maps.by_name:
-            fix = (
-                did_you_mean(str(name), self.maps.by_name)
-                or f"there are: {', '.join(sorted(self.maps.by_name)) or 'none'}"
-            )
+            fix = nearest(str(name), sorted(self.maps.by_name))
             self.wrong("M111", f"there is no value map '{name}'", node.value_places["values"], fix)
             return None
         return self.maps.by_name[str(name)]

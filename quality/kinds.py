@@ -11,7 +11,7 @@ from typing import Any
 from hub import yaml
 from hub.entity import Entity, Model
 from hub.errors import Place
-from hub.findings import Finding, did_you_mean
+from hub.findings import Finding, did_you_mean, nearest
 from quality import checks
 from quality.checks import OPERATORS, Amount, Bound, Check, Condition
 from quality.currencies import MINOR_UNITS
@@ -85,7 +85,7 @@ class Reader:
             name = self.column(value, place, kinds=kinds)
             return Amount(name) if name else None
         if other not in self.model:
-            self.wrong("Q104", f"unknown entity '{other}'", place, did_you_mean(other, self.model))
+            self.wrong("Q104", f"unknown entity '{other}'", place, nearest(other, self.model))
             return None
         entity = self.model[other]
         via = self._via(entity, place)

@@ -27,7 +27,7 @@ from typing import Any, Literal
 from hub import yaml
 from hub.entity import Entity, Model
 from hub.errors import Place
-from hub.findings import Finding, did_you_mean
+from hub.findings import Finding, did_you_mean, nearest
 from quality.checks import Check, Condition, OfBatch
 from quality.codes import CODES
 from quality.kinds import BATCH, KINDS, Reader
@@ -166,7 +166,7 @@ def _entity(content: yaml.Node, model: Model, findings: list[Finding], stem: str
     name = str(content.get("entity") or "")
     place = content.value_places.get("entity", content.place)
     if name not in model:
-        fix = did_you_mean(name, model) if name else "write entity: first"
+        fix = nearest(name, model) if name else "write entity: first"
         findings.append(Finding("Q104", f"unknown entity '{name}'" if name else "no entity is named", place, fix))
         return None
     if name != stem:

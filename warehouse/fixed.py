@@ -298,3 +298,27 @@ VIEWS: dict[str, str] = {
                min(first_seen) AS first_seen, max(last_seen) AS last_seen
         FROM quality.quarantine WHERE closed_at IS NULL GROUP BY ALL""",
 }
+
+# view → (comment, what its columns hold where it is not what the column of that name holds in quality.quarantine)
+VIEW_COMMENTS: dict[str, tuple[str, dict[str, str]]] = {
+    "ops.count_law": ("The count law of each run, stream and mapping: both sides, and whether they are equal", {}),
+    "ops.waiting": (
+        "Records that wait for a reference: merged as their system's word, and not yet part of the canonical ones",
+        {},
+    ),
+    "quality.open_cases": (
+        "The cases of quality.quarantine that are still open, dismissed ones included",
+        {"hub_id": "the hub's id of the record; NULL while no version of it was merged"},
+    ),
+    "quality.causes": (
+        "What is wrong, and with how many records: the open cases by cause",
+        {
+            "message": "what has to hold, for people; one of them",
+            "records": "how many cases are open",
+            "dismissed": "how many of them a person dismissed",
+            "examples": "up to three ids of the system's own",
+            "first_seen": "start of the run that saw the first of them first",
+            "last_seen": "start of the run that saw one of them last in a version of its own",
+        },
+    ),
+}

@@ -16,7 +16,7 @@ from hub.entity import DELETED, Entity, Model
 from hub.errors import ConfigurationError
 from warehouse import columns as c
 from warehouse.duck import Connection, literal, one, quote, run
-from warehouse.fixed import FIXED, SCHEMAS, VIEWS
+from warehouse.fixed import FIXED, SCHEMAS, VIEW_COMMENTS, VIEWS
 
 VERSION = 1
 SEARCH_PATH = "canonical,marts"
@@ -173,7 +173,21 @@ def _apply(con: Connection, model: Model) -> list[str]:
                 changed.append(spec.name)
     for name, sql in {**VIEWS, "ops.waiting": waiting_sql(model)}.items():
         run(con, f"CREATE OR REPLACE VIEW {name} AS {sql}", name=name)
+    _describe_views(con)
     return done + _rehash(con, model, [name for name in model if name in changed])
+
+
+def _describe_views(con: Connection) -> None:
+    """Comments on the views, and on the columns of those of quality, which people look at and tables do not explain."""
+    there = _columns(con)
+    cases = {
+        name: comment for name, _, comment in map(_fixed_column, FIXED["quality.quarantine"][1].strip().splitlines())
+    }
+    for full, (comment, own) in VIEW_COMMENTS.items():
+        run(con, f"COMMENT ON VIEW {full} IS {literal(comment)}")
+        schema, name = full.split(".")
+        for column in there[schema, name] if schema in _DESCRIBED else ():
+            run(con, f"COMMENT ON COLUMN {full}.{quote(column)} IS {literal((cases | own)[column])}")
 
 
 def _create(con: Connection, spec: TableSpec) -> None:

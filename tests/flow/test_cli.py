@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import resource
 import subprocess
 import sys
@@ -42,6 +43,26 @@ def test_lint_is_clean_and_quick() -> None:
     assert done.returncode == 0, done.stdout + done.stderr
     # The first of five judges all, the others what changed since, which is nothing.
     assert cpu_seconds("lint") < 1.0
+
+
+def test_lint_counts_the_files_of_the_project_apart_from_those_brought_along(tmp_path: Path) -> None:
+    run("init", str(tmp_path / "shop"), cwd=tmp_path)
+    (tmp_path / "shop" / "mappings" / "values.yaml").write_text("tier: {Gold: gold}\n")
+    assert re.search(r"✓ 1 own and \d\d built-in files are clean", run("lint", cwd=tmp_path / "shop").stdout)
+
+
+def test_a_system_that_is_set_up_wrong_is_a_finding_and_one_that_is_away_is_not(tmp_path: Path) -> None:
+    """Exit codes 1 and 3, of `check` and of `run` alike."""
+    run("init", str(tmp_path), cwd=tmp_path)
+    config = tmp_path / "crossdock.yaml"
+    config.write_text(
+        "name: shop\nsystems:\n"
+        "  drop: {connector: csv_drop, timezone: UTC, currency: EUR, connection: {url: nowhere}}\n"
+        "  away: {connector: json_feed, timezone: UTC, connection: {url: http://127.0.0.1:9/x.json}}\n"
+    )
+    for command in (("check",), ("run", "--step", "pull")):
+        codes = [run(*command[:1], system, *command[1:], cwd=tmp_path).returncode for system in ("drop", "away")]
+        assert codes == [1, 3], command
 
 
 def test_lint_tells_a_program_too() -> None:

@@ -448,13 +448,43 @@ def test_an_untrusted_certificate_is_a_matter_of_configuration(session, tmp_path
     with listener:
         with pytest.raises(ConfigurationError) as caught:
             session(url).get(url)
-        assert caught.value.code == "C107"
+        assert (caught.value.code, "is not trusted" in caught.value.what) == ("C107", True)
         # With the bundle named it works, and the host's name is checked although an address is dialled.
         trusted = {"extra": {"ca_file": str(tmp_path / "c.pem")}}
         assert session(url, connection=trusted).get(url).content == b"ok"
         by_number = url.replace("localhost", "127.0.0.1")
-        with pytest.raises(ConfigurationError):
+        with pytest.raises(ConfigurationError) as caught:
             session(by_number, connection=trusted).get(by_number)
+        assert (caught.value.code, "made out to another name" in caught.value.what) == ("C107", True)
+
+
+def test_https_where_http_is_spoken_is_a_wrong_address(serve, answer, session):
+    url = serve(lambda _: answer(body=b"[]")).url.replace("http:", "https:")
+    with pytest.raises(ConfigurationError) as caught:
+        session(url).get(url)
+    assert caught.value.code == "C113"
+    assert "http://" in caught.value.fix
+
+
+def test_a_line_that_breaks_while_https_is_agreed_is_tried_again(session, naps):
+    """No certificate was looked at, so nobody has one to mend."""
+    listener = socket.create_server(("127.0.0.1", 0))
+
+    def hang_up():
+        while True:
+            try:
+                taken, _ = listener.accept()
+                taken.recv(65536)
+                taken.close()
+            except OSError:
+                return
+
+    threading.Thread(target=hang_up, daemon=True).start()
+    url = f"https://127.0.0.1:{listener.getsockname()[1]}"
+    with listener, pytest.raises(TransientError) as caught:
+        session(url, attempts=2).get(url)
+    assert caught.value.code == "C101"
+    assert len(naps) == 1
 
 
 # Secrets

@@ -72,6 +72,8 @@ RULES: dict[str, list[tuple[Any, Any, str]]] = {
         (customer("", "loose: address"), customer("phone: address.p", "loose: [address]"), "a list of fields"),
         ("just text", customer(""), "the file holds no mapping"),
         (customer("email: {at: email, required: maybe}"), customer("email: {at: email, required: true}"), "true or false"),
+        ({"values.yaml": "- a", "a.yaml": customer("")}, {"a.yaml": customer("")}, "the file holds no value maps"),
+        ({"functions.yaml": "- a", "a.yaml": customer("")}, {"a.yaml": customer("")}, "the file holds no functions"),
         ({"values.yaml": "tier: standard", "a.yaml": customer("")}, {"a.yaml": customer("")}, "holds no pairs"),
         ({"values.yaml": "tier: {a: [b]}", "a.yaml": customer("")}, {"a.yaml": customer("")}, "'a' has no value"),
         (customer("", "push: create"), customer(""), "a push holds"),

@@ -108,7 +108,7 @@ def test_who_said_what(traced: World) -> None:
         "others": {"erp 0004500001": "11.0000"},
     }
     assert fields["number"]["said_by"] == ["cart 501", "erp 0004500001"]
-    assert fields["order_line"]["value"] == "1 rows"
+    assert fields["order_line"]["value"] == "1 row"
 
 
 def test_personal_values_are_masked_unless_asked_for(traced: World) -> None:
