@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterable, Sequence
+from decimal import Decimal
 from typing import Any
 
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
+from rich.text import Text
 
 from flow.report import StepReport
 from hub.errors import CrossdockError
@@ -20,6 +22,8 @@ err = Console(stderr=True, highlight=False)
 
 _MARKS = {"ok": "[green]✓[/]", "partial": "[yellow]◐[/]", "held": "[yellow]⏸[/]", "failed": "[red]✗[/]"}
 _MOST = 8
+_MONEY = 4  # decimals of an amount in the warehouse; two of them are shown at least
+_FOLDED = 6  # columns of a table whose long texts are folded; of more than these nothing could be read any more
 
 
 def error(problem: CrossdockError) -> None:
@@ -96,27 +100,60 @@ def _many(n: int, word: str) -> str:
 
 
 def rows(columns: Sequence[str], data: Iterable[Sequence[Any]], limit: int = 50) -> None:
-    """A table that a person can read; numbers to the right; says how many rows it leaves out."""
+    """A table that a person can read, and where it would be wider than the screen row after row; says how many it leaves out."""
     listed = list(data)
+    shown = [[_cell(value) for value in row] for row in listed[:limit]]
+    if len(columns) > _FOLDED and _width(columns, shown) > out.width:
+        _one_by_one(columns, shown)
+    else:
+        _table(columns, listed, shown)
+    left = len(listed) - limit
+    out.print(f"[dim]{_many(len(listed), 'row')}" + (f", {left:,} not shown (--limit)" if left > 0 else "") + "[/]")
+
+
+def _width(columns: Sequence[str], shown: Sequence[Sequence[str]]) -> int:
+    """The characters of the widest cell of each column, and two between them."""
+    widest = (
+        max([len(name), *(Text.from_markup(row[at]).cell_len for row in shown)]) for at, name in enumerate(columns)
+    )
+    return sum(widest) + 2 * (len(columns) - 1)
+
+
+def _one_by_one(columns: Sequence[str], shown: Sequence[Sequence[str]]) -> None:
+    for number, row in enumerate(shown, 1):
+        out.print(f"[bold]row {number:,}[/]")
+        grid = Table(box=None, show_header=False, pad_edge=False, padding=(0, 2, 0, 2))
+        grid.add_column(style="dim", no_wrap=True)
+        grid.add_column(overflow="fold")
+        for name, value in zip(columns, row, strict=True):
+            grid.add_row(escape(name), value)
+        out.print(grid)
+
+
+def _table(columns: Sequence[str], listed: Sequence[Sequence[Any]], shown: Sequence[Sequence[str]]) -> None:
+    """Numbers to the right."""
     table = Table(box=None, header_style="bold", pad_edge=False)
     for index, column in enumerate(columns):
         numeric = bool(listed) and all(
             isinstance(row[index], (int, float)) or row[index] is None for row in listed[:20]
         )
         table.add_column(column, justify="right" if numeric else "left", overflow="fold")
-    for row in listed[:limit]:
-        table.add_row(*(_cell(value) for value in row))
+    for row in shown:
+        table.add_row(*row)
     out.print(table)
-    left = len(listed) - limit
-    out.print(f"[dim]{_many(len(listed), 'row')}" + (f", {left:,} not shown (--limit)" if left > 0 else "") + "[/]")
 
 
 def _cell(value: Any) -> str:
     if value is None:
         return "[dim]–[/]"
-    if hasattr(value, "normalize") and hasattr(value, "as_tuple"):
+    if isinstance(value, Decimal):
         text = f"{value:f}"
-        return text.rstrip("0").rstrip(".") if "." in text and not text.endswith("00") else text.removesuffix("00")
+        if "." not in text:
+            return text
+        whole, _, part = text.partition(".")
+        least = 2 if len(part) == _MONEY else 0
+        part = part.rstrip("0").ljust(least, "0")
+        return f"{whole}.{part}" if part else whole
     if hasattr(value, "isoformat"):
         return str(value.isoformat(sep=" ", timespec="seconds") if hasattr(value, "hour") else value)
     return escape(str(value))
