@@ -23,6 +23,7 @@ The records of **{system}** that changed, from the system to the warehouse; ever
 | gate | keeps bad rows back, with reasons | a rule is wrong, or too much is: `crossdock explain` and the code say more |
 | merge | writes what passed into the warehouse | `crossdock explain` and the code say more |
 | announce | wakes the pushes; skipped where nothing changed | |
+| verdict | fails where the gate is closed: the rows that it holds are not in the warehouse | the log of gate names the rule, and how often it failed; they come again until it is mended |
 
 Rejected and quarantined records fail no task: `crossdock quarantine list` has them. A task may be cleared at any time, and a failed
 run may be left alone: the next one goes on from where the last good one ended; nothing is lost and nothing comes twice.
@@ -75,7 +76,8 @@ def merge(run: str, system: str) -> dict[str, int]:
     """What passed the gate into the warehouse, in one transaction with its position."""
     from flow.merge import merge
 
-    return merge(Run(PROJECT, system, run)).or_raise().counts
+    report = merge(Run(PROJECT, system, run)).or_raise()
+    return {**report.counts, "closed": int(report.status == "held")}
 
 
 @task
@@ -85,6 +87,15 @@ def announce(counts: dict[str, int]) -> None:
 
     if not counts.get("changed"):
         raise AirflowSkipException("nothing changed")
+
+
+@task
+@plainly
+def verdict(counts: dict[str, int], system: str) -> None:
+    """Fails where the gate is closed: a run in which something was held must not look like one in which all is well."""
+    from flow.verdict import verdict
+
+    verdict(system, counts.get("held", 0), closed=bool(counts["closed"]))
 
 
 def build(system: str) -> DAG:
@@ -115,6 +126,7 @@ def build(system: str) -> DAG:
     ) as dag:
         merged = merge(gate(prepare(pull(system), system), system), system)
         announce.override(outlets=[Asset(f"crossdock://merged/{system}")])(merged)
+        verdict(merged, system)
     return dag
 
 

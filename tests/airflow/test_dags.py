@@ -15,7 +15,7 @@ from sandbox.servers import running
 
 pytestmark = [pytest.mark.airflow, pytest.mark.timeout(600)]
 
-SYNC = {"pull", "prepare", "gate", "merge", "announce"}
+SYNC = {"pull", "prepare", "gate", "merge", "announce", "verdict"}
 PUSH = {"plan", "who_decides", "approve", "apply", "fold"}
 BROKEN = "extends: cart/orders\nfields:\n  emial: email\n"
 
@@ -107,6 +107,27 @@ def test_dags_run_from_pull_to_push_and_then_they_are_quiet(project: Path) -> No
     assert "AuthenticationError: " in said
     assert "C105" in said
     assert "a person has to change something" in said
+
+
+CLOSED = """entity: price
+threshold: 0
+rules:
+  too_cheap:
+    range: {column: amount, least: 100000}
+    message: Nothing is that dear
+"""
+
+
+def test_a_closed_gate_is_no_green_run(project: Path) -> None:
+    rules = project / "quality" / "price.yaml"
+    rules.parent.mkdir()
+    rules.write_text(CLOSED)
+    with running(project / "sandbox") as world:
+        (run,), said = run_dags(project, "sync:sync_pricelist", CROSSDOCK_DROP=str(world.drop))
+    states, _ = run
+    assert states == all_of(SYNC, "success") | {"verdict": "failed"}
+    assert "Q311 pricelist: the gate is closed: " in said
+    assert "price: closed, " in said
 
 
 ADDRESSES = ("CROSSDOCK_CART", "CROSSDOCK_ERP", "CROSSDOCK_CRM", "CROSSDOCK_DROP")
