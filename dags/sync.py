@@ -25,8 +25,9 @@ The records of **{system}** that changed, from the system to the warehouse; ever
 | announce | wakes the pushes; skipped where nothing changed | |
 | verdict | fails where the gate is closed: the rows that it holds are not in the warehouse | the log of gate names the rule, and how often it failed; they come again until it is mended |
 
-Rejected and quarantined records fail no task: `crossdock quarantine list` has them. A task may be cleared at any time, and a failed
-run may be left alone: the next one goes on from where the last good one ended; nothing is lost and nothing comes twice.
+Rejected and quarantined records fail no task: `crossdock quarantine list` has them. A failed run may be left alone: the next one goes on
+from where the last good one ended; nothing is lost and nothing comes twice. It may also be cleared from any task on; an old one
+from `prepare` on, for what that makes is kept for the newest runs only.
 """
 
 

@@ -50,6 +50,9 @@ def warm() -> None:
     import great_expectations
     import great_expectations.expectations  # noqa: F401
 
+    # This one sets itself back to INFO when it is imported.
+    logging.getLogger("great_expectations.data_context.types.base").setLevel(logging.WARNING)
+
 
 def evaluate(run_file: Path, rules: Rules, site: Site | None = None) -> list[SuiteResult]:
     """Evaluate a suite for each mapped table that has rules; the run file is opened read-only and let go again.
