@@ -40,6 +40,7 @@ def gate(run: Run, *, expectations: bool = True, shares: bool = True, history: b
     refuse(rules.findings)
     rules = with_model(rules)
     rules = rules if shares else rules.without_shares()
+    goes_on = run.goes_on
     with run.together():
         with run.database() as con:
             run.begin(con, "gate")
@@ -56,7 +57,7 @@ def gate(run: Run, *, expectations: bool = True, shares: bool = True, history: b
             if asked:
                 keeper.mark(con, rules, run.model, rows)
             else:
-                decided = keeper.decide_by_marks(con, rules, run.model, rows, digested=run.lasting is None)
+                decided = keeper.decide_by_marks(con, rules, run.model, rows, digested=not goes_on)
             contents.fill(con, run.model, run.project.lake, partial(declared_columns, run.inbound))
         untouched = True
         if asked:
@@ -67,7 +68,7 @@ def gate(run: Run, *, expectations: bool = True, shares: bool = True, history: b
             with run.database() as con:
                 decided = keeper.decide(con, results)
         if untouched:
-            run.judged()
+            run.judged(named=asked or not goes_on)
     failpoint("gate.after")
     report = StepReport("gate", run.system, "held" if decided.closed else "ok", decided.counts())
     report.detail["lines"] = decided.lines()

@@ -32,6 +32,7 @@ def merge(run: Run, ledger: Ledger | None = None) -> StepReport:
     began = time.monotonic()
     with run.together():
         merged = _judged_and_merged(run, ledger)
+        run.merged()
     _forget_old_runs(run)
     return _report(run, merged, time.monotonic() - began)
 

@@ -67,6 +67,7 @@ def replay(project: Project, beside: Project) -> int:
                             instance=instance,
                         )
                     )
+                run.merged()
             runfile.remove(run.file)
     return len(entries)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Collection, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cached_property
@@ -16,7 +16,7 @@ from hub import config
 from hub.config import Project
 from hub.connector import Connector
 from hub.entity import Model
-from hub.errors import UsageError
+from hub.errors import CrossdockError, UsageError
 
 if TYPE_CHECKING:
     from mappings.inbound import Inbound
@@ -38,13 +38,14 @@ class _Held:
     """What several steps share: how many blocks of `together` are open, and the instance if one was made.
 
     While nobody else can have it, what was seen of it holds: from which step on it is `empty`, of which entities mappings have
-    been `mapped` (None: nobody knows), and whether its rows are `judged`.
+    been `mapped` (None: nobody knows), and whether its rows are `judged`; the verdict may be `open` then: it does not name its rows yet.
     """
 
     depth: int = 0
     instance: Instance | None = None
     empty: int = len(_STEPS)
     judged: bool = False
+    open: bool = False
     mapped: frozenset[str] | None = None
 
 
@@ -112,7 +113,7 @@ class Run:
         if not fresh and number < held.empty:
             runfile.reset(con, self.model, step)
         held.empty = number + 1 if self._kept else len(_STEPS)
-        held.judged = False
+        held.judged = held.open = False
         if step != "gate":
             held.mapped = None
 
@@ -131,9 +132,18 @@ class Run:
         known = self._held.mapped
         return {inbound.entity for inbound in self.inbound} if known is None else known
 
-    def judged(self) -> None:
-        """The gate has decided on the rows as they are."""
-        self._held.judged = self._kept
+    @property
+    def goes_on(self) -> bool:
+        """Another step follows in this process, with the rows as this one leaves them."""
+        return self._kept
+
+    def judged(self, *, named: bool) -> None:
+        """The gate has decided on the rows as they are. `named`: its verdict says which they are."""
+        self._held.judged, self._held.open = self._kept, not named and self.lasting is None
+
+    def merged(self) -> None:
+        """Nobody asks any more which rows the verdict was of."""
+        self._held.open = False
 
     @property
     def is_judged(self) -> bool:
@@ -147,12 +157,12 @@ class Run:
         try:
             yield
         finally:
-            self._held.depth -= 1
-            if not self._held.depth:
+            if self._held.depth == 1:
                 self._forget()
-                if self._held.instance is not None:
-                    self._held.instance.close()
-                    self._held.instance = None
+            self._held.depth -= 1
+            if not self._held.depth and self._held.instance is not None:
+                self._held.instance.close()
+                self._held.instance = None
 
     def release(self) -> None:
         """Let go of the run file, so that others can open it. The next block takes it again."""
@@ -167,8 +177,20 @@ class Run:
 
     def _forget(self) -> None:
         """From now on others may write the run file; what is in memory nobody has."""
+        if self._held.open:
+            self._name()
         if self.lasting is None:
             self._held.empty, self._held.judged, self._held.mapped = len(_STEPS), False, None
+
+    def _name(self) -> None:
+        """Have the verdict say which rows it is of: the merge may be another process. One that does not opens nothing (Q310)."""
+        import duckdb
+
+        from quality.gate import name_batch
+
+        self._held.open = False
+        with suppress(CrossdockError, duckdb.Error), self.database() as con:
+            name_batch(con)
 
     def merged_segments(self) -> set[str]:
         """The paths of the system's segments that are merged."""

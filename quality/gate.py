@@ -119,7 +119,8 @@ def decide_by_marks(
 ) -> GateReport:
     """`mark`, and decide at once without Great Expectations: for a replay of runs it has judged before, and for micro-batches.
 
-    Not `digested`, the verdict does not say which rows it is of: for tables that nobody else can write before the merge.
+    Not `digested`, the verdict does not say which rows it is of: for tables that nobody else can write before the merge,
+    or that are given away only after `name_batch`.
     """
     if rows is None:
         rows = _begin(con, model)
@@ -219,6 +220,11 @@ def _against(verdict: Verdict, suite: SuiteResult, outcome: RuleOutcome, judged:
     if suite.success != all(one.success for one in suite.outcomes):
         return f"Q306 suite {suite.suite} says another thing than its rules"
     return ""
+
+
+def name_batch(con: duckdb.DuckDBPyConnection) -> None:
+    """Have a verdict that was left open say which rows it is of: those that are there now."""
+    con.execute("INSERT INTO gate.batch VALUES ($1)", [batch.digest(con)])
 
 
 def is_of_this_batch(con: duckdb.DuckDBPyConnection) -> bool:

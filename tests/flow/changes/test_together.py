@@ -17,6 +17,7 @@ from flow.session import Session
 from flow.stage import stage
 from hub.errors import StreamError
 from quality import judge
+from quality.batch import recorded
 from quality.data_docs import Site
 from quality.expectations import SuiteResult
 from quality.rules import Rules
@@ -138,3 +139,45 @@ def test_a_session_looks_among_what_it_merged_and_needs_no_file_for_it(shop: Sho
     fold_and_publish(shop.project)
     waiting = "SELECT source_id, rule FROM quality.quarantine WHERE closed_at IS NULL"
     assert shop.rows(waiting) == [("3", "sales_order.number_once")]
+
+
+@pytest.mark.parametrize("how", ["the block ends", "the file is let go of"])
+def test_a_verdict_names_its_rows_where_no_merge_follows(run: Run, how: str) -> None:
+    """In one process nobody asks which they are, and looking at all of them is left out; another one asks."""
+    with run.together():
+        judged(run)
+        with run.database() as con:
+            assert not recorded(con)
+        if how == "the file is let go of":
+            run.release()
+            with run.database() as con:
+                assert recorded(con)
+    later = Run(run.project, run.system, run.run_id)
+    assert merge(later).counts["changed"]
+
+
+def test_and_not_where_it_was_merged(run: Run) -> None:
+    with run.together():
+        judged(run)
+        merge(run)
+    with Run(run.project, run.system, run.run_id).database() as con:
+        assert not recorded(con)
+
+
+def test_a_verdict_that_could_not_name_its_rows_opens_nothing(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    def failing(con: object) -> None:
+        raise duckdb.IOException("no space left")
+
+    monkeypatch.setattr("quality.gate.name_batch", failing)
+    with run.together():
+        judged(run)
+    with pytest.raises(StreamError, match="Q310"):
+        merge(Run(run.project, run.system, run.run_id))
+
+
+def test_one_of_rows_that_were_made_anew_names_none(run: Run) -> None:
+    with run.together():
+        judged(run)
+        map(run)
+    with pytest.raises(StreamError, match="Q310"):
+        merge(Run(run.project, run.system, run.run_id))
