@@ -55,7 +55,8 @@ def loads(work: Work, *, with_run: bool = True) -> dict[str, Load]:
 
 
 class Decided(NamedTuple):
-    """How many rows have to be written, and of how many of them the source layer has a row, one with a hub, one that waits.
+    """How many rows have to be written, and of how many of them the source layer has a row, one with a hub, one that waits; and how
+    many have other children than that row, or had none that was complete.
 
     `incoming`: how many rows of the run file are new, changed, same, seen or stale, as (stream, mapping, state, rows).
     """
@@ -64,6 +65,7 @@ class Decided(NamedTuple):
     known: int
     bound: int
     waited: int
+    other_children: int
     incoming: Sequence[Incoming]
 
 
@@ -83,11 +85,11 @@ def take(work: Work, entity: Entity, load: Load, *, marked: bool) -> Decided:
     taken: Sequence[Sequence[int]] = [numbers for _, _, state, *numbers in counts if state in _TAKEN]
     if load.waiting:
         taken = work.rows("decided", f"SELECT {_COUNTED} FROM _decided")
-    rows, known, bound, waited = (sum(numbers) for numbers in zip([0] * 4, *taken, strict=True))
-    return Decided(rows, known, bound, waited, [row[:4] for row in counts])
+    rows, known, bound, waited, others = (sum(numbers) for numbers in zip([0] * 5, *taken, strict=True))
+    return Decided(rows, known, bound, waited, others, [row[:4] for row in counts])
 
 
-_COUNTED = "count(*), count(old_row), count(old_hub), count(old_waiting)"
+_COUNTED = "count(*), count(old_row), count(old_hub), count(old_waiting), count(*) FILTER (other_children)"
 _TAKEN = ("new", "changed")
 _IS_TAKEN = f"state IN {_TAKEN}"
 INCOMING_COUNTS = f"SELECT stream, mapping, state, {_COUNTED} FROM _incoming GROUP BY ALL"
@@ -130,6 +132,7 @@ def incoming_sql(entity: Entity, children: Sequence[Entity], *, from_run: bool, 
             SELECT h._row, h.old_row, {c.listed(_COMPARED, "s")} FROM hits h JOIN {source(entity)} s ON s.rowid = h.old_row
         ), known AS (
             SELECT p.*, coalesce(k.h, 0) AS children_hash, s.old_row, s.hub_id AS old_hub, s.waiting AS old_waiting,
+                   coalesce(s.waiting IS NOT NULL OR s.children_hash <> coalesce(k.h, 0), true) AS other_children,
                    s.row_hash = p.row_hash AND s.children_hash = coalesce(k.h, 0) AS same, {newer} AS newer, {later} AS later
             FROM passed p
             LEFT JOIN kids k ON k._parent_row = p._row
@@ -191,11 +194,11 @@ def decided_sql(entity: Entity, *, again_too: bool) -> str:
 
     Each with the hub that the source layer knows, as if none waited: so it is with most changes, and `identity.bind` says it of others.
     """
-    more = f"UNION ALL SELECT {_DECIDED}, _hub, 'again' FROM {again(entity)}" if again_too else ""
+    more = f"UNION ALL SELECT {_DECIDED}, true, _hub, 'again' FROM {again(entity)}" if again_too else ""
     return f"""
         CREATE OR REPLACE TEMP TABLE _decided AS
         SELECT *, old_hub AS hub_id, NULL::VARCHAR AS waiting, false AS fresh
-        FROM (SELECT {_DECIDED}, _hub, state FROM _incoming WHERE {_IS_TAKEN} {more})"""
+        FROM (SELECT {_DECIDED}, other_children, _hub, state FROM _incoming WHERE {_IS_TAKEN} {more})"""
 
 
 def rows_sql(entity: Entity, *, from_run: bool, again_too: bool) -> str:

@@ -223,7 +223,8 @@ def _fold_only(work: Work, outcomes: Outcomes) -> int:
 def _begin(work: Work) -> None:
     work.do(
         "touched",
-        "CREATE OR REPLACE TEMP TABLE _touched (entity VARCHAR, hub_id BIGINT, fresh BOOLEAN, written BOOLEAN)",
+        "CREATE OR REPLACE TEMP TABLE _touched"
+        " (entity VARCHAR, hub_id BIGINT, fresh BOOLEAN, written BOOLEAN, other_children BOOLEAN)",
     )
     work.do("references", refs.NONE)
 
@@ -295,7 +296,8 @@ def _bring(work: Work, entity: Entity, load: Load, decided: Decided) -> tuple[in
     }
     waits = refs.resolve(work, entity, rows)
     if decided.bound == decided.rows and not waits and not again:
-        final = Final(decided.rows, decided.known, decided.bound, 0, decided.waited, complete=decided.bound, fresh=0)
+        counted = (decided.rows, decided.known, decided.bound, 0, decided.waited, decided.bound, 0)
+        final = Final(*counted, other_children=decided.other_children)
     else:
         identity.bind(work, entity, rows[entity.name], unknown=decided.bound < decided.rows, waits=waits)
         final = store.counted(work)

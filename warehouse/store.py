@@ -20,7 +20,7 @@ from warehouse.work import Work, previous, source
 
 class Final(NamedTuple):
     """What there is in _decided: rows, those that replace one, those whose row had a hub, those that go to `previous` and those whose
-    `previous` goes, those that are complete, and those of them that made their hub.
+    `previous` goes, those that are complete, and those of them that made their hub, and that have other children than before.
     """
 
     rows: int
@@ -30,6 +30,7 @@ class Final(NamedTuple):
     settled: int
     complete: int
     fresh: int
+    other_children: int
 
 
 def counted(work: Work) -> Final:
@@ -60,6 +61,7 @@ def write(work: Work, entity: Entity, rows: dict[str, str], there: Mapping[str, 
         work.do("touched", touched_sql(entity))
         work.touch(entity.name, "fresh", final.fresh)
         work.touch(entity.name, "known", final.complete - final.fresh)
+        work.touch(entity.name, "kept", final.complete - final.other_children)
 
 
 _MOVED = "waiting IS NOT NULL AND old_row IS NOT NULL AND old_waiting IS NULL"
@@ -67,11 +69,13 @@ _SETTLED = "waiting IS NULL AND old_waiting IS NOT NULL"
 _COMPLETE = "waiting IS NULL AND hub_id IS NOT NULL"
 FINAL_COUNTS = f"""
     SELECT count(*), count(old_row), count(old_hub), count(*) FILTER ({_MOVED}), count(*) FILTER ({_SETTLED}),
-           count(*) FILTER ({_COMPLETE}), count(*) FILTER (fresh AND {_COMPLETE}) FROM _decided"""
+           count(*) FILTER ({_COMPLETE}), count(*) FILTER (fresh AND {_COMPLETE}),
+           count(*) FILTER (other_children AND {_COMPLETE}) FROM _decided"""
 
 
 def touched_sql(entity: Entity) -> str:
-    return f"INSERT INTO _touched SELECT {literal(entity.name)}, hub_id, fresh, true FROM _decided WHERE {_COMPLETE}"
+    name = literal(entity.name)
+    return f"INSERT INTO _touched SELECT {name}, hub_id, fresh, true, other_children FROM _decided WHERE {_COMPLETE}"
 
 
 def earlier_sql(entity: Entity) -> str:

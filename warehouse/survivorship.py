@@ -34,7 +34,9 @@ def settle(work: Work, entity: Entity, kinds: Collection[Touch]) -> int:
         several = work.do(f"several sources {entity.name}", several_sql(work, entity))
         _win(work, entity, only_sql(work, entity, several, moved=moved), won_sql(work, entity) if several else "")
         replace(work, entity, "hub_id")
-        for child in _children_there(work, entity):
+        children = _children_there(work, entity)
+        kept = work.do(f"children kept {entity.name}", KEPT) if children and "kept" in kinds else 0
+        for child in children if kept < others else ():
             among = won_children_sql(work, entity, child) if several else ""
             _win(work, child, only_sql(work, child, several, moved=moved), among)
             replace(work, child, "parent")
@@ -52,8 +54,13 @@ def touched_sql(entity: Entity, *, fresh: bool) -> str:
     """_new: hubs that this merge made of one source row each. _others: all that existed, or have several."""
     return f"""
         CREATE OR REPLACE TEMP TABLE {"_new" if fresh else "_others"} AS
-        SELECT hub_id, bool_and(written) AS written FROM _touched WHERE entity = {literal(entity.name)}
+        SELECT hub_id, bool_and(written) AS written, bool_or(other_children) AS other_children FROM _touched WHERE entity = {literal(entity.name)}
         GROUP BY hub_id HAVING bool_and(fresh) = {fresh}"""
+
+
+# Out of _others: whose only row has the children that it had. Where several systems speak, who wins is asked again: that may
+# have been declared otherwise since.
+KEPT = "DELETE FROM _others WHERE NOT other_children AND hub_id NOT IN (SELECT hub_id FROM _several)"
 
 
 def several_sql(work: Work, entity: Entity) -> str:

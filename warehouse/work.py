@@ -2,8 +2,9 @@
 
 Temporary tables of one merge, in the order in which they come to be:
 
-    _touched(entity, hub_id, fresh, written)  hub ids whose canonical row has to be computed again; fresh: a new one with
-                                              one source; written: a row of it was written, and it was not joined
+    _touched(entity, hub_id, fresh, written, other_children)  hub ids whose canonical row has to be computed again; fresh: a new
+                                      one with one source; written: a row of it was written, and it was not joined;
+                                      other_children: they may be other ones than before
     _moved(entity, hub_id, into_hub_id)      hub ids that turned out to be another one's
     _incoming                         rows of one entity in the run file, and what the warehouse knows of their keys
     _again, _again_<child>            source rows that wait for a reference, fed in once more
@@ -26,7 +27,7 @@ from warehouse.duck import Connection, filled, literal, quote, run
 RUN = "run_file"
 Survivorship = Mapping[str, Mapping[str, Sequence[str]]]
 Count = tuple[str | None, str | None, str | None, str, int]  # stream, mapping, entity, state, records
-Touch = Literal["fresh", "known", "moved"]
+Touch = Literal["fresh", "known", "kept", "moved"]
 
 
 @dataclass(slots=True)
@@ -34,8 +35,8 @@ class Work:
     """One merge transaction. `started` is the instant that everything written in it carries.
 
     `touched` says of what kinds the rows of _touched are, by entity, so that nobody has to ask: fresh hubs; known ones of which
-    a row was written; ones that were moved, by a join or with a reference, without one. `written` are the children of which this
-    merge wrote rows, and `set_aside` the entities of which it moved rows to `previous`. `counts` are what ops.counts will say
+    a row was written; among them some whose row kept its children; ones that were moved, by a join or with a reference, without one. `written`
+    are the children of which this merge wrote rows, and `set_aside` the entities of which it moved rows to `previous`. `counts` are what ops.counts will say
     of the run: see `law`.
     """
 
