@@ -8,6 +8,8 @@ from collections.abc import Sequence
 from itertools import islice
 from typing import Any
 
+import msgspec
+
 from hub.segments import Segment, read_lines
 
 SAMPLE = 200  # records of a stream and run: decoding them costs some ten milliseconds
@@ -24,11 +26,19 @@ def sampled(lake: str, segments: Sequence[Segment]) -> tuple[Seen, int]:
     for segment in islice(reversed(segments), SAMPLE):
         try:
             for line in islice(read_lines(lake, segment.path), share):
-                seen.update(paths(json.loads(line)))
+                seen.update(paths(_decoded(line)))
                 records += 1
         except Exception:  # a damaged segment or an odd record: staging says so, and the next sample is another
             continue
     return seen, records
+
+
+def _decoded(line: bytes) -> Any:
+    """As JSON's own decoder, which takes half as long again; what msgspec refuses (NaN, half a surrogate) is left to it."""
+    try:
+        return msgspec.json.decode(line)
+    except ValueError:
+        return json.loads(line)
 
 
 def paths(value: Any) -> set[tuple[str, str]]:
