@@ -98,6 +98,11 @@ def apply(made: dict[str, Any], target: str, ti: Any = None) -> int:
     by = None
     if made["approval"] == "required":
         answer = ti.xcom_pull(task_ids="approve") or {}
+        # Without an answer `approve` was marked as done, which says yes to what is shown there; and that is another plan.
+        if not answer and made.get("again"):
+            raise AirflowFailException(
+                f"nothing was sent: nobody has seen this plan; trigger push_{target} for a new run"
+            )
         by = (answer.get("responded_by_user") or {}).get("name") or "airflow"
     report = apply(PROJECT, made["id"], approved_by=by).as_step()
     if report.status == "held":

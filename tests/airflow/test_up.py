@@ -187,6 +187,14 @@ def a_plan_made_again_is_not_asked_for_in_the_words_of_the_first(person: Operato
     log = person.get(f"/dags/push_erp/dagRuns/{run}/taskInstances/approve/logs/2")
     assert "trigger push_erp for a new run" in json.dumps(log)
 
+    # Nor does it help to mark as done what failed.
+    person.call("PATCH", f"/dags/push_erp/dagRuns/{run}/taskInstances/approve", {"new_state": "success"})
+    person.call("POST", "/dags/push_erp/clearTaskInstances", cleared | {"task_ids": ["apply"]})
+    until(lambda: person.states("push_erp", run)["apply"] == "failed", 180, lambda: person.states("push_erp", run))
+    assert "nobody has seen this plan" in json.dumps(
+        person.get(f"/dags/push_erp/dagRuns/{run}/taskInstances/apply/logs/1")
+    )
+
 
 def an_approved_plan_is_sent(person: Operator, project: Path, before: int) -> None:
     assert person.decided("push_crm", "Approve")[1] == "success"
