@@ -84,7 +84,9 @@ def _answer(con: Connection, statement: duckdb.Statement, parameters: Any, timeo
 
 def _refused(error: duckdb.Error) -> UsageError:
     said = without_values(str(error))
-    return UsageError("W402", said.splitlines()[0], fix="`show tables` lists what there is", detail=said)
+    what, *more = said.splitlines()
+    near = next((line for line in more if line.startswith(("Did you mean", "Candidate bindings"))), "")
+    return UsageError("W402", what, fix=near or "`show tables` and `describe TABLE` list what there is", detail=said)
 
 
 __all__ = ["Answer", "StatementError", "query"]

@@ -57,6 +57,13 @@ def test_what_duckdb_refuses_is_said(published, sql):
     assert len(query(published, "FROM customer").rows) == 20
 
 
+@pytest.mark.parametrize(("sql", "near"), [("FROM custmer", '"customer"'), ("SELECT emial FROM customer", '"email"')])
+def test_what_is_near_a_wrong_name_is_what_to_do(published, sql, near):
+    with pytest.raises(UsageError) as refused:
+        query(published, sql)
+    assert near in refused.value.fix
+
+
 def test_a_query_that_takes_too_long_is_stopped(published):
     began = time.monotonic()
     with pytest.raises(UsageError, match="W403"):
