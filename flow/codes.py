@@ -1,4 +1,4 @@
-"""What the P codes mean: plan, apply, the ledger's locks, and the commands around them."""
+"""What the codes of the flow mean: P for plan, apply, the ledger's locks and the commands around them, Q311 for how a run ends."""
 
 from __future__ import annotations
 
@@ -169,4 +169,8 @@ A replay maps again what was merged before; what is new in the lake is the next 
 Do: crossdock run SYSTEM, or an earlier --since.""",
     "P534": """`--since` is no day and no instant.
 Example: crossdock replay cart/orders --since 2026-11-01, its beginning in UTC; or --since 2026-11-01T12:00:00+01:00""",
+    "Q311": """The gate of a system is closed, so rows of its last run are held: they are not in the warehouse.
+What passed is merged. The run in Airflow fails, so that somebody looks: a green one would be believed.
+Example: customer: closed, 300 rows held; Q301 more than 20% of the rows failed.
+Fix: the log of the task gate names the rule (Q301 to Q309); mend the mapping, the data or the rule. The rows come again by themselves.""",
 }

@@ -125,10 +125,6 @@ Fix: run the step gate again.""",
     "Q310": """The rows to be merged are not those that the gate judged, or no gate judged them. Nothing was merged.
 Example: the mapping was run again after the gate.
 Fix: run the step gate again; the run's segments are not lost.""",
-    "Q311": """The gate of a system is closed, so rows of its last run are held: they are not in the warehouse.
-What passed is merged. The run in Airflow fails, so that somebody looks: a green one would be believed.
-Example: customer: closed, 300 rows held; Q301 more than 20% of the rows failed.
-Fix: the log of the task gate names the rule (Q301 to Q309); mend the mapping, the data or the rule. The rows come again by themselves.""",
     "R101": """A file under quality/reconcile/ cannot be understood as a reconciliation.
 It needs entity, left, right, key and compare.
 Fix: quality/reconcile/orders.yaml is an example; docs/reconciliation.md explains all there is.""",
