@@ -262,20 +262,21 @@ def _speak_against(left: Sequence[_Member], right: Sequence[_Member]) -> bool:
 
 
 def new_hubs_sql(entity: Entity, group: str, last: int, *, guest: bool) -> str:
-    """New hub ids in the order of source_id. Guests with the same first key share one; the first of them makes it."""
-    new, origin = "row_number() OVER (PARTITION BY fresh ORDER BY source_id)", "'new'"
+    """New hub ids in the order of source_id. Guests with the same first key share one; the first of them makes it.
+
+    They are counted in narrow rows: a window sorts whatever is carried through it, and _keys is wide.
+    """
+    ranked = f"SELECT _row, row_number() OVER (ORDER BY source_id) AS place, true AS makes FROM _keys WHERE {group}"
     if guest:
-        new = "dense_rank() OVER (PARTITION BY fresh ORDER BY leader)"
-        origin = "CASE WHEN source_id = leader THEN 'new' ELSE 'match' END"
-    shared = f"coalesce({', '.join(c.match_columns(entity))})" if guest and entity.match else "NULL"
-    leader = f", min(source_id) OVER (PARTITION BY fresh, coalesce({shared}, hash(_row))) AS leader" if guest else ""
+        shared = f"coalesce({', '.join([*c.match_columns(entity), 'hash(_row)'])})"
+        led = f"SELECT _row, source_id, min(source_id) OVER (PARTITION BY {shared}) AS leader FROM _keys WHERE {group}"
+        ranked = f"SELECT _row, dense_rank() OVER (ORDER BY leader) AS place, source_id = leader AS makes FROM ({led})"
     return f"""
         CREATE OR REPLACE TEMP TABLE _keys AS
-        WITH marked AS (SELECT *, coalesce({group}, false) AS fresh FROM _keys), led AS (SELECT *{leader} FROM marked)
-        SELECT * EXCLUDE (fresh{", leader" if guest else ""}) REPLACE (
-                   CASE WHEN fresh THEN {last} + {new} ELSE hub_id END AS hub_id,
-                   CASE WHEN fresh THEN {origin} ELSE origin END AS origin)
-        FROM led"""
+        SELECT k.* REPLACE (
+                   CASE WHEN r.place IS NULL THEN k.hub_id ELSE {last} + r.place END AS hub_id,
+                   CASE WHEN r.place IS NULL THEN k.origin WHEN r.makes THEN 'new' ELSE 'match' END AS origin)
+        FROM _keys k LEFT JOIN ({ranked}) r ON r._row = k._row"""
 
 
 def bindings_sql(work: Work, entity: Entity) -> str:
