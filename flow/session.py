@@ -77,7 +77,7 @@ class Session:
 
         Raises what letting go raised, at the end of the block.
         """
-        over, raised = threading.Event(), list[BaseException]()
+        over, raised = threading.Event(), list[Exception]()
         watch = threading.Thread(target=self._lend, args=(over, raised), name=f"{self.system} lends the warehouse")
         watch.start()
         try:
@@ -88,7 +88,7 @@ class Session:
         if raised:
             raise raised[0]
 
-    def _lend(self, over: threading.Event, raised: list[BaseException]) -> None:
+    def _lend(self, over: threading.Event, raised: list[Exception]) -> None:
         from warehouse.instance import HOLD
 
         lasting, began = self._lasting, time.monotonic()
@@ -96,7 +96,7 @@ class Session:
             if lasting.wanted or time.monotonic() - began > HOLD:
                 try:
                     lasting.let_go()
-                except BaseException as error:
+                except Exception as error:  # told where the block ends: nobody hears of a thread's own
                     raised.append(error)
 
     def batch(self) -> list[StepReport]:

@@ -65,8 +65,12 @@ def won(stores: Stores, held: Row, rows: Sequence[Row], column: str) -> Won:
 
 
 def _rank(order: Sequence[str], one: Said) -> tuple[int, str, bool, bool, str]:
-    place = order.index(one.system) if one.system in order else len(order)
-    return place, one.system, one.deleted, one.guest, one.source_id
+    return *_place(order, one.system), one.deleted, one.guest, one.source_id
+
+
+def _place(order: Sequence[str], system: str) -> tuple[int, str]:
+    """Those that are declared in their order, then the others by name."""
+    return order.index(system) if system in order else len(order), system
 
 
 def _rule(
@@ -108,9 +112,7 @@ def winners_of_rows(stores: Stores, held: Sequence[Row], said: Sequence[Row], co
     others = _same(stores, held[0]["parent"])
     for row in held:
         among = [own[hub] for hub in (row["hub_id"], *others.get(row["hub_id"], ())) if hub in own]
-        among.sort(
-            key=lambda one: (order.index(one["system"]) if one["system"] in order else len(order), one["system"])
-        )
+        among.sort(key=lambda one: (*_place(order, one["system"]), one["parent_source_id"]))
         spoke = next((one for one in among if one[column] is not None and one[column] == row[column]), None)
         if spoke is not None:
             found[row["hub_id"]] = spoke

@@ -77,7 +77,7 @@ def currency(node: yaml.Node, findings: list[Finding]) -> str | None:
 
 
 def survivorship(node: yaml.Node, findings: list[Finding]) -> Mapping[str, Mapping[str, tuple[str, ...]]]:
-    """Entity → column or `default` → systems, the first of which counts. Whether there are such is `flow/owners.py`'s question."""
+    """Entity → column or `default` → systems, the first of which counts. Whether there are such is `flow/declared.py`'s question."""
     example = "customer: {default: [erp, cart]}"
     top = table(node, "survivorship", findings, f"survivorship: {{{example}}}")
     found: dict[str, Mapping[str, tuple[str, ...]]] = {}

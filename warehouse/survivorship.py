@@ -258,12 +258,12 @@ def _completed_sql(child: Entity, by_row: Mapping[str, Sequence[str]]) -> str:
     )
     fields = []
     for name in by_row:
-        same = [
-            f"(s.{quote(of)} = h.{quote(of)}{f' OR s.{quote(of)} IS NULL OR h.{quote(of)} IS NULL' if unit else ''})"
-            for of, unit in ((child[name].currency, False), (child[name].unit, True))
-            if of and of in child
-        ]
-        fields.append(f"CASE WHEN {' AND '.join(same) or 'true'} THEN s.{quote(name)} END AS {quote(name)}")
+        same = ["true"]
+        if (currency := child[name].currency) and currency in child:
+            same.append(f"s.{quote(currency)} IS NOT DISTINCT FROM h.{quote(currency)}")
+        if (unit := child[name].unit) and unit in child:
+            same.append(f"coalesce(s.{quote(unit)} = h.{quote(unit)}, true)")
+        fields.append(f"CASE WHEN {' AND '.join(same)} THEN s.{quote(name)} END AS {quote(name)}")
     best = ", ".join(
         f"arg_min({quote(name)}, {orders[tuple(order)]}) AS {quote(name)}" for name, order in by_row.items()
     )

@@ -139,6 +139,13 @@ def test_money_of_another_currency_and_a_quantity_of_another_unit_are_not_taken(
     assert told == [(None, None), (Decimal(1), Decimal(2)), (Decimal(1), Decimal(2))]
 
 
+def test_money_whose_currency_nobody_says_stays_the_lines_own(w):
+    w.survivorship = {"order_line": {"default": ("cart", "erp"), "tax_amount": ("erp", "cart")}}
+    cart(w, line(1, "A", currency=None, tax_amount=3), line(2, "B", currency=None, tax_amount=3))
+    erp(w, line(10, "A", tax_amount=2), line(20, "B", currency=None, tax_amount=2))
+    assert w.rows("SELECT tax_amount FROM order_line ORDER BY line_number") == [(Decimal(3),), (Decimal(2),)]
+
+
 def test_a_line_that_is_gone_in_the_books_takes_its_word_with_it(w):
     cart(w, line(1, "A"), line(2, "B"))
     erp(w, line(10, "A", fulfilled_quantity=1), line(20, "B", fulfilled_quantity=1))
