@@ -8,18 +8,19 @@ from collections.abc import Sequence
 
 from flow.plan_file import Call, Kept, Plan
 from flow.plan_view import verb
+from flow.report import many
 
 _SHOWN = 15
 
 
 def subject(made: Plan) -> str:
     """What is asked, in a line: `Send 18 calls to erp?`"""
-    return f"Send {_many(len(made.calls), 'call')} to {made.target}?"
+    return f"Send {many(len(made.calls), 'call')} to {made.target}?"
 
 
 def markdown(made: Plan) -> str:
     """Why it waits, what would be sent and what would not, by kind of call, key and field. Values are personal and stay out of it."""
-    parts = [f"**{made.target}**: {_many(len(made.calls), 'call')}, {_many(made.unchanged, 'record')} unchanged", ""]
+    parts = [f"**{made.target}**: {many(len(made.calls), 'call')}, {many(made.unchanged, 'record')} unchanged", ""]
     if made.approval == "required":
         parts += [f"Waits for a person: {reason}." for reason in made.guards or (_first(made),)] + [""]
     kinds = Counter((verb(call), call.stream) for call in made.calls)
@@ -69,7 +70,3 @@ def _kept(name: str, items: Sequence[Kept]) -> list[str]:
 def _plain(text: str) -> str:
     """Data in one line of Markdown as nothing but text: who approves must not be shown a link, a picture or a list that a key made."""
     return re.sub(r"([\\`*\[\]<>!|~#&]|(?<!\w)_|_(?!\w))", r"\\\1", " ".join(text.split()))
-
-
-def _many(n: int, word: str) -> str:
-    return f"{n:,} {word}" if n == 1 else f"{n:,} {word}s"

@@ -14,6 +14,11 @@ _log = logging.getLogger("crossdock.step")
 Status = Literal["ok", "partial", "held", "failed"]
 
 
+def many(n: int, word: str) -> str:
+    """`1 call`, `1,200 calls`."""
+    return f"{n:,} {word}" if n == 1 else f"{n:,} {word}s"
+
+
 @dataclass(slots=True)
 class StepReport:
     """One step of one system or target. `counts` are records by what became of them; `detail` is for `--json`."""

@@ -12,7 +12,7 @@ from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
-from flow.report import StepReport
+from flow.report import StepReport, many
 from hub.errors import CrossdockError
 from hub.findings import Finding
 
@@ -71,11 +71,11 @@ def total(reports: Sequence[StepReport]) -> None:
     troubled = [r for r in reports if r.status != "ok"]
     if troubled:
         out.print(
-            f"\nfinished; {len(troubled)} of {_many(len(reports), 'step')} need a look: "
+            f"\nfinished; {len(troubled)} of {many(len(reports), 'step')} need a look: "
             + ", ".join(f"{r.step} {r.system} ({r.status})" for r in troubled)
         )
     else:
-        out.print(f"\nfinished; {_many(len(reports), 'step')}")
+        out.print(f"\nfinished; {many(len(reports), 'step')}")
 
 
 def findings(found: Sequence[Finding], clean: str) -> None:
@@ -89,14 +89,10 @@ def findings(found: Sequence[Finding], clean: str) -> None:
     if found:
         errors = sum(f.severity == "error" for f in found)
         out.print(
-            f"{_many(errors, 'error')}, {_many(len(found) - errors, 'warning')}; crossdock explain {escape(found[0].code)} says more"
+            f"{many(errors, 'error')}, {many(len(found) - errors, 'warning')}; crossdock explain {escape(found[0].code)} says more"
         )
     else:
         out.print(f"[green]✓[/] {escape(clean)}")
-
-
-def _many(n: int, word: str) -> str:
-    return f"{n:,} {word}" if n == 1 else f"{n:,} {word}s"
 
 
 def rows(columns: Sequence[str], data: Iterable[Sequence[Any]], limit: int = 50) -> None:
@@ -108,7 +104,7 @@ def rows(columns: Sequence[str], data: Iterable[Sequence[Any]], limit: int = 50)
     else:
         _table(columns, listed, shown)
     left = len(listed) - limit
-    out.print(f"[dim]{_many(len(listed), 'row')}" + (f", {left:,} not shown (--limit)" if left > 0 else "") + "[/]")
+    out.print(f"[dim]{many(len(listed), 'row')}" + (f", {left:,} not shown (--limit)" if left > 0 else "") + "[/]")
 
 
 def _width(columns: Sequence[str], shown: Sequence[Sequence[str]]) -> int:

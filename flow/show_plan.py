@@ -10,6 +10,7 @@ from rich.console import Console
 from flow import show
 from flow.plan_file import Call, Contested, Edit, Kept, Plan
 from flow.plan_view import Shown, verb
+from flow.report import many
 from flow.show_preview import assembled
 from flow.three_way import units
 
@@ -55,7 +56,7 @@ def summary(made: Plan, calls: int) -> str:
     numbers = {"held": len(made.held), "waiting": len(made.waiting), "refused": len(made.refused)}
     numbers = dict(made.counts) | numbers | {"contested": len(made.conflicts)}
     said = [f"{n:,} {name.replace('_', ' ')}" for name, n in numbers.items() if n]
-    return ", ".join([f"{calls:,} call" + ("" if calls == 1 else "s"), *said])
+    return ", ".join([many(calls, "call"), *said])
 
 
 def _line(out: Console, *parts: str | tuple[str, str]) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from flow.report import many
 from flow.trace_read import Record, Row, Stores, short
 from hub.entity import DELETED, Entity, children
 from warehouse.survivorship import default_order, priorities, same_rows_sql, won_by_row
@@ -172,7 +173,7 @@ def fields_of(stores: Stores, record: Record) -> dict[str, Any]:
         ).fetchall()[0]
         if count:
             fields[child.name] = {
-                "value": f"{count} row" + ("" if count == 1 else "s"),
+                "value": many(count, "row"),
                 "said_by": [],
                 "rule": "",
                 "others": {},
