@@ -28,7 +28,18 @@ from targets import targets
 
 HERE = Path(__file__).resolve().parent
 SIZES = {"10k": 10_000, "20k": 20_000, "100k": 100_000, "1m": 1_000_000}
-NAMES = ("floor", "limit", "crossdock", "crossdock_full", "python_loop", "singer", "dlt_tuned", "pandas", "dlt_default")
+NAMES = (
+    "floor",
+    "limit",
+    "limit_lake",
+    "crossdock",
+    "crossdock_full",
+    "python_loop",
+    "singer",
+    "dlt_tuned",
+    "pandas",
+    "dlt_default",
+)
 _SLOW = ("singer", "dlt_tuned", "pandas", "dlt_default")  # one turn is enough at 100,000 orders, and more are too many
 _LARGE = 100_000
 _AT_MOST = dict.fromkeys(_SLOW, _LARGE) | {"dlt_default": 20_000}  # 100,000 orders filled 24 GB, after eight minutes

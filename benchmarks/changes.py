@@ -6,8 +6,8 @@ Small batches, of one order and of a hundred, go through a session, which keeps 
 wants it (docs/adr/0032): a stream of them, that ends with letting go of it. The others are runs of their own, each of which opens everything anew. What comes faster than it is merged queues up in the lake, and a session
 merges it together: QUEUED segments of a hundred orders each are one batch.
 
-Beside each size stands the bare difference-merge in hand-written SQL over the same tables, measured between the runs: no
-history, no bindings, no references, no survivorship, no gate. Time is that of the wall; CPU stands beside it. The first
+Beside each size stand merges in hand-written SQL over the same tables, measured between the runs (by_hand.py): the bare one of one layer, without
+history, bindings, references, survivorship or a gate; and one that leaves behind what a run does, both layers and history. Time is that of the wall; CPU stands beside it. The first
 load of a size takes minutes and is kept in $CROSSDOCK_BENCH_CACHE (else ~/.cache). Figures of the whole curve go to
 results/changes.json, after each size, and to docs/performance-changes.svg; those of other sizes are only printed.
 """
@@ -20,7 +20,6 @@ import os
 import resource
 import statistics
 import subprocess
-import time
 from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
@@ -28,6 +27,7 @@ from typing import Any
 import duckdb
 import peers
 import revision
+from by_hand import ByHand, Spent, clock, since
 from changes_world import ROOT, World, loaded, orders, passed_through
 
 from flow.gate import gate
@@ -41,8 +41,14 @@ RESULTS = ROOT / "benchmarks" / "results" / "changes.json"
 CURVE = ROOT / "docs" / "performance-changes.svg"
 CHANGED = 1_000
 QUEUED = 10
+BY_HAND = {
+    "bare": "scattered, one layer",
+    "kept": "scattered, what a run keeps",
+    "kept_recent": "recent, what a run keeps",
+    "kept_one": "one order, what a run keeps, no checkpoint",
+    "kept_100": "a hundred, what a run keeps, no checkpoint",
+}
 SIZES = "100k,300k,1m,3m,5m"
-Spent = tuple[float, float]  # wall, CPU in milliseconds
 
 
 def main() -> None:
@@ -70,13 +76,17 @@ def main() -> None:
 def measured(world: World, size: int, repeat: int) -> dict[str, Any]:
     """Medians over `repeat` runs of each kind, in milliseconds."""
     _proven(world, size)
-    bare = _Bare(world)
+    hand = ByHand(world)
     version = iter(range(2, 10_000))
-    scattered, recent, handmade = [], [], []
+    scattered, recent = [], []
+    bare, kept, kept_recent = [], [], []
     for number in range(repeat):
         some = f"SELECT DISTINCT (hash(range + {number} * 100000) % {size})::BIGINT AS n, {next(version)} AS v FROM range({CHANGED})"
         scattered.append(_one(world, some))
-        handmade.append(bare.merge(number, size))
+        hubs = f"SELECT (hash(range + {number} * 100000) % {size})::BIGINT + 1 FROM range({CHANGED})"
+        bare.append(hand.bare(hubs))
+        kept.append(hand.kept(hubs))
+        kept_recent.append(hand.kept(f"SELECT range FROM range({size - CHANGED} + 1, {size} + 1)"))
         last = f"SELECT range AS n, {next(version)} AS v FROM range({size - CHANGED}, {size})"
         recent.append(_one(world, last))
     nothing = [_steps(world.start()) for _ in range(repeat)]
@@ -98,7 +108,16 @@ def measured(world: World, size: int, repeat: int) -> dict[str, Any]:
         queued = _batches(world, session, queues)
     made = {"orders": size, "scattered": _medians(scattered), "recent": _medians(recent), "nothing": _medians(nothing)}
     made |= {"one_event": _medians(single), "batch_of_100": _medians(batches), "queue_of_100s": _medians(queued)}
-    made["bare"] = _median(handmade)
+    made["bare"], made["kept"], made["kept_recent"] = _median(bare), _median(kept), _median(kept_recent)
+    made["kept_one"] = _median(
+        [hand.kept(f"SELECT {one * 7919 % size} + 1", checkpoint=False) for one in range(4 * repeat)]
+    )
+    made["kept_100"] = _median(
+        [
+            hand.kept(f"SELECT (range * 7919 + {one}) % {size} + 1 FROM range(100)", checkpoint=False)
+            for one in range(2 * repeat)
+        ]
+    )
     made["ratio_to_bare"] = round(made["scattered"]["all"]["wall"] / made["bare"]["wall"], 2)
     made["events_per_second"] = round(100_000 / statistics.mean(one["all"][0] for one in batches))
     made["events_per_cpu_second"] = round(100_000 / made["batch_of_100"]["all"]["best"])
@@ -140,9 +159,9 @@ def _one(world: World, wanted: str) -> dict[str, Spent]:
 def _batches(world: World, session: Session, wanted: Sequence[Sequence[str]]) -> list[dict[str, Spent]]:
     """What each batch of a steady stream spends. The first takes the warehouse, and each bears its part of letting go of it in the end."""
     spent = [_batch(world, session, *one) for one in wanted]
-    began = _clock()
+    began = clock()
     session.let_go()
-    wall, cpu = (part / len(spent) for part in _since(began))
+    wall, cpu = (part / len(spent) for part in since(began))
     return [{**one, "all": (one["all"][0] + wall, one["all"][1] + cpu)} for one in spent]
 
 
@@ -150,9 +169,9 @@ def _batch(world: World, session: Session, *wanted: str) -> dict[str, Spent]:
     """What one batch of a session spends, a segment for each of `wanted`. Its steps say their wall time only; the CPU time is that of the whole."""
     for one in wanted:
         orders(world, one)
-    began = _clock()
+    began = clock()
     reports = session.batch()
-    spent = _since(began)
+    spent = since(began)
     changed = reports[-1].counts["changed"]
     assert changed == reports[0].counts["read"], f"{changed} changed of {reports[0].counts}"
     return {**{report.step: (report.seconds * 1000, 0.0) for report in reports}, "all": spent}
@@ -161,27 +180,19 @@ def _batch(world: World, session: Session, *wanted: str) -> dict[str, Spent]:
 def _steps(run: Run) -> dict[str, Spent]:
     assert run.inbound, "the mappings are compiled before the clock starts"
     spent: dict[str, Spent] = {}
-    began = _clock()
+    began = clock()
     with run.together():
         judged = partial(gate, expectations=False)
         for name, step in (("stage", stage), ("map", map_step), ("gate", judged), ("merge", merge)):
             _spend(spent, name, step, run)
-    spent["all"] = _since(began)
+    spent["all"] = since(began)
     return spent
 
 
 def _spend(spent: dict[str, Spent], name: str, step: Callable[[Run], Any], run: Run) -> None:
-    began = _clock()
+    began = clock()
     step(run)
-    spent[name] = _since(began)
-
-
-def _clock() -> Spent:
-    return time.perf_counter(), time.process_time()
-
-
-def _since(began: Spent) -> Spent:
-    return (time.perf_counter() - began[0]) * 1000, (time.process_time() - began[1]) * 1000
+    spent[name] = since(began)
 
 
 def _median(spent: Sequence[Spent]) -> dict[str, float]:
@@ -198,40 +209,6 @@ def _medians(runs: Sequence[dict[str, Spent]]) -> dict[str, dict[str, float]]:
     return {name: _median([run[name] for run in runs]) for name in runs[0]}
 
 
-class _Bare:
-    """The difference-merge by hand: two tables as wide as the source layer's, keys compared, DELETE and INSERT, commit."""
-
-    def __init__(self, world: World) -> None:
-        self.con = duckdb.connect(str(world.folder / "bare.duckdb"), config={"max_vacuum_tasks": 0})
-        self.con.execute(f"ATTACH '{world.project.warehouse}' AS w (READ_ONLY)")
-        self.con.execute("CREATE TABLE orders AS SELECT * FROM w.source.sales_order WHERE system = 'shop'")
-        self.con.execute("CREATE TABLE lines AS SELECT * FROM w.source.order_line")
-        self.con.execute("DETACH w")
-
-    def merge(self, number: int, size: int) -> Spent:
-        some = f"SELECT (hash(range + {number} * 100000) % {size})::BIGINT + 1 FROM range({CHANGED})"
-        for sql in (
-            f"CREATE OR REPLACE TEMP TABLE new AS SELECT * REPLACE (row_hash + 1 AS row_hash) FROM orders WHERE hub_id IN ({some})",
-            "CREATE OR REPLACE TEMP TABLE new_lines AS FROM lines WHERE parent_key IN (SELECT source_key FROM new)",
-            "CHECKPOINT",
-        ):
-            self.con.execute(sql)
-        began = _clock()
-        for sql in (
-            "BEGIN",
-            """CREATE OR REPLACE TEMP TABLE differing AS SELECT n.source_key, o.rowid AS old FROM new n
-               LEFT JOIN orders o ON o.source_key = n.source_key WHERE o.row_hash IS DISTINCT FROM n.row_hash""",
-            "DELETE FROM lines WHERE parent_key IN (SELECT source_key FROM differing)",
-            "DELETE FROM orders WHERE rowid IN (SELECT old FROM differing)",
-            "INSERT INTO orders SELECT * FROM new SEMI JOIN differing USING (source_key)",
-            "INSERT INTO lines FROM new_lines WHERE parent_key IN (SELECT source_key FROM differing)",
-            "COMMIT",
-            "CHECKPOINT",
-        ):
-            self.con.execute(sql)
-        return _since(began)
-
-
 def _print(made: dict[str, Any]) -> None:
     names = ("stage", "map", "gate", "merge", "all")
     print(f"  {'ms (CPU, least CPU)':22}" + "".join(f"{name:>24}" for name in names))
@@ -241,9 +218,10 @@ def _print(made: dict[str, Any]) -> None:
             for name in names
         ]
         print(f"  {kind:22}" + "".join(f"{cell:>24}" for cell in cells))
-    bare = made["bare"]
+    for kind, said in BY_HAND.items():
+        print(f"  by hand, {said:46}" + "{wall:8,.0f} ({cpu:,.0f}, {best:,.0f})".format_map(made[kind]))
     print(
-        f"  bare difference-merge: {bare['wall']:.0f} ({bare['cpu']:.0f}, {bare['best']:.0f}); ratio {made['ratio_to_bare']};"
+        f"  all ÷ bare {made['ratio_to_bare']};"
         f" {made['events_per_second']:,} events/s in batches of 100, {made['queued_per_second']:,} where they queue; peak {made['peak_mb']:,} MB",
         flush=True,
     )

@@ -85,7 +85,7 @@ CUSTOMER = """
 
 def read_sql(folder: Path, stream: str, columns: dict[str, str]) -> str:
     declared = ", ".join(f"{name}: '{kind}'" for name, kind in columns.items())
-    return f"read_json('{folder / stream}/*.jsonl', format = 'newline_delimited', columns = {{{declared}}})"
+    return f"read_json('{folder / stream}/*.jsonl*', format = 'newline_delimited', columns = {{{declared}}})"
 
 
 def stage(con: duckdb.DuckDBPyConnection, folder: Path, stream: str, columns: dict[str, str]) -> None:
