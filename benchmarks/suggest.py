@@ -22,10 +22,11 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
 from mappings.load import load  # noqa: E402
-from mappings.parse import ExpressionError, parse, walk  # noqa: E402
-from mappings.parse import Path as Path_  # noqa: E402
+from mappings.parse import ExpressionError, parse  # noqa: E402
 from mappings.suggest import Draft, suggest  # noqa: E402
 from mappings.syntax import Field, Mapping  # noqa: E402
+from mappings.tree import Path as Path_  # noqa: E402
+from mappings.tree import walk  # noqa: E402
 from warehouse.model import entities  # noqa: E402
 
 # Recorded responses are not in the repository: they lie in shared/specs of a folder around it.

@@ -17,8 +17,8 @@ from hub.findings import Finding, did_you_mean
 from mappings import sql
 from mappings.expressions import SQL_TYPES, Scope, Value, compile_expression, has_offset
 from mappings.meaning import Meaning, differ
-from mappings.parse import Type
 from mappings.syntax import Field, Join, ValueMap
+from mappings.tree import Type
 
 # The rule of a reject and its code: `crossdock explain M301`.
 RULES = {

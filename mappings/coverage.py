@@ -19,9 +19,10 @@ from mappings import examples, inbound, outbound, sql, trial
 from mappings.columns import Compiled
 from mappings.expressions import Compiler
 from mappings.levels import Level
-from mappings.parse import Binary, Call, Case, ExpressionError, In, IsNull, Literal, Node, Path, Unary, parse
+from mappings.parse import ExpressionError, parse
 from mappings.shown import text as text_of
 from mappings.syntax import Child, Expr, Field, Mapping, Push, PushField
+from mappings.tree import Binary, Call, Case, In, IsNull, Literal, Node, Path, Unary
 from mappings.write import Part
 
 _PROBES = "crossdock_probes"
@@ -267,7 +268,7 @@ def _push_points(mapping: Mapping, push: Push) -> Iterator[tuple[Point, Node]]:
 
 
 def _name(text: str) -> Any:
-    from mappings.parse import Name
+    from mappings.tree import Name
 
     return Name(text, 0, quoted=True)
 

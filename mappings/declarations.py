@@ -10,10 +10,11 @@ from hub.entity import Column, Entity, Model
 from hub.findings import Finding, nearest
 from mappings.levels import Level, names
 from mappings.meaning import FORMS, Meaning, certain, declared, narrowed, of_column
-from mappings.parse import ExpressionError, Node, Path, bare_path, parse
-from mappings.parse import Literal as Written
+from mappings.parse import ExpressionError, bare_path, parse
 from mappings.shapes import Shape
 from mappings.syntax import Declared, Expr, Field, Mapping, Push
+from mappings.tree import Literal as Written
+from mappings.tree import Node, Path
 
 
 def known(mapping: Mapping, stream: Stream | None, model: Model, findings: list[Finding]) -> dict[str, Meaning]:

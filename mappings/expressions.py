@@ -21,23 +21,10 @@ from hub.findings import Finding, did_you_mean
 from mappings import meaning as means
 from mappings.functions import FUNCTIONS, OF_PUSHES, Function, Parameter
 from mappings.meaning import Meaning
-from mappings.parse import (
-    Binary,
-    Call,
-    Case,
-    Cast,
-    ExpressionError,
-    In,
-    IsNull,
-    Literal,
-    Node,
-    Path,
-    Type,
-    Unary,
-    parse,
-)
+from mappings.parse import ExpressionError, parse
 from mappings.render import divided
 from mappings.syntax import Expr, Named
+from mappings.tree import Binary, Call, Case, Cast, In, IsNull, Literal, Node, Path, Type, Unary
 from mappings.value import (
     MAX_PRODUCT,
     NUMBER,

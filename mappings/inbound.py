@@ -20,9 +20,10 @@ from mappings.joins import Asker, Joins, asked_of_python
 from mappings.levels import Level
 from mappings.meaning import Meaning, certain
 from mappings.once import Lookup, fill
-from mappings.parse import ExpressionError, Path, Type, parse
+from mappings.parse import ExpressionError, parse
 from mappings.shapes import Shape
 from mappings.syntax import Child, Expr, Field, Mapping
+from mappings.tree import Path, Type
 from mappings.write import MAX_CHILDREN, Ground, Part, Statement, written
 
 

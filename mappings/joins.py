@@ -22,9 +22,10 @@ from mappings.columns import TYPES, Found
 from mappings.expressions import Compiler, Value, compile_expression
 from mappings.levels import Level
 from mappings.meaning import of_column
-from mappings.parse import Call, ExpressionError, Name, Path, Type
+from mappings.parse import ExpressionError
 from mappings.shapes import Shape
 from mappings.syntax import Expr, Field, Join, Mapping
+from mappings.tree import Call, Name, Path, Type
 
 CANONICAL = "canonical."
 _NO_PYTHON = (

@@ -11,11 +11,12 @@ from hub.findings import Finding, did_you_mean
 from mappings import sql
 from mappings.expressions import Value
 from mappings.meaning import Meaning, differ
-from mappings.parse import Index, bare_path
+from mappings.parse import bare_path
 from mappings.payload import Place as At
 from mappings.payload import json_value
 from mappings.reach import Rows
 from mappings.syntax import Child, Expr, Field, Mapping, PushChild, PushField, ValueMap
+from mappings.tree import Index
 
 
 @dataclass

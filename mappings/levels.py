@@ -18,8 +18,9 @@ from mappings.expressions import SQL_TYPES, Compiler, Value, computed
 from mappings.formats import share
 from mappings.functions import FUNCTIONS, Function
 from mappings.meaning import Meaning, narrowed
-from mappings.parse import Call, ExpressionError, Filter, Index, Name, Path
+from mappings.parse import ExpressionError
 from mappings.shapes import Shape
+from mappings.tree import Call, Filter, Index, Name, Path
 
 _TAKEN = (
     *("record", "parent", "item", "_segment", "_line", "_seq", "_ordinal"),

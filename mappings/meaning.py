@@ -22,8 +22,9 @@ from typing import Literal, Protocol
 from hub.entity import Column, Entity
 from hub.findings import did_you_mean
 from mappings.currencies import DECIMALS
-from mappings.parse import Binary, ExpressionError, Node, Path, parse
-from mappings.parse import Literal as Written
+from mappings.parse import ExpressionError, parse
+from mappings.tree import Binary, Node, Path
+from mappings.tree import Literal as Written
 
 Kind = Literal["money", "quantity", "picklist", "id", "instant", "date"]
 BASES = ("net", "gross", "tax")

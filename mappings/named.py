@@ -28,9 +28,10 @@ from hub.findings import Finding, did_you_mean
 from mappings.function import Function
 from mappings.functions import FUNCTIONS, OF_PUSHES
 from mappings.meaning import FORMS, Meaning, declared
-from mappings.parse import CAST_TYPES, Call, ExpressionError, Name, Type, parse, walk
-from mappings.parse import Path as Parts
+from mappings.parse import CAST_TYPES, ExpressionError, parse
 from mappings.syntax import Expr, Named, NamedExample
+from mappings.tree import Call, Name, Type, walk
+from mappings.tree import Path as Parts
 
 SETTINGS = ("doc", "arguments", "is", "examples")
 EXAMPLE = ("given", "expect", "fails")

@@ -13,9 +13,10 @@ from mappings import once, sql
 from mappings.expressions import SQL_TYPES, Compiler, Value, compile_expression, literal, within
 from mappings.function import Function
 from mappings.outcomes import Outcome
-from mappings.parse import Call, ExpressionError
-from mappings.parse import Path as Parts
+from mappings.parse import ExpressionError
 from mappings.syntax import Named, NamedExample
+from mappings.tree import Call
+from mappings.tree import Path as Parts
 
 
 def check(functions: Iterable[Named]) -> list[Finding]:

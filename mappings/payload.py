@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 
 from mappings import sql
 from mappings.expressions import NUMBER
-from mappings.parse import Type
+from mappings.tree import Type
 
 Place = tuple[str, ...]
 

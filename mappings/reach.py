@@ -28,8 +28,9 @@ from mappings.currencies import THREE, ZERO
 from mappings.expressions import Compiler, Value, compile_expression
 from mappings.function import Function
 from mappings.meaning import Meaning, narrowed, of_column
-from mappings.parse import Call, ExpressionError, Name, Node, Path, Type, parse, walk
+from mappings.parse import ExpressionError, parse
 from mappings.syntax import Expr
+from mappings.tree import Call, Name, Node, Path, Type, walk
 
 Side = Literal["our", "their"]
 TYPES: dict[Kind, Type] = {

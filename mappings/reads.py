@@ -10,8 +10,9 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from hub.entity import Model
-from mappings.parse import ExpressionError, Filter, Name, Path, parse, walk
+from mappings.parse import ExpressionError, parse
 from mappings.syntax import Expr, Field, Mapping, Push
+from mappings.tree import Filter, Name, Path, walk
 
 Part = tuple[str, ...]
 ITEMS = "[]"

@@ -8,7 +8,8 @@ from typing import Any, Literal
 
 from hub.findings import did_you_mean
 from mappings import sql
-from mappings.parse import ExpressionError, Name, Path
+from mappings.parse import ExpressionError
+from mappings.tree import Name, Path
 
 Kind = Literal["unknown", "value", "object", "list"]
 _WORDS = {"value": "a plain value", "object": "an object", "list": "a list"}

@@ -9,7 +9,7 @@ import dataclasses
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from mappings.parse import Binary, Call, Case, Cast, Filter, In, Index, IsNull, Literal, Name, Node, Path, Unary
+from mappings.tree import Binary, Call, Case, Cast, Filter, In, Index, IsNull, Literal, Name, Node, Path, Unary
 
 _LEAVES = (Literal, Path)
 

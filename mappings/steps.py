@@ -17,8 +17,9 @@ from mappings.columns import Compiled, Refusal
 from mappings.expressions import Compiler, Value
 from mappings.inbound import Inbound
 from mappings.joins import Joins
-from mappings.parse import Path, Type, parse
+from mappings.parse import parse
 from mappings.syntax import Child, Expr, Field, Mapping
+from mappings.tree import Path, Type
 from mappings.write import Part, Statement, views
 
 _OWN = ("key", "when")

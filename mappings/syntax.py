@@ -95,7 +95,7 @@ from hub.connector import Operation
 from hub.entity import DELETED
 from hub.errors import Place
 from mappings.meaning import Meaning
-from mappings.parse import Type
+from mappings.tree import Type
 
 Match = Literal["bound", "find"]  # how it is known that a target has a record: as pulled, or by asking it
 Policy = Literal["quarantine", "default", "pass"]  # what becomes of a value that a value map or a lookup does not know

@@ -15,8 +15,9 @@ from hub.entity import Entity, Model
 from hub.errors import Place
 from hub.findings import Finding, did_you_mean
 from mappings.leaves import inbound_field
-from mappings.parse import Call, Case, ExpressionError, Literal, Name, Node, Path, parse
+from mappings.parse import ExpressionError, parse
 from mappings.syntax import Expr, Field, Mapping, Push, PushField, ValueMap
+from mappings.tree import Call, Case, Literal, Name, Node, Path
 
 _Sent = dict[str, Place]  # dotted place → where the mapping says so
 

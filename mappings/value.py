@@ -11,7 +11,8 @@ from dataclasses import dataclass, replace
 
 from mappings import sql
 from mappings.meaning import Meaning
-from mappings.parse import Binary, ExpressionError, Type
+from mappings.parse import ExpressionError
+from mappings.tree import Binary, Type
 
 NUMBER = "DECIMAL(27,10)"  # two of them added, or multiplied below MAX_PRODUCT, fit into DuckDB's 38 digits
 MAX_PRODUCT = "1e17"

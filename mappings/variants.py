@@ -7,8 +7,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
-from mappings.parse import Binary, Call, Case, Filter, In, Index, IsNull, Literal, Node, Path, Unary
 from mappings.shown import text as text_of
+from mappings.tree import Binary, Call, Case, Filter, In, Index, IsNull, Literal, Node, Path, Unary
 
 Variant = tuple[str, int, Node]  # what was changed, where in the expression, and the whole expression then
 _FLIPPED = {"=": "<>", "<>": "=", "<": ">=", ">=": "<", ">": "<=", "<=": ">", "and": "or", "or": "and"}

@@ -20,8 +20,9 @@ from mappings.expressions import SQL_TYPES, Compiler, Value, compile_expression
 from mappings.formats import share
 from mappings.function import AN_EXAMPLE
 from mappings.functions import FUNCTIONS, Function
-from mappings.parse import Call, ExpressionError, Path
+from mappings.parse import ExpressionError
 from mappings.syntax import Expr
+from mappings.tree import Call, Path
 
 EXAMPLES = [(f, text, wanted) for f in FUNCTIONS.values() if not f.only_here for text, wanted in f.examples]
 OF_ITEMS = [(text, wanted) for f in FUNCTIONS.values() if f.only_here for text, wanted in f.examples]

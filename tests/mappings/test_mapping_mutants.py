@@ -10,8 +10,9 @@ import pytest
 from hub.entity import Model
 from mappings.load import Mappings
 from mappings.mutants import Report, mutate
-from mappings.parse import parse, walk
+from mappings.parse import parse
 from mappings.shown import text as text_of
+from mappings.tree import walk
 from mappings.variants import variants
 
 PEOPLE = """\

@@ -7,25 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mappings.functions import FUNCTIONS
-from mappings.parse import (
-    MAX_OPERATORS,
-    Binary,
-    Call,
-    Case,
-    Cast,
-    ExpressionError,
-    Filter,
-    In,
-    Index,
-    IsNull,
-    Literal,
-    Name,
-    Node,
-    Path,
-    Unary,
-    parse,
-    walk,
-)
+from mappings.parse import MAX_OPERATORS, ExpressionError, parse
+from mappings.tree import Binary, Call, Case, Cast, Filter, In, Index, IsNull, Literal, Name, Node, Path, Unary, walk
 
 
 def shape(node: Node) -> str:
