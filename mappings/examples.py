@@ -25,7 +25,7 @@ from hub.findings import Finding, did_you_mean, errors_in
 from mappings import inbound, sql
 from mappings.inbound import Inbound
 from mappings.outcomes import Difference, difference
-from mappings.read import scalar
+from mappings.settings import scalar
 from mappings.syntax import Example, Mapping
 
 RUN_TABLES = {

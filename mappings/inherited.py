@@ -13,7 +13,7 @@ from typing import Any, Literal
 from hub import yaml
 from hub.errors import Place
 from mappings.load import Lineage, lineage
-from mappings.read import scalar
+from mappings.settings import scalar
 
 Kind = Literal["overridden", "added", "left out", "repeated", "inherited"]
 KINDS: tuple[Kind, ...] = ("overridden", "added", "left out", "repeated", "inherited")

@@ -18,9 +18,11 @@ from hub import yaml
 from hub.entity import Model
 from hub.errors import ConfigurationError, Place
 from hub.findings import Finding, did_you_mean, errors_in, nearest
-from mappings import named, shapes
-from mappings.read import Reader, ValueMaps
+from mappings import named, read, shapes
+from mappings.read_examples import examples
+from mappings.settings import Settings
 from mappings.syntax import Example, Mapping
+from mappings.value_maps import ValueMaps
 
 _SYSTEM = re.compile(r"[a-z][a-z0-9_]{0,40}")
 _STEM = re.compile(r"[a-z][a-z0-9_]{0,60}(\.[a-z][a-z0-9_]{0,60}){0,3}")
@@ -159,7 +161,7 @@ class _Loader:
         if node is None:
             return None
         system = name.partition("/")[0]
-        return Reader(self.findings, self._maps(system), self._functions(system)).mapping(node, name, system)
+        return read.mapping(self._settings(system), node, name, system)
 
     def node(self, name: str, behind: int = 0, path: tuple[tuple[str, int], ...] = ()) -> yaml.Node | None:
         """The file's content with what it extends merged in. `behind`: which of the files of this name, 0 the first."""
@@ -205,8 +207,7 @@ class _Loader:
                 content, findings = yaml.load(file, shown(file))
                 self.findings += findings
                 if isinstance(content, yaml.Items):
-                    reader = Reader(self.findings, self._maps(mapping.system), self._functions(mapping.system))
-                    found += reader.examples(content, content.place)
+                    found += examples(self._settings(mapping.system), content, content.place)
                 elif not findings:
                     at = content.place if isinstance(content, yaml.Node) else Place(shown(file), 1, 1)
                     fix = "write - {name: …, given: {…}, expect: {…}}"
@@ -218,6 +219,9 @@ class _Loader:
             fix = did_you_mean(name, self.files) or f"write {name.partition('/')[2]}.yaml beside it, or remove it"
             at = Place(shown(self.tests[name][0]))
             self.findings.append(Finding("M404", f"there is no mapping '{name}' to test", at, fix))
+
+    def _settings(self, system: str) -> Settings:
+        return Settings(self.findings, self._maps(system).by_name, self._functions(system))
 
     def _maps(self, system: str) -> ValueMaps:
         if system not in self.maps:

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from hub.entity import Column, Entity, Model, children
-from mappings import read
+from mappings import read, read_examples, read_push
 from mappings.functions import FUNCTIONS, OF_PUSHES
 from mappings.meaning import FORMS
 from mappings.named import NAME, as_function
@@ -60,7 +60,7 @@ _SETTINGS: dict[str, Schema] = {
     "ref": {**_TEXT, "description": _REF},
     "values": {**_TEXT, "description": _VALUES},
     "unmapped": {
-        "enum": list(read._POLICIES),
+        "enum": list(read.POLICIES),
         "description": "What becomes of a value that the value map does not know.",
     },
     "lookup": {
@@ -68,7 +68,7 @@ _SETTINGS: dict[str, Schema] = {
         "description": "Another stream of the system, or canonical.<entity>: `at` is then of the record found.",
     },
     "by": {**_EXPRESSION, "description": "What of the other record the key is compared with."},
-    "missing": {"enum": list(read._POLICIES), "description": "What becomes of a key that no other record has."},
+    "missing": {"enum": list(read.POLICIES), "description": "What becomes of a key that no other record has."},
     "parent": {
         **_EXPRESSION,
         "description": "What of a record of the other stream is the key of the row it belongs to.",
@@ -80,9 +80,12 @@ _SETTINGS: dict[str, Schema] = {
     },
     "default": {"type": _SCALAR, "description": "A plain value for what is missing."},
     "required": {"type": "boolean", "description": "A row without it is rejected."},
-    "operation": {"enum": list(read._OPERATIONS), "description": "What kind of call this is."},
-    "match": {"enum": list(read._MATCHES), "description": "find: ask the target for our key before a record is made."},
-    "null": {"enum": list(read._NULLS), "description": "clear: what is missing here is emptied in the target."},
+    "operation": {"enum": list(read_push.OPERATIONS), "description": "What kind of call this is."},
+    "match": {
+        "enum": list(read_push.MATCHES),
+        "description": "find: ask the target for our key before a record is made.",
+    },
+    "null": {"enum": list(read_push.NULLS), "description": "clear: what is missing here is emptied in the target."},
     "archive": {"type": "array", "description": "Of a mirror: what the call that archives a record says."},
     "doc": {**_TEXT, "description": "A note for people."},
     "name": _TEXT,
@@ -109,7 +112,7 @@ def mapping_schema(
     of the project.
     """
     headers = [entity for entity in model.values() if not entity.parent]
-    top = _object(read._TOP)
+    top = _object(read.TOP)
     top["properties"] |= {
         "entity": {"enum": [entity.name for entity in headers], "description": "The canonical kind of record."},
         "fields": {"type": "object", "description": "Canonical column: path or expression."},
@@ -204,7 +207,7 @@ def _object(settings: Iterable[str], required: Sequence[str] = ()) -> Schema:
 
 
 def _example() -> Schema:
-    return _object(read._EXAMPLE, ["given"])
+    return _object(read_examples.EXAMPLE, ["given"])
 
 
 def _one_or_more(schema: Schema) -> Schema:
@@ -240,7 +243,7 @@ def _columns(entity: Entity) -> Schema:
 
 
 def _column(column: Column) -> Schema:
-    long = _object(name for name in read._FIELD if (name == "ref") <= bool(column.ref))
+    long = _object(name for name in read.FIELD if (name == "ref") <= bool(column.ref))
     long["required"] = ["at", "ref"] if column.ref else ["at"]
     long["properties"]["key"] = {**_EXPRESSION, "description": "Of a lookup: what of this record names the other one."}
     long["dependencies"] = {"lookup": ["key", "by"], "key": ["lookup"], "by": ["lookup"], "missing": ["lookup"]}
@@ -277,7 +280,7 @@ def _header(entity: Entity, model: Model) -> Schema:
 
 
 def _child(entity: Entity) -> Schema:
-    made = _object(read._CHILD)
+    made = _object(read.CHILD)
     made["properties"]["fields"] = {"$ref": f"#/definitions/columns of {entity.name}"}
     made["properties"]["stream"] = {
         **_TEXT,
@@ -288,7 +291,7 @@ def _child(entity: Entity) -> Schema:
 
 
 def _push(headers: Sequence[Entity]) -> Schema:
-    field = _object(read._PUSH_FIELD, ["at"])
+    field = _object(read_push.FIELD, ["at"])
     fields = {
         "type": "array",
         "description": "A bare column is sent to where it is read from; `name: {at: place}` says where.",
@@ -296,9 +299,9 @@ def _push(headers: Sequence[Entity]) -> Schema:
             "anyOf": [_TEXT, {"type": "object", "minProperties": 1, "maxProperties": 1, "additionalProperties": field}]
         },
     }
-    child = _object(read._PUSH_CHILD, ["each"])
+    child = _object(read_push.CHILD, ["each"])
     child["properties"]["fields"] = fields
-    made = _object(read._PUSH, ["operation"])
+    made = _object(read_push.PUSH, ["operation"])
     made["properties"] |= {
         "entity": {"enum": [entity.name for entity in headers], "description": "Default: the mapping's entity."},
         "fields": fields,
