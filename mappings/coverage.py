@@ -23,7 +23,7 @@ from mappings.parse import ExpressionError, parse
 from mappings.shown import text as text_of
 from mappings.syntax import Child, Expr, Field, Mapping, Push, PushField
 from mappings.tree import Binary, Call, Case, In, IsNull, Literal, Node, Path, Unary
-from mappings.write import Part
+from mappings.views import Part
 
 _PROBES = "crossdock_probes"
 TRUE = Literal("boolean", "true", 0)

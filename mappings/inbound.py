@@ -24,7 +24,8 @@ from mappings.parse import ExpressionError, parse
 from mappings.shapes import Shape
 from mappings.syntax import Child, Expr, Field, Mapping
 from mappings.tree import Path, Type
-from mappings.write import MAX_CHILDREN, Ground, Part, Statement, written
+from mappings.views import MAX_CHILDREN, Ground, Part, Statement
+from mappings.write import written
 
 
 @dataclass(frozen=True, slots=True)

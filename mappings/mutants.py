@@ -20,7 +20,7 @@ from mappings.parse import ExpressionError, parse
 from mappings.shown import text as text_of
 from mappings.syntax import Child, Example, Expr, Field, Mapping, Push, PushField, ValueMap
 from mappings.variants import variants
-from mappings.write import Statement
+from mappings.views import Statement
 
 _VIEW, _TABLE = "CREATE OR REPLACE TEMP VIEW", "CREATE OR REPLACE TEMP TABLE"
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 
 _PLAIN = re.compile(r"[a-z_][a-z0-9_]*")
 # Words that DuckDB would not read as a column; quoting a few too many costs nothing.
@@ -65,3 +66,11 @@ def _is_term(sql: str) -> bool:
         elif depth == 0 and not (character.isalnum() or character in "_."):
             return False
     return True
+
+
+def select(items: Sequence[str], source: str, where: Sequence[str] = ()) -> str:
+    """A SELECT, an item a line; the conditions hold together."""
+    conditions = [f"({one})" for one in where] if len(where) > 1 else list(where)
+    tail = f"\nWHERE {' AND '.join(conditions)}" if conditions else ""
+    listed = ",\n".join(items)
+    return f"SELECT\n{indent(listed)}\nFROM {source}{tail}"

@@ -20,7 +20,7 @@ from mappings.joins import Joins
 from mappings.parse import parse
 from mappings.syntax import Child, Expr, Field, Mapping
 from mappings.tree import Path, Type
-from mappings.write import Part, Statement, views
+from mappings.views import Part, Statement, Views
 
 _OWN = ("key", "when")
 
@@ -128,7 +128,7 @@ def _rewritten(mapping: Mapping, made: Inbound, suffix: str) -> Sequence[Stateme
         part.refusals.clear()  # the writer fills them
         part.view = f"{part.view} {suffix}"
     head, *children = made.parts
-    return views(mapping, head, children)  # what is looked up is there: the mapping ran before
+    return Views(mapping, head, children).statements()  # what is looked up is there: the mapping ran before
 
 
 def compile(mapping: Mapping, model: Model, name: str, stream: Stream | None = None) -> list[Steps]:
