@@ -32,6 +32,7 @@ NAMES = (
     "floor",
     "limit",
     "limit_lake",
+    "limit_kept",
     "crossdock",
     "crossdock_full",
     "python_loop",

@@ -10,7 +10,8 @@ For a mapping `cart/orders` of the stream `orders` the statements are, in order:
     delete     these out of mapped.<entity> and mapped.<child>
     insert     run.rejects, run.counts
 
-Views (`views.py`) and the table are temporary. Everything is read once and cast once. Only where a row was refused is it read again, for the reasons (`Statement.needed`), and the record taken out with its children.
+Views (`views.py`) and the table are temporary. Everything is read once and cast once. Only where a row was refused is it
+read again, for the reasons (`Statement.needed`), and the record taken out with its children.
 
 `_row` is `_seq` and the number of the item in its list, with the mapping's ordinal in front: unique among the rows of
 all mappings of an entity, and in the order in which the records came.
