@@ -45,6 +45,7 @@ class Filled:
 
     folder: Path
     cursor: Any
+    begins: bool = False  # with the stream's first page, and not where an earlier round of this pull has ended
     writers: list[SegmentWriter] = field(default_factory=list)
     unfinished: int | None = None  # the first segment of a sequence whose end has not come
 
@@ -81,7 +82,7 @@ class Filled:
 def fill(run: Run, reader: Reader, cursor: Any, folder: Path) -> Filled:
     """Read on from `cursor` until enough is there, time is up or the stream is at its end. What fails is in the reader."""
     began, limit = time.monotonic(), run.checkpoint_records or 1 << 62
-    filled = Filled(folder, cursor)
+    filled = Filled(folder, cursor, begins=reader.pages is None)
     while True:
         page = None if reader.stopped else _next(run, reader, cursor)
         if page is None:

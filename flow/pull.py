@@ -232,12 +232,12 @@ def _segments(run: Run, reader: Reader, round: _Round) -> Any:
 
     def resource() -> Iterator[Any]:
         state = dlt.current.resource_state()
-        since, first = state.get("cursor"), reader.page_count == 0
+        since = state.get("cursor")
         filled = round.fill(reader, since)
         if filled.cursor is not None:
             state["cursor"] = filled.cursor
         # Read from the same position to the end, byte for byte as the last time: it is in the lake already.
-        at_rest = first and reader.done and not reader.failure and filled.cursor == since
+        at_rest = filled.begins and reader.done and not reader.failure and filled.cursor == since
         whole = filled.writers[0].digest if at_rest and len(filled.writers) == 1 else None
         if whole and whole == state.get("overlap"):
             reader.again += filled.drop()

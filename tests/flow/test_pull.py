@@ -264,6 +264,30 @@ def test_streams_are_read_side_by_side_where_the_connector_says_so(project: Proj
         assert [json.loads(line)["id"] for line in lines(project, stream)] == list(range(25))
 
 
+class TogetherAgain(Overlapping):
+    """Orders end only when the customers have been read, which dlt asks for afterwards."""
+
+    name = "together_again"
+    parallel = 2
+    read = threading.Event()
+
+    def pull(self, stream: str, since: Any = None) -> Iterator[Page]:
+        yield from super().pull(stream, since)
+        if stream == "customers":
+            self.read.set()
+        else:
+            assert self.read.wait(10)
+
+
+def test_an_overlap_is_not_kept_again_where_streams_are_read_side_by_side(project: Project) -> None:
+    counts = []
+    for _ in range(4):
+        TogetherAgain.read.clear()
+        counts.append(pull(beside(project, TogetherAgain)).counts)
+    assert counts[2:] == [{"orders": 0, "customers": 0}] * 2
+    assert len(lines(project, "customers")) == 4
+
+
 def test_streams_that_are_not_said_to_go_together_do_not(project: Project, monkeypatch: Any) -> None:
     monkeypatch.setattr(Together, "meeting", threading.Barrier(2))
     monkeypatch.setattr(Together, "parallel", 1)
