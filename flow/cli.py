@@ -13,8 +13,8 @@ from io import TextIOWrapper
 import typer
 
 from flow import cli_look, cli_mappings, cli_push, cli_quarantine, cli_run
-from hub.boundary import disk_trouble
-from hub.errors import CrossdockError, StreamError
+from hub.boundary import disk_refusal, disk_trouble
+from hub.errors import CrossdockError
 
 app = typer.Typer(
     name="crossdock",
@@ -39,9 +39,7 @@ def _app() -> None:
     except Exception as error:
         if not (said := disk_trouble(error)):
             raise
-        what = f"a file of the project cannot be read or written: {said}"
-        fix = "is there room on the disk, and may we write there? Then run it again: what was done is kept"
-        raise StreamError("F240", what, fix=fix) from None
+        raise disk_refusal(said) from None
 
 
 def main() -> None:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import errno
-from collections.abc import Iterator
+import os
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -51,6 +52,18 @@ _SQLITE = (
     "readonly database",
     "unable to open",
 )  # and not that somebody else has it locked
+# In DuckDB's errors of several classes, of a commit or a checkpoint, too; often not in the first line.
+_DUCKDB = tuple(
+    os.strerror(number) for number in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EIO)
+)
+_ENDED = ("duckdb.IOException", "duckdb.TransactionException", "duckdb.FatalException")  # their words hold no values
+
+
+def disk_refusal(said: str) -> StreamError:
+    """What is said where the disk refuses: the next run goes on, once a person has seen to it."""
+    what = f"a file of the project cannot be read or written: {said}"
+    fix = "is there room on the disk, and may we write there? Then run it again: what was done is kept"
+    return StreamError("F240", what, fix=fix)
 
 
 def disk_trouble(error: BaseException) -> str:
@@ -58,10 +71,18 @@ def disk_trouble(error: BaseException) -> str:
     if isinstance(error, OSError):
         said = error.strerror or type(error).__name__
         return (f"{said}: {error.filename}" if error.filename else said) if error.errno in _DISK else ""
-    kind, said = f"{type(error).__module__}.{type(error).__name__}", str(getattr(error, "orig", error)).splitlines()[0]
+    kind, lines = f"{type(error).__module__}.{type(error).__name__}", str(getattr(error, "orig", error)).splitlines()
+    said = lines[0] if lines else ""
+    if kind.removeprefix("_") in _ENDED and (told := disk_words(lines)):
+        return told
     if kind == "sqlalchemy.exc.OperationalError" and any(one in said for one in _SQLITE):
         return f"{said} (the ledger)"
     return said if kind.removeprefix("_") == "duckdb.IOException" else ""
+
+
+def disk_words(lines: Sequence[str]) -> str:
+    """The line of DuckDB's message that tells what the disk refused; empty where it was something else."""
+    return next((line for line in lines if any(one in line for one in _DUCKDB)), "")
 
 
 def _own(error: BaseException, connector: str) -> str:

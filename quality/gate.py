@@ -15,6 +15,7 @@ from decimal import Decimal
 import duckdb
 
 from hub.entity import Entity, Model
+from hub.roll_back import roll_back
 from quality import batch, marks
 from quality.checks import Distribution, OfBatch
 from quality.results import RuleOutcome, SuiteResult
@@ -179,7 +180,7 @@ def _write_marks(
         _write_states(con, states)
         con.execute("COMMIT")
     except BaseException:
-        con.execute("ROLLBACK")
+        roll_back(con)
         raise
 
 
@@ -386,7 +387,7 @@ def _settle(con: duckdb.DuckDBPyConnection, verdicts: Sequence[Verdict], results
             )
         con.execute("COMMIT")
     except BaseException:
-        con.execute("ROLLBACK")
+        roll_back(con)
         raise
     return read(con)
 

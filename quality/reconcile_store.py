@@ -7,6 +7,7 @@ from datetime import datetime
 
 import duckdb
 
+from hub.roll_back import roll_back
 from quality.reconcile_spec import BUCKETS, Spec
 from quality.sql import literal
 
@@ -73,7 +74,7 @@ def transaction(con: duckdb.DuckDBPyConnection, work: Callable[[], None]) -> Non
         work()
         con.execute("COMMIT")
     except BaseException:
-        con.execute("ROLLBACK")
+        roll_back(con)
         raise
 
 

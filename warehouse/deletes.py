@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from hub.entity import DELETED, Entity, Model
+from hub.roll_back import roll_back
 from warehouse import columns as c
 from warehouse.duck import Connection, literal, one, quote, run
 
@@ -87,7 +88,7 @@ def settle(con: Connection, model: Model, entity: Entity, *, hub: bool) -> int:
         unknown = _settle(con, model, entity, hub and _has(con, entity))
         run(con, "COMMIT")
     except BaseException:
-        con.execute("ROLLBACK")
+        roll_back(con)
         raise
     return unknown
 

@@ -14,6 +14,7 @@ from typing import Any
 
 import duckdb
 
+from hub.boundary import disk_refusal, disk_words
 from hub.errors import ConfigurationError, CrossdockError, TransientError
 
 Connection = duckdb.DuckDBPyConnection
@@ -31,14 +32,15 @@ class StatementError(CrossdockError):
 
     def __init__(self, statement: str, error: duckdb.Error, code: str = "W120") -> None:
         said = without_values(str(error))
-        more = (
-            "give it more (CROSSDOCK_MEMORY)"
-            if isinstance(error, duckdb.OutOfMemoryException)
-            else "correct what it says"
-        )
+        disk = disk_words(said.splitlines())
+        more = "correct what it says"
+        if isinstance(error, duckdb.OutOfMemoryException):
+            more = "give it more (CROSSDOCK_MEMORY)"
+        elif disk:
+            code, more = "F240", "make room on the disk, let us write there,"
         super().__init__(
             code,
-            f"the statement '{statement}' failed: {said.splitlines()[0]}",
+            f"the statement '{statement}' failed: {disk or said.splitlines()[0]}",
             fix=f"nothing of it was kept; {more} and run the step again",
             detail=said,
         )
@@ -153,7 +155,9 @@ def _bound(con: Connection, memory: str) -> None:
 def _not_opened(path: Path | str, error: duckdb.Error) -> CrossdockError:
     said = str(error)
     name = Path(str(path)).name
-    if "lock" in said.lower():
+    if disk_said := disk_words(without_values(said).splitlines()):
+        return disk_refusal(disk_said)
+    if "Could not set lock" in said:  # damage is told in blocks, which hold the word, too
         return TransientError(
             "W101", f"another process has {name} open", fix="analysts and pages open the snapshot; try again"
         )

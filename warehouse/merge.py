@@ -27,6 +27,7 @@ import duckdb
 from hub.entity import Entity, Model, in_dependency_order
 from hub.errors import ConfigurationError, CrossdockError
 from hub.failpoints import failpoint
+from hub.roll_back import roll_back
 from warehouse import cases, drift, fold, identity, incoming, law, refs, store, survivorship, tables
 from warehouse.duck import Connection, literal
 from warehouse.incoming import Decided, Load
@@ -203,7 +204,7 @@ def _transaction(work: Work, body: Callable[[], Any], report: Any = None) -> Any
     try:
         result = body()
     except BaseException:
-        work.con.execute("ROLLBACK")
+        roll_back(work.con)
         raise
     try:
         work.do("commit", "COMMIT")

@@ -23,6 +23,7 @@ from urllib.parse import unquote, urlsplit
 
 from hub.entity import DELETED, Entity, Model
 from hub.errors import ConfigurationError
+from hub.roll_back import roll_back
 from warehouse import columns as c
 from warehouse.duck import Connection, connect, filled, literal, one, quote, run, with_beside
 
@@ -237,7 +238,7 @@ def execute(
                 run(con, statement.sql, name=statement.name)
         run(con, "COMMIT")
     except BaseException:
-        con.execute("ROLLBACK")
+        roll_back(con)
         raise
     if views is not None:
         views |= made
@@ -263,7 +264,7 @@ def supersede(con: Connection, model: Model, mapped: Collection[str] | None = No
             gone[entity.name] = _supersede(con, model, entity)
             run(con, "COMMIT")
         except BaseException:
-            con.execute("ROLLBACK")
+            roll_back(con)
             raise
     return gone
 

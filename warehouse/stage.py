@@ -26,6 +26,7 @@ import zstandard
 from hub.connector import Stream
 from hub.errors import ConfigurationError, Place
 from hub.findings import Finding
+from hub.roll_back import roll_back
 from hub.segments import Segment
 from warehouse import odd, staged
 from warehouse.duck import Connection, StatementError, literal, one, quote, run, without_values
@@ -79,7 +80,7 @@ def stage(
             gone = _settle(con, source, placed, found, report, only)
             run(con, "COMMIT")
         except BaseException:
-            con.execute("ROLLBACK")
+            roll_back(con)
             raise
         if gone:
             staged.take_out(con, stream.name)

@@ -14,6 +14,7 @@ import duckdb
 
 from hub.entity import DELETED, Entity, Model
 from hub.errors import ConfigurationError
+from hub.roll_back import roll_back
 from warehouse import columns as c
 from warehouse.duck import Connection, literal, one, quote, run
 from warehouse.fixed import FIXED, SCHEMAS, VIEW_COMMENTS, VIEWS
@@ -151,7 +152,7 @@ def migrate(con: Connection, model: Model) -> list[str]:
         set_position(con, "schema_version", str(VERSION))
         run(con, "COMMIT", name="migrate")
     except BaseException:
-        con.execute("ROLLBACK")
+        roll_back(con)
         raise
     return done
 

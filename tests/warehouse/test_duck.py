@@ -5,7 +5,7 @@ from __future__ import annotations
 import duckdb
 import pytest
 
-from hub.errors import ConfigurationError, TransientError
+from hub.errors import ConfigurationError, CrossdockError, TransientError
 from warehouse.duck import StatementError, connect, one, run, without_values
 
 
@@ -87,6 +87,35 @@ def test_a_file_that_is_no_database_is_said(tmp_path):
     (tmp_path / "w.duckdb").write_bytes(b"x" * 5000)
     with pytest.raises(ConfigurationError, match=r"W102 w\.duckdb cannot be opened"):
         connect(tmp_path / "w.duckdb")
+
+
+def test_a_damaged_file_is_not_taken_for_one_that_somebody_has_open(tmp_path):
+    """DuckDB tells of damage in blocks; who looks for `lock` in its words waits for ever."""
+    path = tmp_path / "w.duckdb"
+    with duckdb.connect(str(path)) as con:
+        con.execute("CREATE TABLE t AS SELECT range AS n FROM range(1000)")
+    with path.open("r+b") as file:
+        for header in (4_096, 8_192):
+            file.seek(header)
+            file.write(b"damage" * 20)
+    with pytest.raises(ConfigurationError, match=r"W102 w\.duckdb cannot be opened"):
+        connect(path)
+
+
+def test_a_disk_that_refuses_is_not_taken_for_damage(tmp_path):
+    import os
+    import resource
+
+    path = tmp_path / "w.duckdb"
+    pid = os.fork()
+    if pid == 0:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (100, resource.RLIM_INFINITY))
+        try:
+            connect(path)
+        except CrossdockError as error:
+            os._exit(0 if error.code == "F240" and "File too large" in error.what else 1)
+        os._exit(2)
+    assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
 
 
 def test_a_file_that_another_process_has_is_said(tmp_path):
