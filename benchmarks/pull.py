@@ -55,7 +55,7 @@ class FarCart(Rest):
     name = "far_cart"
     streams = (
         Stream("orders", primary_key="id", parallel={size},
-               options={{"path": "slow", "records": "orders", "paginator": {{"kind": "page", "total_path": None}}}}),
+               options={{"path": "slow", "records": "orders", "paginator": {{"kind": "page", "base_page": 0}}}}),
     )
 """
 

@@ -64,6 +64,7 @@ def _list(name: str, key: str = "", **more: Any) -> Stream:
 class SandboxCart(Rest):
     name = "sandbox_cart"
     parallel = 3
+    words = ("key",)
     streams = (
         _list("customers", "email"),
         _list("products", "sku", writes=("change",), idempotency="key"),

@@ -75,6 +75,7 @@ def _object(name: str, external_id: str, writes: tuple[Operation, ...] = ("upser
 class SandboxCrm(Rest):
     name = "sandbox_crm"
     parallel = 3
+    words = ("external_id",)
     streams = (
         _object("accounts", "HubId", ("upsert", "archive"), deletes="flagged"),
         _object("contacts", "HubId"),

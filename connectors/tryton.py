@@ -82,6 +82,7 @@ class Tryton(JsonRpc):
 
     name = "tryton"
     endpoint = "rpc/"
+    words = ("model", "domain", "fields", "touched")
     version = None
     streams = (
         _stream(

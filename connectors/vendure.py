@@ -114,6 +114,7 @@ class Vendure(GraphQL):
     name = "vendure"
     endpoint = "admin-api"
     parallel = 3
+    words = ("key", "filter")
     streams = (
         _stream("customers", "customers", "Customer", _CUSTOMER, "emailAddress", {}, **_BY_CHANGE),
         _stream(

@@ -7,13 +7,14 @@ from collections.abc import Iterable, Sequence
 import connectors
 from hub import yaml
 from hub.config import BUILT_IN, Project, System
+from hub.declaration import judged
 from hub.entity import Entity, Model
 from hub.errors import CrossdockError, Place
 from hub.findings import Finding, did_you_mean, nearest
 
 
 def findings(project: Project, model: Model) -> list[Finding]:
-    """F301 to F304 for each connector that cannot be loaded, F219 for each name under streams: and survivorship: that there is not,
+    """F301 to F304 for each connector that cannot be loaded, C311 and C312 for what one says of itself, F219 for each name under streams: and survivorship: that there is not,
     and F220 for files that no run reads.
     """
     return [*_connectors(project), *_survivorship(project, model), *_unread(project)]
@@ -24,6 +25,7 @@ def _connectors(project: Project) -> list[Finding]:
     for system in project.systems.values():
         try:
             kind = connectors.load(system.connector, project.folders("connectors"))
+            found += judged(kind)
             found += unknown_streams(project, system, [stream.name for stream in kind.streams])
         except CrossdockError as error:
             # One that is not there is misspelt in crossdock.yaml; one that is there is wrong in its own file.

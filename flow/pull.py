@@ -25,6 +25,7 @@ from flow.language import refuse
 from flow.report import StepReport
 from flow.run import Run
 from hub.connector import Connector
+from hub.declaration import judged
 from hub.errors import UnavailableError
 from hub.failpoints import failpoint
 from hub.findings import Finding
@@ -56,6 +57,7 @@ def _pull(run: Run) -> StepReport:
     began = time.monotonic()
     report = StepReport("pull", run.system)
     system = run.project.system(run.system)
+    refuse(judged(type(run.connector)))
     refuse(unknown_streams(run.project, system, [stream.name for stream in run.connector.streams]))
     streams = [stream for stream in run.connector.streams if not system.streams or stream.name in system.streams]
     side_by_side = min(int(run.connector.connection.extra.get("parallel") or run.connector.parallel), len(streams))

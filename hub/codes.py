@@ -99,19 +99,19 @@ Fix: correct the fields of the mapping's push.""",
 Example: Service temporarily unavailable, with status 200.
 Fix: read it; if it is a proxy's, the connection's url is wrong.""",
     "C301": """Records lack a field that the connector relies on: the primary key or a field of the cursor.
-Without the key rows cannot be told apart, without the cursor changes are missed.
+Without the key rows cannot be told apart, without the cursor changes are missed; so a pull stops there, too.
 Example: customers have no 'updated_at'.
-Fix: the API has changed; correct primary_key or cursor_fields of the stream.""",
+Fix: correct primary_key or cursor_fields of the stream, or the API has changed.""",
     "C310": """A conformance check could not be carried through, because the connector or its sample raised.
 An exception here is one in a run, too.
 Fix: correct what the message names, and run the check again.""",
-    "C311": """A connector's name is not that of its file, or a stream's name is no name for a table.
+    "C311": """A connector's name is not that of its file, a stream's name is no name for a table, or there are no streams.
 One name everywhere: module, connector, and what crossdock.yaml writes.
 Fix: rename the one or the other.""",
-    "C312": """A connector uses another word for something that has one, or contradicts itself.
-Whoever has read one connector should be able to read them all.
-Example: per_page for page_size; cursor 'keyset' without cursor_fields.
-Fix: write the word that the finding names.""",
+    "C312": """A connector uses a word that nothing reads, another one for something that has a name, or contradicts itself.
+An option that is misspelt is one that is not there: without its paginator a stream is its first page. So nothing is pulled.
+Example: there is no option 'pagination'; per_page for page_size; cursor 'keyset' without cursor_fields.
+Fix: write the word that the finding names. Words that a connector reads itself stand in its class: words = ("key",).""",
     "C313": """Importing a connector loads a heavy library, or prints something.
 `crossdock lint` and Airflow's DAG files import connectors and have a second for everything.
 Example: import zeep at the top of the file.
@@ -201,6 +201,18 @@ Fix: correct the file at the line that is named.""",
 Values would land in the wrong fields. The file stays where it is, the others are read.
 Example: the header misses PREIS; often the separator is another one.
 Fix: have it sent again, or correct columns or separator of the stream.""",
+    "D113": """More pages follow than the stream's paginator finds, or nothing says whether the first one is all there is.
+Only a part would be read, and nothing would look amiss. The page is not taken, the position stays where it was.
+Example: only the first page would be read: the header Link names a next page.
+Fix: write the paginator in the stream's options, e.g. {"kind": "link"}; {"kind": "single"} where there is never more.""",
+    "D114": """The records of a stream with a cursor come with the newest change first, or in another order than that of changes.
+A pull that is cut off would go on from the newest, and what is older would never come.
+Example: 'date_modified' falls within a page, because the system sorts by it in descending order.
+Fix: ask for another order in `params`; where the system has none, sort by id and write "order": "id".""",
+    "D115": """The times that a stream's cursor is made of cannot be placed: they have no offset from UTC, or are no ISO 8601.
+Read in the wrong zone, changes of hours would be left out or read again each time.
+Example: 'date_modified_gmt' has no offset from UTC.
+Fix: write "zone": "UTC" in the stream's options, or "local" where it is the time of the connection's timezone.""",
     "D201": """A record in a segment is not JSON: cut off, or not one record a line.
 Only this record is rejected, with its raw text; the rest of the segment is staged.
 Fix: look at it with `crossdock quarantine show`; the next pull brings it again if the system still has it.""",

@@ -24,21 +24,12 @@ from typing import Any
 
 from hub import records
 from hub.connector import Change, Connection, Connector, Operation, Outcome, Page, Stream
+from hub.declaration import judged
 from hub.errors import AuthenticationError, CrossdockError, Place
 from hub.findings import Finding
 
 HEAVY: tuple[str, ...] = ("airflow", "dlt", "duckdb", "fsspec", "great_expectations", "lxml", "numpy", "pandas")
 HEAVY += ("pyarrow", "sqlalchemy", "sqlglot", "zeep")
-# What other projects call it → what it is called here.
-SYNONYMS: Mapping[str, str] = {
-    **dict.fromkeys(("pk", "id_field", "key_field", "key_properties", "primary_keys", "unique_key"), "primary_key"),
-    **dict.fromkeys(("cursor_field", "replication_key", "bookmark", "incremental", "watermark", "state_key"), "cursor"),
-    **dict.fromkeys(("per_page", "pagesize", "max_per_page", "page_limit", "chunk_size"), "page_size"),
-    **dict.fromkeys(("rate", "ratelimit", "throttle", "requests_per_second", "max_rps"), "rate_limit"),
-    **dict.fromkeys(("batch", "batchsize", "bulk_size"), "batch_size"),
-    **dict.fromkeys(("concurrency", "max_workers", "workers", "threads", "parallelism"), "parallel"),
-    **dict.fromkeys(("lookback", "lookback_window", "buffer"), "overlap"),
-}
 _MAX_ROUNDS = 10_000
 _NOBODY = "crossdock-conformance-nobody"
 
@@ -110,24 +101,7 @@ def names_agree(subject: Subject) -> list[Finding]:
 
 def words_are_canonical(subject: Subject) -> list[Finding]:
     """No synonyms of `primary_key`, `cursor`, `page_size`, `rate_limit`, … and no declaration that contradicts itself."""
-    used = {(name, "") for kind in subject.kind.__mro__ if kind.__module__ != "builtins" for name in vars(kind)}
-    used |= {(word, stream.name) for stream in subject.kind.streams for word in stream.options}
-    found = [
-        subject.finding("C312", stream, f"'{word}' is called '{SYNONYMS[word]}' here", f"write {SYNONYMS[word]}")
-        for word, stream in sorted(used)
-        if word in SYNONYMS
-    ]
-    for stream in subject.kind.streams:
-        if stream.cursor in ("timestamp", "keyset", "date") and not stream.cursor_fields:
-            found.append(subject.finding("C312", stream.name, f"cursor '{stream.cursor}' without cursor_fields"))
-        kind = stream.options.get("paginator", {}).get("kind")
-        if stream.parallel > 1 and kind is not None and kind not in ("offset", "page"):
-            found.append(
-                subject.finding("C312", stream.name, f"parallel pages, and '{kind}' says where the next one is")
-            )
-        if stream.version_trusted and stream.version_field is None:
-            found.append(subject.finding("C312", stream.name, "a trusted version without version_field"))
-    return found
+    return [finding for finding in judged(subject.kind) if finding.code == "C312"]
 
 
 def importing_is_cheap(subject: Subject) -> list[Finding]:

@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
+from hub.errors import Place
 from hub.findings import Finding
 from hub.secrets import Secret
 
@@ -151,12 +152,14 @@ class Connector:
     """Base of every connector. Subclasses set `name` and `streams` and implement what their system can do.
 
     `parallel` is how many streams may be read side by side; each then has a connector and a session of its own, and they
-    share the connection's rate budget. `extra.parallel` of a connection overrides it.
+    share the connection's rate budget. `extra.parallel` of a connection overrides it. `words` are those that the class itself
+    reads in `Stream.options`, beside those of its bases; any other is a mistake.
     """
 
     name: ClassVar[str]
     streams: ClassVar[tuple[Stream, ...]] = ()
     parallel: ClassVar[int] = 1
+    words: ClassVar[tuple[str, ...]] = ()
 
     def __init__(self, connection: Connection, transport: Any = None) -> None:
         self.connection = connection
@@ -167,6 +170,11 @@ class Connector:
             if stream.name == name:
                 return stream
         raise KeyError(name)
+
+    @classmethod
+    def odd(cls, stream: Stream, place: Place) -> Iterator[Finding]:
+        """C312 for what in a stream's declaration means nothing to the protocol; `hub/declaration.py` asks."""
+        yield from ()
 
     def check(self) -> list[Finding]:
         """Can I log in, and is the schema what I expect? An empty list is yes. Never raises for what it finds."""

@@ -56,6 +56,19 @@ def reached(before: Any, at: str, id: Any, next: Any = None, read: datetime | No
     return cursor
 
 
+def not_after(clock: datetime, cursor: dict[str, Any], before: Any, zone: str) -> dict[str, Any]:
+    """The cursor after a sequence in another order than that of the changes: no later than when it began, for what changed meanwhile
+    in front of where we were is still to come. It never goes back behind `before`.
+    """
+    tz, moment = ZoneInfo(zone), datetime.fromisoformat(cursor["at"])
+    if (moment if moment.tzinfo else moment.replace(tzinfo=tz)) <= clock:
+        return cursor
+    begun = clock if moment.tzinfo else clock.astimezone(tz).replace(tzinfo=None)
+    if before and datetime.fromisoformat(before["at"]) > begun:
+        return dict(before)
+    return {**cursor, "at": begun.isoformat()}
+
+
 def clock_of(headers: Any) -> datetime:
     """The system's own clock, from the Date header of its answer; ours where it shows none."""
     try:

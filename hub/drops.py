@@ -24,7 +24,7 @@ from collections.abc import Iterator, Sequence
 from decimal import Decimal
 from functools import cached_property
 from itertools import count
-from typing import Any
+from typing import Any, ClassVar
 
 import msgspec
 
@@ -64,6 +64,8 @@ class Drops(Connector):
 
     It cannot be read: what it holds is what was pushed. `extra.storage` are fsspec's options.
     """
+
+    words: ClassVar[tuple[str, ...]] = ("format", "columns", "encoding", "separator")
 
     def check(self) -> list[Finding]:
         try:

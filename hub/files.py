@@ -14,7 +14,7 @@ import io
 from collections.abc import Iterator
 from dataclasses import dataclass
 from fnmatch import fnmatch
-from typing import Any
+from typing import Any, ClassVar
 
 from hub import records
 from hub.connector import Connector, Page, Stream
@@ -39,6 +39,8 @@ class Files(Connector):
     Files are taken in the order of their names. The cursor says which were read: name → [changed, size, digest]. A file
     that was replaced is read again, one that was only touched is not.
     """
+
+    words: ClassVar[tuple[str, ...]] = ("pattern", "encoding", "separator", "columns", "key")
 
     def check(self) -> list[Finding]:
         try:

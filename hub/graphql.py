@@ -11,7 +11,7 @@ data: a connector pulls with `page`.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import msgspec
 import requests
@@ -25,6 +25,7 @@ class GraphQL(Rest):
     """A system that speaks GraphQL at `endpoint`, below the connection's url."""
 
     endpoint = "graphql"
+    words: ClassVar[tuple[str, ...]] = ("query",)
 
     def ask(self, document: str, variables: Mapping[str, Any] | None = None, *, writes: bool = False) -> dict[str, Any]:
         """The `data` of the answer, decoded. Raises CrossdockError; after a write that got no answer, C101."""

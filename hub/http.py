@@ -464,7 +464,8 @@ def refusal(session: HttpSession, response: requests.Response, what: str, messag
             fix="check login, password and permissions of the connection",
             **common,
         )
-    return StreamError("C112", f"{what} answered {response.status_code}: {said[:200]}", **common)
+    fix = "is the path of the stream right, and the connection's url?" if response.status_code == 404 else ""
+    return StreamError("C112", f"{what} answered {response.status_code}: {said[:200]}", fix=fix, **common)
 
 
 @contextmanager

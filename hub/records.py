@@ -67,12 +67,34 @@ def fields(record: bytes, *names: str) -> tuple[Any, ...]:
 
 
 def lists(record: bytes) -> list[str]:
-    """The fields of a record that hold lists of objects: of a page that was taken for one record, where its records are."""
+    """The fields of a record that hold lists of objects, empty ones last: of a page that was taken for one record, where its records are."""
     try:
         decoded = msgspec.json.decode(record, type=dict[str, Any])
     except ValueError:
         return []
-    return [name for name, value in decoded.items() if isinstance(value, list) and value and isinstance(value[0], dict)]
+    found = [
+        name for name, value in decoded.items() if isinstance(value, list) and value and isinstance(value[0], dict)
+    ]
+    return found + [name for name, value in decoded.items() if value == []]
+
+
+def has(record: bytes, path: str) -> bool:
+    """Is there such a field, if only with null in it?"""
+    above, _, name = path.rpartition(".")
+    try:
+        decoded = msgspec.json.decode(record)
+    except ValueError:
+        return False
+    level = at(decoded, above) if above else decoded
+    return isinstance(level, dict) and name in level
+
+
+def names(record: bytes) -> list[str]:
+    """The fields of a record, as it has them."""
+    try:
+        return list(msgspec.json.decode(record, type=dict[str, Raw]))
+    except ValueError:
+        return []
 
 
 def at(record: Any, path: str) -> Any:

@@ -1,9 +1,12 @@
 """REST as data: a connector over this class says paths and names, and overrides what no table can say.
 
-`Stream.options` knows these words: `path` below the connection's url; `records`, where the list stands in a page (dotted;
-empty: the page is the list); `since`, the parameter that asks for changes at or after an instant; `limit`, the parameter
-for the page size; `params`, always sent; `paginator`, {"kind": …} and what dlt's paginator of that kind takes; `item`, the
-path of one record's own resource if it is not `path`.
+`Stream.options` knows these words, and no other but those of `words`: `path` below the connection's url; `records`, where the
+list stands in a page (dotted; empty: the page is the list); `since`, the parameter that asks for changes at or after an
+instant; `limit`, the parameter for the page size; `params`, always sent; `paginator`, {"kind": …} and what dlt's paginator of
+that kind takes (`hub/paging.py`); without one there is a single page, and a pull stops where the answer says otherwise. `zone`
+says what times without an offset are: "UTC", or "local" for the connection's timezone. `order` is "change" (the default, the oldest first), or "id" for any other
+order that stays as it is while records change: then only a sequence that was read to its end moves the position, and not beyond the time at which
+it began.
 
 A stream with pages by number or offset may say `parallel`. Paging is else dlt's REST client; pages are split without decoding their records, and every call goes through the guarded session.
 """
@@ -12,15 +15,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 from urllib.parse import parse_qsl, quote, urlsplit
+from zoneinfo import ZoneInfo
 
-from hub import cursor, records
+from hub import cursor, page_checks, paging, records
 from hub.ahead import ahead
-from hub.connector import Connection, Connector, Page, Stream
+from hub.connector import Connector, Page, Stream
 from hub.errors import AuthenticationError, CrossdockError, Place, StreamError, UnavailableError
-from hub.findings import Finding
+from hub.findings import Finding, nearest
+from hub.paging import NUMBERED, RESUMABLE
 
 if TYPE_CHECKING:
     import requests
@@ -31,18 +36,9 @@ if TYPE_CHECKING:
     _Answer = tuple[list[bytes], str | None, requests.Response]
 
 Auth = Literal["bearer", "basic", "oauth2", "none"]
-# Kind → dlt's class. `link` and `json_link` follow addresses, so a pull can go on from the last one.
-PAGINATORS: Mapping[str, str] = {
-    "link": "HeaderLinkPaginator",
-    "json_link": "JSONLinkPaginator",
-    "json_cursor": "JSONResponseCursorPaginator",
-    "offset": "OffsetPaginator",
-    "page": "PageNumberPaginator",
-    "single": "SinglePagePaginator",
-}
-_RESUMABLE = ("link", "json_link", "json_cursor")
-# Kind → the parameter that says which page, by default. Only these can be asked for before the page in front of them is there.
-NUMBERED: Mapping[str, str] = {"offset": "offset_param", "page": "page_param"}
+_A_LOOK = 10  # records that `check` asks for
+# What these options may say, the default first.
+_CHOICES = {"order": ("change", "id"), "zone": ("UTC", "local")}
 
 
 class Rest(Connector):
@@ -54,6 +50,7 @@ class Rest(Connector):
 
     auth: ClassVar[Auth] = "bearer"
     rate_limit: ClassVar[float | None] = None
+    words: ClassVar[tuple[str, ...]] = ("path", "records", "since", "limit", "params", "paginator", "zone", "order")
 
     @property
     def session(self) -> HttpSession:
@@ -77,7 +74,9 @@ class Rest(Connector):
         elif self.auth == "basic":
             session.auth = (self.connection.login, password)
         elif self.auth == "oauth2":
-            session.auth = _client_credentials(self.connection, session)
+            from hub.oauth import client_credentials
+
+            session.auth = client_credentials(self.connection, session)
 
     def is_transient(self, response: requests.Response) -> bool:
         """May the same call succeed later? Override where a system has signs of its own."""
@@ -108,40 +107,66 @@ class Rest(Connector):
     def _check_stream(self, stream: Stream) -> list[Finding]:
         from hub.http import placed
 
+        options, place = stream.options, Place(self._place(stream))
         with placed(self.connection.system, stream.name):
-            options = stream.options
-            params = {**options.get("params", {}), **({options["limit"]: 1} if "limit" in options else {})}
-            response = self._checked(self.session.get(self.url(options.get("path", "")), params=params))
-            page, _ = records.split(response.content, options.get("records", ""), self._place(stream))
-        wanted = [stream.primary_key, *stream.cursor_fields]
-        missing = [name for name in wanted if page and records.fields(page[0], name) == (None,)]
-        lists = [] if options.get("records") or len(page) != 1 else records.lists(page[0])
-        fix = (
-            f'the page is an object with the list \'{lists[0]}\': write options={{"records": "{lists[0]}", …}} of the stream'
-            if lists
-            else "has the API changed? the stream's primary_key or cursor_fields name it"
-        )
-        return [Finding("C301", f"records have no '{name}'", Place(self._place(stream)), fix) for name in missing]
+            few = {options["limit"]: min(stream.page_size, _A_LOOK)} if "limit" in options else {}
+            response = self._checked(
+                self.session.get(self.url(options.get("path", "")), params={**options.get("params", {}), **few})
+            )
+            page, envelope = records.split(response.content, options.get("records", ""), str(place))
+        found = page_checks.fields(stream, page, response.content, place) or [*page_checks.moments(stream, page, place)]
+        if "paginator" not in options:  # with one, a look is no more than that
+            found += page_checks.whole(replace(stream, page_size=_A_LOOK), page, response, envelope, place)
+        return found
+
+    @classmethod
+    def odd(cls, stream: Stream, place: Place) -> Iterator[Finding]:
+        """Of what only this class reads: a connector with a pull of its own may mean something else."""
+        yield from super().odd(stream, place)
+        if cls.pull is not Rest.pull:
+            return
+        yield from paging.odd(stream, place)
+        for word, known in _CHOICES.items():
+            if (given := stream.options.get(word, known[0])) not in known:
+                what = f"{word} {given!r} is none of {', '.join(known)}"
+                yield Finding("C312", what, place, nearest(str(given), known))
+        if stream.cursor != "none" and "since" not in stream.options and cls._first is Rest._first:
+            fix = 'write "since": the name of the parameter; else all of it is read each time'
+            yield Finding("C312", "a cursor, and nothing asks for what changed", place, fix, "warning")
 
     def pull(self, stream: str, since: Any = None) -> Iterator[Page]:
         from hub.http import placed
 
         spec = self.stream(stream)
-        begin = cursor.start(spec, since if spec.cursor_fields else None)
+        begin = cursor.start(spec, since if spec.cursor_fields else None, self._zone(spec))
         with placed(self.connection.system, stream):
             try:
                 yield from self._pages(spec, begin, since)
             except _Expired:
-                yield from self._pages(spec, cursor.start(spec, {"at": since["at"]}), since)
+                yield from self._pages(spec, cursor.start(spec, {"at": since["at"]}, self._zone(spec)), since)
 
     def _pages(self, stream: Stream, begin: cursor.Start, since: Any) -> Iterator[Page]:
         """Pages from `begin` on, each with its cursor. Raises _Expired where the address to go on from is gone."""
         numbered = stream.parallel > 1 and stream.options.get("paginator", {}).get("kind") in NUMBERED
-        position = since
+        unsorted = stream.options.get("order") == "id" and bool(stream.cursor_fields)
+        position, clock = since, None
         for page, following, response in (self._numbered if numbered else self._followed)(stream, begin):
-            position = self._position(stream, page, position, following, response)
-            if page or following is not None:
+            self._expect(stream, page, response, first=clock is None)
+            clock = clock or cursor.clock_of(response.headers)
+            position = self._position(stream, page, position, None if unsorted else following, response)
+            if unsorted and page:
+                yield Page(page, complete=False)
+            elif not unsorted and (page or following is not None):
                 yield Page(page, position)
+        if unsorted and clock and position != since:
+            yield Page([], cursor.not_after(clock, position, since, self._zone(stream)))
+
+    def _expect(self, stream: Stream, page: list[bytes], response: requests.Response, first: bool) -> None:
+        """Raises StreamError C301, D103, D114, D115 where the page is not what the stream was declared to be."""
+        place = Place(self._place(stream))
+        if first:
+            page_checks.insist(page_checks.fields(stream, page, response.content, place))
+        page_checks.insist([*page_checks.moments(stream, page, place)])
 
     def _followed(self, stream: Stream, begin: cursor.Start) -> Iterator[_Answer]:
         """One page after another, as dlt's paginator says where the next one is."""
@@ -154,10 +179,10 @@ class Rest(Connector):
                 raise _Expired
             self._checked(response)
 
-        pages = _client(self.url(""), self.session, options.get("records", ""), self._place(stream)).paginate(
+        pages = paging.client(self.url(""), self.session, options.get("records", ""), self._place(stream)).paginate(
             path,
             params=params,
-            paginator=_paginator(options.get("paginator", {"kind": "single"})),
+            paginator=paging.paginator(stream),
             data_selector="$",
             hooks={"response": [answered]},
         )
@@ -172,6 +197,9 @@ class Rest(Connector):
                         fix="a defect of the system",
                     )
                 seen.add(following)
+            elif not page.paginator.has_next_page and not seen and not begin.next:
+                place = Place(self._place(stream))
+                page_checks.insist([*page_checks.whole(stream, page, page.response, page.response.json(), place)])
             yield list(page), following, page.response
 
     def _numbered(self, stream: Stream, begin: cursor.Start) -> Iterator[_Answer]:
@@ -208,8 +236,14 @@ class Rest(Connector):
         if "limit" in options:
             params[options["limit"]] = stream.page_size
         if begin.moment and "since" in options:
-            params[options["since"]] = self.moment(begin.moment)
+            moment = begin.moment
+            zoned = moment if moment.tzinfo else moment.replace(tzinfo=ZoneInfo(self._zone(stream)))
+            params[options["since"]] = self.moment(zoned)
         return self.url(options.get("path", "")), params
+
+    def _zone(self, stream: Stream) -> str:
+        """In which zone the stream's times are that have no offset."""
+        return self.connection.timezone if stream.options.get("zone") == "local" else "UTC"
 
     def moment(self, instant: datetime) -> str:
         """An instant as the system wants it in its `since` parameter."""
@@ -217,7 +251,7 @@ class Rest(Connector):
 
     def _following(self, page: Any, stream: Stream) -> str | None:
         """Path and query of the next page: without the host, so that a cursor survives a move of the system."""
-        if not page.paginator.has_next_page or stream.options["paginator"]["kind"] not in _RESUMABLE:
+        if not page.paginator.has_next_page or stream.options["paginator"]["kind"] not in RESUMABLE:
             return None
         import requests
 
@@ -227,17 +261,20 @@ class Rest(Connector):
     def _position(
         self, stream: Stream, page: list[bytes], before: Any, following: str | None, response: requests.Response
     ) -> Any:
-        """The cursor after a page: of its last record that has one. Only that record is decoded."""
+        """The cursor after a page: of its last record that has one, and only that one is decoded; unsorted, of the newest."""
         if not stream.cursor_fields:
             return before
         id_path = stream.cursor_fields[1] if len(stream.cursor_fields) > 1 else stream.primary_key
+        unsorted = stream.options.get("order") == "id"
         for record in reversed(page):
             moment, id = records.fields(record, stream.cursor_fields[0], id_path)
             if moment is not None:
                 try:
-                    return cursor.reached(before, moment, id, following, cursor.clock_of(response.headers))
+                    before = cursor.reached(before, moment, id, following, cursor.clock_of(response.headers))
                 except (TypeError, ValueError):
                     continue
+                if not unsorted:
+                    break
         return before
 
     def _checked(self, response: requests.Response) -> requests.Response:
@@ -308,58 +345,6 @@ class Rest(Connector):
             raise records.unreadable(response.content, self.connection.system, str(error)) from None
 
 
-def _client_credentials(connection: Connection, session: HttpSession) -> Any:
-    """dlt's OAuth 2 client credentials. The token's host has a session of its own, so it never sees the system's."""
-    from dlt.sources.helpers.rest_client.auth import OAuth2ClientCredentials
-
-    url = str(connection.extra["token_url"])
-    asking = session.beside(replace(connection, url=url))
-
-    class Credentials(OAuth2ClientCredentials):
-        def obtain_token(self) -> None:
-            """dlt's own would take an answer without a token for the token "None"."""
-            self.access_token, seconds = _token(asking, url, self.build_access_token_request())
-            self.token_expiry = datetime.now(UTC) + timedelta(seconds=seconds)
-            session.keep_secret(str(self.access_token))
-
-        def is_token_expired(self) -> bool:
-            return datetime.now(UTC) >= self.token_expiry
-
-    return Credentials(
-        access_token_url=url, client_id=connection.login, client_secret=connection.password.reveal(), session=asking
-    )
-
-
-def _token(session: HttpSession, url: str, request: Mapping[str, Any]) -> tuple[str, float]:
-    """A new token and the seconds it lives. Asking twice is harmless. Raises what `hub.http.refusal` makes of a refusal,
-    TransientError D101, D102, AuthenticationError C105.
-    """
-    import msgspec
-
-    from hub.http import refusal, request_id
-
-    response = session.request("POST", url, repeatable=True, **request)
-    if not response.ok:
-        raise refusal(session, response, "logging in")
-    try:
-        said = records.decode(response.content)
-    except (msgspec.DecodeError, RecursionError) as error:
-        raise records.unreadable(response.content, session.system, str(error)) from None
-    token = said.get("access_token") if isinstance(said, dict) else None
-    if not isinstance(token, str) or not token:
-        raise AuthenticationError(
-            "C105",
-            "the answer to logging in holds no access_token",
-            place=session.system,
-            fix="is extra.token_url of the connection right?",
-            request_id=request_id(response),
-        )
-    try:
-        return token, max(0.0, float(said.get("expires_in", 3600)))
-    except (TypeError, ValueError):
-        return token, 3600.0
-
-
 class _Expired(Exception):
     """The address to go on from is not known any more."""
 
@@ -367,25 +352,3 @@ class _Expired(Exception):
 def segment(value: Any) -> str:
     """A value as one segment of a path."""
     return quote(str(value), safe="")
-
-
-def _paginator(options: Mapping[str, Any]) -> Any:
-    from dlt.sources.helpers.rest_client import paginators
-
-    given = dict(options)
-    return getattr(paginators, PAGINATORS[given.pop("kind")])(**given)
-
-
-def _client(url: str, session: HttpSession, path: str, place: str) -> Any:
-    """dlt's REST client, which leaves the records undecoded and shows paginators the rest of the page."""
-    from dlt.common.configuration.specs.runtime_configuration import RuntimeConfiguration
-    from dlt.sources.helpers.rest_client import RESTClient
-
-    class Client(RESTClient):
-        def extract_response(self, response: Any, data_selector: Any) -> list[Any]:
-            found, envelope = records.split(response.content, path, place)
-            response.json = lambda **_: envelope
-            return found
-
-    # With a configuration of its own dlt does not go and look for one (in Airflow, too: nine seconds).
-    return Client(url, session=session, config=RuntimeConfiguration())

@@ -77,6 +77,7 @@ class Soap(Connector):
     rate_limit: ClassVar[float | None] = None
     login_faults: ClassVar[tuple[str, ...]] = ("FailedAuthentication", "InvalidSecurity", "FailedCheck")
     transient_faults: ClassVar[tuple[str, ...]] = ()
+    words: ClassVar[tuple[str, ...]] = ("operation", "max_body")
 
     @cached_property
     def service(self) -> SoapService:

@@ -318,7 +318,8 @@ class _Builder:
             self.findings.append(Finding("M134", what, place, fix, "warning"))
         for column in entity:
             if column.required and column.name not in named and not gone:
-                fix = f"write {column.name}: <path>; it is {column.doc[:1].lower()}{column.doc[1:]}"
+                doc = column.doc if column.doc[1:2].isupper() else column.doc[:1].lower() + column.doc[1:]
+                fix = f"write {column.name}: <path>; it is {doc}"
                 self.wrong("M110", f"the required column '{column.name}' of {entity.name} is not read", place, fix)
         return made
 

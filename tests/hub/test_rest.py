@@ -203,7 +203,7 @@ def test_check_says_which_field_is_missing(serve, answer, shop):
 def test_check_says_where_the_list_is_that_was_taken_for_a_record(serve, answer, shop):
     web = serve(lambda _: answer(body=b'{"page": 1, "data": [{"id": 1, "updated_at": "2026-11-18T09:00:00Z"}]}'))
     found = [finding for finding in shop(web.url).check() if finding.place.where == "shop.tags"]
-    assert [(f.what, "the list 'data'" in f.fix) for f in found] == [("records have no 'id'", True)]
+    assert [(f.code, '"records": "data"' in f.fix) for f in found] == [("D103", True)]
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,74 @@
+"""What a connector says of itself, judged without asking its system: words that mean nothing, and what contradicts itself.
+
+`crossdock lint`, `check` and every pull ask this, and so does the conformance suite: an option that is misspelt is one that
+is silently not there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+from hub.connector import Connector, Stream
+from hub.errors import Place
+from hub.findings import Finding, Severity, did_you_mean, nearest
+from hub.paging import NUMBERED
+
+# What other projects call it → what it is called here.
+SYNONYMS: Mapping[str, str] = {
+    **dict.fromkeys(("pk", "id_field", "key_field", "key_properties", "primary_keys", "unique_key"), "primary_key"),
+    **dict.fromkeys(("cursor_field", "replication_key", "bookmark", "incremental", "watermark", "state_key"), "cursor"),
+    **dict.fromkeys(("per_page", "pagesize", "max_per_page", "page_limit", "chunk_size"), "page_size"),
+    **dict.fromkeys(("rate", "ratelimit", "throttle", "requests_per_second", "max_rps"), "rate_limit"),
+    **dict.fromkeys(("batch", "batchsize", "bulk_size"), "batch_size"),
+    **dict.fromkeys(("concurrency", "max_workers", "workers", "threads", "parallelism"), "parallel"),
+    **dict.fromkeys(("lookback", "lookback_window", "buffer"), "overlap"),
+}
+
+
+def judged(kind: type[Connector]) -> list[Finding]:
+    """C311 where there are no streams, C312 for each word and each contradiction.
+
+    What nothing reads is an error; the rest is a warning, for a connector with a pull of its own may well work so.
+    """
+    if not kind.streams:
+        return [Finding("C311", "there are no streams", Place(kind.name), "write streams = (Stream(…),)")]
+    used = sorted({name for base in kind.__mro__ if base is not object for name in vars(base)} & set(SYNONYMS))
+    found = [_synonym(Place(kind.name), word, "warning") for word in used]
+    for stream in kind.streams:
+        place = Place(f"{kind.name}.{stream.name}")
+        found += _options(kind, stream, place)
+        found += [Finding("C312", what, place, fix, "warning") for what, fix in _contradictions(stream)]
+        found += kind.odd(stream, place)
+    return found
+
+
+def option_words(kind: type[Connector]) -> list[str]:
+    """Every word that the class and its protocol know in `Stream.options`."""
+    return sorted({word for base in kind.__mro__ for word in vars(base).get("words", ())})
+
+
+def _options(kind: type[Connector], stream: Stream, place: Place) -> Iterator[Finding]:
+    known = option_words(kind)
+    for word in sorted(set(stream.options) - set(known)):
+        if word in SYNONYMS:
+            yield _synonym(place, word)
+        else:
+            own = f"{nearest('', known)}; one that the connector reads itself stands in its words = (…)"
+            fix = did_you_mean(word, known) or own
+            yield Finding("C312", f"there is no option '{word}'", place, fix)
+
+
+def _synonym(place: Place, word: str, severity: Severity = "error") -> Finding:
+    return Finding("C312", f"'{word}' is called '{SYNONYMS[word]}' here", place, f"write {SYNONYMS[word]}", severity)
+
+
+def _contradictions(stream: Stream) -> Iterator[tuple[str, str]]:
+    if stream.cursor in ("timestamp", "keyset", "date") and not stream.cursor_fields:
+        yield f"cursor '{stream.cursor}' without cursor_fields", "name the record's fields that say when it changed"
+    if stream.cursor == "none" and stream.cursor_fields:
+        yield "cursor_fields without a cursor", "write cursor= beside it, timestamp or keyset, or leave both out"
+    kind = stream.options.get("paginator", {}).get("kind")
+    if stream.parallel > 1 and kind is not None and kind not in NUMBERED:
+        yield f"parallel pages, and '{kind}' says where the next one is", "leave parallel out"
+    if stream.version_trusted and stream.version_field is None:
+        yield "a trusted version without version_field", "name the field that orders the versions of a record"

@@ -1,0 +1,96 @@
+"""What a connector says of itself: words that nothing reads, and what cannot be."""
+
+from __future__ import annotations
+
+import inspect
+from typing import Any
+
+import pytest
+
+from hub.connector import Connector, Page, Stream
+from hub.declaration import judged
+from hub.paging import PAGINATORS, WORDS
+from hub.rest import Rest
+
+GOOD = {"path": "orders", "since": "changed_after", "limit": "size", "paginator": {"kind": "link"}}
+
+
+def shop(
+    base: type[Connector] = Rest, options: dict[str, Any] | None = None, own: dict[str, Any] | None = None, **more: Any
+) -> type[Connector]:
+    words = {"cursor": "timestamp", "cursor_fields": ("changed",), **more}
+    stream = Stream("orders", "id", options={**GOOD, **(options or {})}, **words)
+    return type("Shop", (base,), {"name": "shop", "streams": (stream,), **(own or {})})
+
+
+def said(kind: type[Connector]) -> list[tuple[str, str, str]]:
+    return [(finding.code, finding.severity, finding.what) for finding in judged(kind)]
+
+
+def test_what_is_as_it_should_be_is_not_talked_about():
+    assert said(shop()) == []
+
+
+def test_no_streams():
+    assert said(type("Shop", (Rest,), {"name": "shop", "stream": ()})) == [("C311", "error", "there are no streams")]
+
+
+@pytest.mark.parametrize(
+    ("options", "what", "fix"),
+    [
+        ({"paginater": {}}, "there is no option 'paginater'", "did you mean 'paginator'?"),
+        (
+            {"xyz": 1},
+            "there is no option 'xyz'",
+            "there are: limit, order, paginator, params, path, records, since, zone",
+        ),
+        ({"per_page": 5}, "'per_page' is called 'page_size' here", "write page_size"),
+        ({"paginator": {}}, "there is no paginator of kind None", "there are: link"),
+        ({"paginator": {"kind": "links"}}, "there is no paginator of kind 'links'", "did you mean 'link'?"),
+        (
+            {"paginator": {"kind": "json_link", "next_path": "x"}},
+            "the paginator 'json_link' knows no 'next_path'",
+            "next_url_path",
+        ),
+        ({"paginator": {"kind": "page"}}, "the paginator 'page' does not say its first page", 'write "base_page": 1'),
+        ({"zone": "Europe/Berlin"}, "zone 'Europe/Berlin' is none of UTC, local", ""),
+        ({"order": "ids"}, "order 'ids' is none of change, id", "did you mean 'id'?"),
+    ],
+)
+def test_a_word_that_nothing_reads_is_an_error(options, what, fix):
+    (finding,) = judged(shop(options=options))
+    assert (finding.code, finding.severity, finding.what, str(finding.place)) == ("C312", "error", what, "shop.orders")
+    assert fix in finding.fix
+
+
+def test_a_class_names_the_words_that_it_reads_itself():
+    assert said(shop(options={"key": "sku"}, own={"words": ("key",)})) == []
+
+
+def test_a_cursor_that_nothing_asks_by_is_read_whole_each_time():
+    kind = shop()
+    (stream,) = kind.streams
+    del stream.options["since"]
+    assert said(kind) == [("C312", "warning", "a cursor, and nothing asks for what changed")]
+
+
+def test_a_pull_of_its_own_may_mean_something_else():
+    def pull(self: Any, stream: str, since: Any = None) -> Any:
+        yield Page([])
+
+    assert said(shop(options={"paginator": {"kind": "by_hand"}}, own={"pull": pull})) == []
+    assert [code for code, *_ in said(shop(options={"paginater": {}}, own={"pull": pull}))] == ["C312"]
+
+
+@pytest.mark.parametrize(
+    "more", [{"cursor_fields": ()}, {"cursor": "none"}, {"version_trusted": True}, {"parallel": 2}]
+)
+def test_what_contradicts_itself_is_a_warning(more):
+    assert [(code, severity) for code, severity, _ in said(shop(**more))] == [("C312", "warning")]
+
+
+@pytest.mark.parametrize("kind", PAGINATORS)
+def test_the_words_of_paginators_are_those_of_dlt(kind):
+    from dlt.sources.helpers.rest_client import paginators
+
+    assert set(WORDS[kind]) == set(inspect.signature(getattr(paginators, PAGINATORS[kind])).parameters)
