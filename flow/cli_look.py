@@ -134,11 +134,15 @@ def retain(
 
 
 @app.command()
-def rebuild() -> None:
+def rebuild(
+    forward: Annotated[
+        bool, typer.Option("--forward", help="Only add what an older warehouse lacks, as a restored backup.")
+    ] = False,
+) -> None:
     """Make the warehouse anew from the lake and the ledger, with the same hub ids."""
     from flow.rebuild import rebuild as run_rebuild
 
-    print(run_rebuild(the_project()))
+    print(run_rebuild(the_project(), forward=forward))
 
 
 @app.command()

@@ -31,6 +31,9 @@ Do: crossdock plan TARGET makes a new one.""",
 A plan compares what the target should know with what it has. Before its own records were merged once, every record would
 look as if the target lacked it, and a plan would create what is there already. So nothing is planned for it.
 Do: crossdock run TARGET; in Airflow the push is planned anew when sync_TARGET has merged.""",
+    "P110": """The ledger has forgotten what the snapshot knows to have been sent: it is an older one, or of another project.
+With it calls would be made a second time, and nobody would look for the answers that are missing.
+Do: restore the newest backup of the ledger that there is.""",
     "P201": """The plan has expired.
 A plan holds for 24 hours: what it shows was true when it was made.
 Do: crossdock plan TARGET.""",
@@ -146,6 +149,9 @@ A line that is no JSON never reached a mapping, so there is nothing to test; a s
 Do: crossdock quarantine show KEY says why the record waits; mend the file of tests with crossdock lint.""",
     "P513": """Examples cannot be measured while one of them does not hold: every mistake would look as if it were noticed.
 Do: crossdock test shows what does not hold; mend the mapping or the example, then measure again.""",
+    "P514": """`crossdock rebuild --forward` cannot go on from this warehouse: it has not the first of the ledger's merges.
+It is of another project, or was made while the ledger was away.
+Do: crossdock rebuild makes it anew from the lake and the ledger.""",
     "P520": """There is nothing to preview: the lake holds no record of the stream.
 `crossdock preview` shows what a mapping makes of real records, the newest of the lake unless others are given.
 Do: crossdock run SYSTEM --step pull; or give records of your own: crossdock preview cart/orders --from orders.json""",

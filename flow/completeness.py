@@ -12,7 +12,6 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 from flow.cycle import cycle
@@ -23,6 +22,7 @@ from flow.stage import stage
 from hub.boundary import blame
 from hub.config import Project
 from hub.connector import Stream
+from hub.scratch import scratch
 from hub.segments import Segment, SegmentWriter, list_segments
 from quality.completeness import MOST_GONE, Completeness, Missing, bury, compare, prepare
 from warehouse import layers
@@ -145,9 +145,8 @@ def newest_in_lake(project: Project, system: str, stream: Stream) -> set[str]:
 @contextmanager
 def _beside(project: Project) -> Iterator[Path]:
     """A folder that is thrown away, on the disk of the runs: a full pass may be large."""
-    project.runs.mkdir(parents=True, exist_ok=True)
-    with TemporaryDirectory(prefix="complete-", dir=project.runs) as folder:
-        yield Path(folder)
+    with scratch(project.runs, "complete-") as folder:
+        yield folder
 
 
 def _keys(project: Project, beside: Path) -> Connection:

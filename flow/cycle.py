@@ -62,8 +62,8 @@ def cycle(
     tell = on_progress or (lambda text: None)
     if step in (None, *STEPS[:5]):
         _sync(project, names, say, tell, until=step, max_pages=max_pages)
-    if not project.warehouse.exists():  # nothing has ever been merged, and the reports say why
-        return reports
+    if not project.warehouse.exists() or any(one.code == "W143" for report in reports for one in report.findings):
+        return reports  # nothing was ever merged, or this is not the warehouse in which it was; the reports say why
     if step in (None, "reconcile") and len(names) > 1:
         for report in reconcile(project):
             say(report)

@@ -58,6 +58,14 @@ def position(con: Connection) -> int:
     return int(con.execute(sql).fetchall()[0][0])
 
 
+def refuse_older(ledger: Ledger, con: Connection) -> None:
+    """Raises ConfigurationError P110 where the snapshot has folded outcomes that the ledger does not know: what was sent would be sent again."""
+    if (seq := position(con)) > ledger.last_seq():
+        what = f"the ledger is older than the snapshot, or another's: it does not know outcome {seq}"
+        fix = "nothing is planned; restore the ledger that belongs to this warehouse"
+        raise ConfigurationError("P110", what, place="ledger", fix=fix)
+
+
 def _opened(path: Path) -> Connection:
     if not path.is_file():
         fix = "crossdock run, then crossdock publish: plans and traces read the snapshot"

@@ -11,6 +11,7 @@ import time
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
+from flow.past import agree, refuse_lost
 from flow.report import StepReport
 from flow.run import Run
 from hub.config import Project
@@ -44,6 +45,7 @@ def _judged_and_merged(run: Run, ledger: Ledger | None) -> MergeReport:
     from warehouse.ledger import Ledger as Opened
 
     with Opened(run.project.ledger) as opened:
+        refuse_lost(run.project, opened)
         settle_journal(run.project, opened)
         return _merged(run, opened)
 
@@ -79,6 +81,7 @@ def _merged(run: Run, ledger: Ledger) -> MergeReport:
                 mapping_hash=mapping_hash(run),
                 finished=datetime.now(UTC),
                 journal=journal,
+                agree=agree(ledger),
                 dismissed=ledger.dismissals(run.system),
                 instance=instance,
             )

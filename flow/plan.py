@@ -14,7 +14,7 @@ from zoneinfo import ZoneInfo
 
 from flow import decide
 from flow.decide import Candidate, Decision, History
-from flow.fold import as_now_called, folded, joined_hubs, position
+from flow.fold import as_now_called, folded, joined_hubs, position, refuse_older
 from flow.guards import reasons
 from flow.plan_file import LIFETIME, Call, Edit, Kept, Plan, Spot, identity, save
 from flow.unchanged import Twins, set_aside
@@ -79,6 +79,7 @@ def view(
     with folded(project, ledger) as con:
         if not _was_read(con, target):
             return View(_plan(target, created, "given", [], (*findings, _not_read(system)), {}), {}, {})
+        refuse_older(ledger, con)
         joined = joined_hubs(con)
         unfolded = as_now_called(ledger.unfolded(target, position(con)), joined)
         wanted = set_aside(con, outbounds, target, unfolded, _go_live(system))

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from flow.past import agree
 from hub.config import Project
 
 if TYPE_CHECKING:
@@ -14,7 +15,10 @@ if TYPE_CHECKING:
 
 
 def fold_and_publish(project: Project) -> Path:
-    """Fold the outcomes of pushes into the warehouse and publish it. Returns the snapshot's path."""
+    """Fold the outcomes of pushes into the warehouse and publish it. Returns the snapshot's path.
+
+    Raises ConfigurationError W143 for a warehouse that is not the ledger's: what analysts and plans read stays the last good one.
+    """
     from warehouse.ledger import Ledger
     from warehouse.merge import fold_outcomes
     from warehouse.model import entities
@@ -22,8 +26,9 @@ def fold_and_publish(project: Project) -> Path:
 
     with Ledger(project.ledger) as ledger:
         if ledger.last_seq():
-            fold_outcomes(project.warehouse, entities(), ledger.outcomes_after, datetime.now(UTC), project.survivorship)
-    return publish(project.warehouse, project.published, project.publish_interval).path
+            at, same = datetime.now(UTC), agree(ledger)
+            fold_outcomes(project.warehouse, entities(), ledger.outcomes_after, at, project.survivorship, agree=same)
+        return publish(project.warehouse, project.published, project.publish_interval, agree(ledger)).path
 
 
 def query_snapshot(project: Project, sql: str, parameters: Mapping[str, Any] | None = None) -> Answer:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import dataclasses
 import os
 import shutil
-import tempfile
-from pathlib import Path
+from collections.abc import Collection
+from typing import TYPE_CHECKING
 
 from flow.gate import gate
 from flow.map import map
@@ -16,37 +16,84 @@ from flow.run import Run
 from flow.stage import stage
 from hub.config import Project
 from hub.errors import ConfigurationError
+from hub.scratch import scratch
+
+if TYPE_CHECKING:
+    from warehouse.ledger import Ledger
 
 
-def rebuild(project: Project) -> str:
-    """Replay the merge journal into a new warehouse and put it in the place of the old one. Returns what was done."""
-    project.data.mkdir(parents=True, exist_ok=True)
-    folder = Path(tempfile.mkdtemp(prefix="rebuild-", dir=project.data))
-    try:
+def rebuild(project: Project, *, forward: bool = False) -> str:
+    """Replay the merge journal into a new warehouse and put it in the place of the old one. Returns what was done.
+
+    `forward`: into a copy of the one that is there, which has the first of the merges, as a restored backup does.
+    """
+    with scratch(project.data, "rebuild-") as folder:
         beside = dataclasses.replace(project, data=folder)
-        merges = replay(project, beside)
-        from warehouse.lock import writer
-
-        with writer(project.warehouse):
-            os.replace(beside.warehouse, project.warehouse)
-            project.warehouse.with_name(project.warehouse.name + ".wal").unlink(missing_ok=True)
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
+        had = _copied(project, beside) if forward else set()
+        merged = had | replay(project, beside, had)
+        while not _put_in_place(project, beside, merged):  # somebody merged meanwhile
+            merged |= replay(project, beside, merged)
     fold_and_publish(project)
-    return f"rebuilt from {merges} merges; the snapshot is published"
+    more = f", {len(merged - had):,} of them anew" if forward else ""
+    return f"rebuilt from {len(merged):,} merges{more}; the snapshot is published"
 
 
-def replay(project: Project, beside: Project) -> int:
-    """Merge into `beside` what the journal says was merged in `project`. Returns how many merges there were."""
+def _copied(project: Project, beside: Project) -> set[str]:
+    """Copy the warehouse; the runs that it has. Raises ConfigurationError P514 where they are not the first of the journal."""
+    from warehouse.duck import with_beside
+    from warehouse.ledger import Ledger
+    from warehouse.lock import writer
+    from warehouse.merge import merged_runs
+
+    had = merged_runs(project.warehouse)
+    with Ledger(project.ledger) as ledger:
+        entries = [entry.run_id for entry in ledger.journal() if entry.state != "abandoned"]
+    if set(entries[: len(had)]) != had:
+        what = "the warehouse has not the first of the merges that the ledger names, in their order"
+        raise ConfigurationError("P514", what, place=str(project.warehouse), fix="crossdock rebuild, without --forward")
+    if had:
+        with writer(project.warehouse):
+            for file in with_beside(project.warehouse):
+                if file.is_file():
+                    shutil.copyfile(file, beside.warehouse.with_name(file.name))
+    return had
+
+
+def _put_in_place(project: Project, beside: Project, merged: Collection[str]) -> bool:
+    """Whether the new warehouse has all that was merged, and now stands in the place of the old one. Nobody merges meanwhile."""
+    from warehouse.ledger import Ledger
+    from warehouse.lock import writer
+
+    with writer(project.warehouse):
+        with Ledger(project.ledger) as ledger:
+            if any(entry.run_id not in merged for entry in ledger.journal() if entry.state != "abandoned"):
+                return False
+        os.replace(beside.warehouse, project.warehouse)
+        project.warehouse.with_name(project.warehouse.name + ".wal").unlink(missing_ok=True)
+    return True
+
+
+def _settled(project: Project, ledger: Ledger) -> bool:
+    """Whether the warehouse could tell which merges were committed of those that are not marked. One that is gone or damaged cannot."""
+    try:
+        settle_journal(project, ledger)
+    except ConfigurationError as error:
+        if error.code != "W102":
+            raise
+        return False
+    return project.warehouse.is_file()
+
+
+def replay(project: Project, beside: Project, done: Collection[str] = ()) -> set[str]:
+    """Merge into `beside` what the journal says was merged in `project`, without the runs that are `done`. Returns the ids of the others."""
     from warehouse import runfile
     from warehouse.ledger import Ledger
     from warehouse.merge import merge as merge_run
 
     with Ledger(project.ledger) as ledger:
-        if project.warehouse.is_file():
-            settle_journal(project, ledger)
-        entries = [entry for entry in ledger.journal() if entry.state != "abandoned"]
-        if not entries:
+        left = () if _settled(project, ledger) else ("written",)
+        entries = [one for one in ledger.journal() if one.state in ("committed", *left) and one.run_id not in done]
+        if not entries and not done:
             raise ConfigurationError(
                 "P509", "the ledger names no merges", place="ledger", fix="crossdock run makes the first"
             )
@@ -69,7 +116,7 @@ def replay(project: Project, beside: Project) -> int:
                     )
                 run.merged()
             runfile.remove(run.file)
-    return len(entries)
+    return {entry.run_id for entry in entries}
 
 
 def _refuse_gaps(project: Project, wanted: set[str]) -> None:

@@ -21,6 +21,7 @@ from flow.gate import gate
 from flow.known import looked_into
 from flow.map import map
 from flow.merge import merge, settle_journal
+from flow.past import refuse_lost
 from flow.report import StepReport
 from flow.run import Run
 from flow.stage import stage
@@ -103,6 +104,7 @@ class Session:
         """Merge what the lake holds anew; the report of each step, and none where there is nothing."""
         lasting, ledger = self._open()
         if not lasting.held:
+            refuse_lost(self.project, ledger)
             settle_journal(self.project, ledger)
             lasting.give_a_turn()
             lasting.hold()

@@ -45,6 +45,11 @@ Fix: run the step stage first; it makes the file. Old run files are deleted afte
 Fix: crossdock run makes it with the first merge.""",
     "W142": """Nothing has been published yet: queries and plans read the snapshot.
 Fix: crossdock run, then crossdock publish.""",
+    "W143": """The warehouse and the ledger do not tell the same past, so nothing is merged.
+The ledger's journal names every merge, in order. A warehouse that was lost, or restored from an older backup, lacks the last ones; merged
+anew, records would get other hub ids than the targets know. A ledger that is older than the warehouse has forgotten what was sent.
+Fix: crossdock rebuild makes the warehouse anew with the same hub ids, crossdock rebuild --forward adds to an older one what it lacks;
+an older ledger has to be replaced by the newest there is.""",
     "W301": """Records of a run are unaccounted for: the count law does not hold, and nothing was merged.
 read = duplicates + staged; staged = rejected + excluded + mapped; mapped = passed + waiting + quarantined + held + superseded.
 A record that is in none of these states would have vanished without a word.

@@ -116,6 +116,21 @@ class Ledger:
         with self._reading() as connection:
             return [_entry(row) for row in connection.execute(query)]
 
+    def journal_ends(self) -> tuple[str | None, set[str]]:
+        """The run that was committed last, None where none was, and the runs of which it is not known whether they were."""
+        newest = (
+            select(t.journal.c.run_id).where(t.journal.c.state == "committed").order_by(t.journal.c.seq.desc()).limit(1)
+        )
+        left = select(t.journal.c.run_id).where(t.journal.c.state == "written")
+        with self._reading() as connection:
+            return connection.execute(newest).scalar(), set(connection.execute(left).scalars())
+
+    def journals(self, run_id: str) -> bool:
+        """Does the journal name the run as one that was committed?"""
+        query = select(t.journal.c.seq).where(t.journal.c.run_id == run_id, t.journal.c.state == "committed")
+        with self._reading() as connection:
+            return connection.execute(query).first() is not None
+
     # What people dismissed --------------------------------------------------------------------------------------------
 
     def dismiss(self, dismissed: Sequence[Dismissal]) -> None:

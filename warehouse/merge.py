@@ -33,6 +33,7 @@ from warehouse.duck import Connection, literal
 from warehouse.incoming import Decided, Load
 from warehouse.instance import Instance
 from warehouse.lock import writer
+from warehouse.runs import merged_so_far
 from warehouse.store import Final
 from warehouse.work import RUN, Survivorship, Work, mapped
 from warehouse.writing import open_to_write
@@ -51,7 +52,8 @@ class MergeRequest:
     `started` is the run's start: valid_from, seen_at, bound_at and so on. `finished` (default: the same) goes into
     ops.runs only. `outcomes` are those of the ledger, or a function of the sequence folded so far. `journal` is called
     under the writer lock before anything is written, with the run's segments and the sequence up to which outcomes are
-    folded: it writes the merge journal. `dismissed` are the cases that people dismissed. `instance` has the run's tables, and is
+    folded: it writes the merge journal. `agree` is called before it with the run that the warehouse merged last, None where there
+    is none: it raises where the journal knows better. `dismissed` are the cases that people dismissed. `instance` has the run's tables, and is
     one for this merge alone where it is not given.
     """
 
@@ -66,6 +68,7 @@ class MergeRequest:
     mapping_hash: str = ""
     finished: datetime | None = None
     journal: Callable[[tuple[str, ...], int], None] | None = None
+    agree: Callable[[str | None], None] | None = None
     dismissed: Sequence[Dismissal] = ()
     instance: Instance | None = None
 
@@ -120,7 +123,7 @@ def _merge_in(instance: Instance, request: MergeRequest) -> MergeReport:
                 raise
     except _CommitFailed as failed:
         with instance.writing() as con:
-            if not _is_merged(con, request.run_id):
+            if not merged_so_far(con, request.run_id)[0]:
                 raise failed.error from None
         report = failed.report
     report.seconds = time.monotonic() - began
@@ -128,12 +131,19 @@ def _merge_in(instance: Instance, request: MergeRequest) -> MergeReport:
 
 
 def fold_outcomes(
-    warehouse: Path, model: Model, outcomes: Outcomes, at: datetime, survivorship: Survivorship | None = None
+    warehouse: Path,
+    model: Model,
+    outcomes: Outcomes,
+    at: datetime,
+    survivorship: Survivorship | None = None,
+    agree: Callable[[str | None], None] | None = None,
 ) -> int:
-    """Fold the ledger's new outcomes without a run, in a transaction of its own; how many there were."""
+    """Fold the ledger's new outcomes without a run, in a transaction of its own; how many there were. `agree` as for a merge."""
     with writer(warehouse):
         con = _open(warehouse, model)
         try:
+            if agree is not None:
+                agree(merged_so_far(con)[1])
             work = Work(con, model, f"fold-{at.astimezone(UTC):%Y%m%dT%H%M%S%f}", at, survivorship or {})
             folded = _transaction(work, lambda: _fold_only(work, outcomes))
         except _CommitFailed as failed:
@@ -177,9 +187,12 @@ def _open(warehouse: Path, model: Model) -> Connection:
 
 def _merge(con: Connection, request: MergeRequest) -> MergeReport:
     report = MergeReport(request.run_id, request.system)
-    if _is_merged(con, request.run_id):
+    is_merged, newest = merged_so_far(con, request.run_id)
+    if is_merged:
         report.already = True
         return report
+    if request.agree is not None:
+        request.agree(newest)
     work = Work(con, request.model, request.run_id, request.started, request.survivorship)
     folded = fold.position(work)
     outcomes = _asked(request.outcomes, folded)
@@ -189,10 +202,6 @@ def _merge(con: Connection, request: MergeRequest) -> MergeReport:
         request.journal(tuple(path for (path,) in found), last)
     _transaction(work, lambda: _write(work, request, outcomes, report), report)
     return report
-
-
-def _is_merged(con: Connection, run_id: str) -> bool:
-    return con.execute("SELECT 1 FROM ops.runs WHERE run_id = $1", [run_id]).fetchone() is not None
 
 
 def _asked(outcomes: Outcomes, after: int) -> Sequence[AppliedOutcome]:
