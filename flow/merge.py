@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from flow.past import agree, refuse_lost
 from flow.report import StepReport
-from flow.run import Run
+from flow.run import Run, about
 from hub.config import Project
 from hub.errors import StreamError
 from hub.failpoints import failpoint
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from warehouse.ledger import Ledger
     from warehouse.merge import MergeReport, MergeRequest
 
-KEPT_RUNS = 20
+KEPT_RUNS = 5  # of each system
 
 
 def merge(run: Run, ledger: Ledger | None = None) -> StepReport:
@@ -122,14 +122,18 @@ def mapping_hash(run: Run) -> str:
 
 
 def _forget_old_runs(run: Run) -> None:
-    """Run files are for looking into a recent run; the lake has everything."""
+    """Run files are for looking into a recent run; the lake has everything.
+
+    Those of other systems are theirs to forget: one of them may be at work in a file as old as its pull was long.
+    """
     from warehouse import runfile
 
     if run.lasting is not None:
         return
-    files = sorted(run.project.runs.glob("*.duckdb"))
+    files = sorted(file for file in run.project.runs.glob("*.duckdb") if about(file.stem) == run.system)
     for file in files[:-KEPT_RUNS]:
-        runfile.remove(file)
+        if file != run.file:  # as old as it looks where the clock was put back
+            runfile.remove(file)
 
 
 def _report(run: Run, merged: MergeReport, seconds: float) -> StepReport:

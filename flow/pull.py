@@ -23,7 +23,7 @@ from flow.declared import unknown_streams
 from flow.fill import Filled, Reader, fill
 from flow.language import refuse
 from flow.report import StepReport
-from flow.run import Run
+from flow.run import Run, about
 from hub.connector import Connector
 from hub.declaration import judged
 from hub.errors import UnavailableError
@@ -68,6 +68,7 @@ def _pull(run: Run) -> StepReport:
         _load(pipeline, run)
     work = run.project.data / "work" / run.run_id
     work.mkdir(parents=True, exist_ok=True)
+    _throw_away(work.parent, run)
     pool = ThreadPoolExecutor(side_by_side, "crossdock-stream") if side_by_side > 1 else None
     try:
         while not all(reader.done for reader in readers):
@@ -95,6 +96,13 @@ def _pull(run: Run) -> StepReport:
         report.status, report.failure = "failed", readers[0].failure
     report.seconds = time.monotonic() - began
     return report
+
+
+def _throw_away(work: Path, run: Run) -> None:
+    """What pulls of the system that were killed were writing: dlt has what was whole, and the rest is read again. Nobody else pulls now."""
+    for folder in work.iterdir():
+        if about(folder.name) == run.system and folder.name != run.run_id:
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 def _connector(run: Run, own: bool) -> Connector:

@@ -33,6 +33,11 @@ def run_id(what: str, now: datetime | None = None) -> str:
     return f"{(now or datetime.now(UTC)).strftime(_STAMP)}-{what}-{secrets.token_hex(3)}"
 
 
+def about(run_id: str) -> str:
+    """The system or step that a run's id names."""
+    return run_id.partition("-")[2].rpartition("-")[0]
+
+
 @dataclass
 class _Held:
     """What several steps share: how many blocks of `together` are open, and the instance if one was made.

@@ -94,7 +94,7 @@ class Sender:
         self.plan_id, self.run_id, self.settings = plan_id, run_id, settings
         self.silent = 0
         self.locked_out = ""
-        self.until = 0.0  # by the wall clock, as the lock itself: when it may be somebody else's
+        self.until = (0.0, 0.0)  # when the lock may be somebody else's
 
     def send(self, stream: Stream, batch: Sequence[Ready]) -> list[Sent]:
         """Make the calls of a batch; all of one operation. Raises what stops the target: its intents then stay open."""
@@ -166,14 +166,14 @@ class Sender:
 
     def _renewed(self) -> None:
         """The ledger is about to renew the lock, or to refuse: reckoned from before, so that ours ends no later than its."""
-        self.until = time.time() + self.lock.seconds
+        self.until = _clocks(self.lock.seconds)
 
     def _call(self, stream: Stream, calls: Sequence[_Open]) -> float | None:
         """Make one call for all of them; silence is an unknown outcome. Seconds the target asked to be left alone, or None.
 
         Raises StreamError P302 where the process slept so long over its intents that another may have settled them.
         """
-        if time.time() >= self.until:
+        if any(now >= until for now, until in zip(_clocks(), self.until, strict=True)):
             raise taken_over(self.lock)
         started = time.monotonic()
         retry_after = None
@@ -247,6 +247,11 @@ class Sender:
         delay = min(self.settings.longest, self.settings.backoff * 2 ** (attempt - 1))
         wanted = max(delay * random.uniform(0.5, 1.0), min(retry_after or 0.0, self.settings.longest))
         self.settings.sleep(wanted)
+
+
+def _clocks(seconds: float = 0.0) -> tuple[float, float]:
+    """In so many seconds: by the wall clock, which may be put back, and by one that stands still while the machine sleeps."""
+    return time.time() + seconds, time.monotonic() + seconds
 
 
 def sending(ready: Ready) -> Sending:

@@ -16,6 +16,7 @@ The staged records themselves are in memory (`staged.py`), typed by what the map
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path
 from typing import Literal, Protocol
@@ -133,9 +134,11 @@ def local_folder(lake: str) -> Path | None:
 
 
 def remove(path: Path) -> None:
-    """Delete a run file, and the log that DuckDB may have left beside it."""
+    """Delete a run file, the log that DuckDB may have left beside it, and the folders of a process that was killed."""
     for file in with_beside(path):
         file.unlink(missing_ok=True)
+    for folder in (cache_folder(path), path.with_name(f"{path.name}.tmp")):
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def file_of(con: Connection) -> Path:

@@ -225,6 +225,15 @@ def test_packages_that_were_loaded_long_ago_are_forgotten(project: Project, monk
     assert len(lines(project)) == 30
 
 
+def test_what_a_killed_pull_was_writing_is_thrown_away_and_no_other_systems(project: Project) -> None:
+    work = project.data / "work"
+    for name in ("20261128T122332954345-counted-4ea498", "20261128T122332954345-counted-2-4ea498"):
+        (work / name).mkdir(parents=True)
+        (work / name / "0.part").write_bytes(b"half")
+    pull(run_of(project))
+    assert [folder.name for folder in work.iterdir()] == ["20261128T122332954345-counted-2-4ea498"]
+
+
 def test_a_half_copied_segment_is_left_for_later(project: Project) -> None:
     pull(run_of(project))
     segment = list_segments(project.lake, "counted", "orders")[0]
