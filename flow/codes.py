@@ -44,8 +44,8 @@ Do: read the plan (crossdock plan TARGET), then crossdock apply ID: applying by 
 The calls that were made have their intents in the ledger: the next push looks each of them up before anything is repeated.
 Do: see whether the system is up (crossdock check SYSTEM) and push again.""",
     "P204": """A connector failed in a way of its own while it pushed.
-This is a defect in the connector, not in the data: it raised something that is no crossdock error, or gave another number
-of outcomes than it was given changes. What happened to the calls is not known; they stay open and are looked up.
+This is a defect in the connector, not in the data: it raised something that is no crossdock error, or gave something else
+than one Outcome for each change. What happened to the calls is not known; they stay open and are looked up.
 Do: correct the connector; its detail names the file and line.""",
     "P206": """A call was refused, not supported, left without an answer, or skipped because something it depends on failed.
 A refusal for a reason in the data is not repeated until the payload changes: correct the record or the mapping, and it is

@@ -12,14 +12,14 @@ import re
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
-from typing import Any
+from typing import Any, get_args
 
 from flow.plan_file import Call
 from flow.settle import NEVER_ARRIVED, NO_ANSWER, THERE, Known, ask, look_up, sleep_until
 from flow.three_way import units
 from hub import canonical
-from hub.boundary import where
-from hub.connector import Change, Connector, Outcome, Stream
+from hub.boundary import raised_at, where
+from hub.connector import Change, Connector, Outcome, Status, Stream
 from hub.errors import ConfigurationError, CrossdockError, StreamError, TransientError
 from hub.failpoints import failpoint
 from hub.secrets import redact
@@ -187,9 +187,10 @@ class Sender:
         except CrossdockError:
             raise
         except Exception as error:
-            raise self._broken(stream, f"raised {type(error).__name__}", where(error)) from error
-        if len(outcomes) != len(calls):
-            raise self._broken(stream, f"gave {len(outcomes)} outcomes for {len(calls)} changes", "")
+            at = raised_at(error, self.connector.name)
+            raise self._broken(stream, f"raised {type(error).__name__} at {at}", where(error)) from error
+        if said := _no_outcomes(outcomes, len(calls)):
+            raise self._broken(stream, said, "")
         duration = time.monotonic() - started
         for one, outcome in zip(calls, outcomes, strict=True):
             one.outcome, one.duration = _clean(outcome, one), duration
@@ -280,6 +281,20 @@ def _image(call: Call) -> str | None:
 def _change(intent: Intent, payload: dict[str, Any]) -> Change:
     operation: Any = intent.operation
     return Change(operation, intent.business_key, payload, intent.idempotency_key, id=intent.external_id)
+
+
+def _no_outcomes(given: Any, wanted: int) -> str:
+    """What a push gave that is not one outcome a change; empty where it is. What is not known to have happened is never "done"."""
+    if not isinstance(given, Sequence):
+        return f"gave {type(given).__name__} and no list of outcomes"
+    if len(given) != wanted:
+        return f"gave {len(given)} outcomes for {wanted} changes"
+    for one in given:
+        if not isinstance(one, Outcome):
+            return f"gave {type(one).__name__} and no Outcome"
+        if one.status not in get_args(Status):
+            return f"gave an outcome '{one.status}', which is none of {', '.join(get_args(Status))}"
+    return ""
 
 
 def _clean(outcome: Outcome, one: _Open) -> Outcome:

@@ -25,7 +25,7 @@ def blame(connector: str, place: str) -> Iterator[None]:
     except Exception as error:
         raise StreamError(
             "C190",
-            f"the connector '{connector}' failed with {type(error).__name__} at {_own(error, connector)}",
+            f"the connector '{connector}' failed with {type(error).__name__} at {raised_at(error, connector)}",
             place=place,
             fix="this is a defect of the connector; the other streams do not suffer from it",
             detail=f"{type(error).__name__} at {where(error)}",
@@ -85,7 +85,7 @@ def disk_words(lines: Sequence[str]) -> str:
     return next((line for line in lines if any(one in line for one in _DUCKDB)), "")
 
 
-def _own(error: BaseException, connector: str) -> str:
+def raised_at(error: BaseException, connector: str) -> str:
     """`shop.py:12`: the last place in the file of the connector `shop`; without one, where it was raised."""
     trace, file = error.__traceback__, None
     while trace:

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 CursorKind = Literal["timestamp", "keyset", "token", "date", "none"]
 Idempotency = Literal["key", "external_id", "read_back", "none"]
+Deletes = Literal["delivered", "flagged", "inferable"]
 ConditionalWrite = Literal["etag", "version", "read_before_write", "none"]
 Operation = Literal["create", "change", "cancel", "fulfil", "upsert", "archive"]
 ENDS: tuple[Operation, ...] = ("cancel", "archive")  # after which nothing else is done with the record there
@@ -69,7 +70,7 @@ class Stream:
     overlap: int = 0
     version_field: str | None = None
     version_trusted: bool = False
-    deletes: Literal["delivered", "flagged", "inferable"] = "inferable"
+    deletes: Deletes = "inferable"
     writes: tuple[Operation, ...] = ()
     idempotency: Idempotency = "none"
     conditional_write: ConditionalWrite = "none"

@@ -7,12 +7,23 @@ is silently not there.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from difflib import get_close_matches
+from typing import get_args
 
-from hub.connector import Connector, Stream
+from hub.connector import ConditionalWrite, Connector, CursorKind, Deletes, Idempotency, Operation, Stream
 from hub.errors import Place
 from hub.findings import Finding, Severity, did_you_mean, nearest
 from hub.paging import NUMBERED
 
+_TUPLES = ("cursor_fields", "writes")
+_CHOICES: Mapping[str, tuple[str, ...]] = {
+    "cursor": get_args(CursorKind),
+    "deletes": get_args(Deletes),
+    "idempotency": get_args(Idempotency),
+    "conditional_write": get_args(ConditionalWrite),
+    "writes": get_args(Operation),
+    "cursor_fields": (),  # any
+}
 # What other projects call it → what it is called here.
 SYNONYMS: Mapping[str, str] = {
     **dict.fromkeys(("pk", "id_field", "key_field", "key_properties", "primary_keys", "unique_key"), "primary_key"),
@@ -34,9 +45,11 @@ def judged(kind: type[Connector]) -> list[Finding]:
         return [Finding("C311", "there are no streams", Place(kind.name), "write streams = (Stream(…),)")]
     used = sorted({name for base in kind.__mro__ if base is not object for name in vars(base)} & set(SYNONYMS))
     found = [_synonym(Place(kind.name), word, "warning") for word in used]
+    found += _misspelt(kind)
     for stream in kind.streams:
         place = Place(f"{kind.name}.{stream.name}")
         found += _options(kind, stream, place)
+        found += _choices(stream, place)
         found += [Finding("C312", what, place, fix, "warning") for what, fix in _contradictions(stream)]
         found += kind.odd(stream, place)
     return found
@@ -45,6 +58,29 @@ def judged(kind: type[Connector]) -> list[Finding]:
 def option_words(kind: type[Connector]) -> list[str]:
     """Every word that the class and its protocol know in `Stream.options`."""
     return sorted({word for base in kind.__mro__ for word in vars(base).get("words", ())})
+
+
+def _choices(stream: Stream, place: Place) -> Iterator[Finding]:
+    """Nothing compares equal to a word that is misspelt, so it would count as another one, and never as itself."""
+    for name, known in _CHOICES.items():
+        given = getattr(stream, name)
+        if name in _TUPLES and isinstance(given, str):
+            yield Finding("C312", f"{name} is a text and no tuple", place, f'write {name}=("{given}",)')
+            continue
+        for word in given if name in _TUPLES else (given,):
+            if known and word not in known:
+                yield Finding("C312", f"{name} knows no '{word}'", place, nearest(word, known))
+
+
+def _misspelt(kind: type[Connector]) -> Iterator[Finding]:
+    """Attributes that nothing reads and that are nearly one that is read. A connector may have its own, so this is a warning."""
+    read = {name for base in kind.__mro__[1:] for name in vars(base) if not name.startswith("_")}
+    read |= {name for base in kind.__mro__[1:] for name in vars(base).get("__annotations__", {})}
+    for name in sorted(set(vars(kind)) - read):
+        near = get_close_matches(name, read, n=1, cutoff=0.75)
+        if near and not name.startswith("_") and isinstance(vars(kind)[name], (str, int, float, tuple)):
+            what, fix = f"nothing reads the attribute '{name}'", f"did you mean '{near[0]}'?"
+            yield Finding("C312", what, Place(kind.name), fix, "warning")
 
 
 def _options(kind: type[Connector], stream: Stream, place: Place) -> Iterator[Finding]:

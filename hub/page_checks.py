@@ -20,8 +20,6 @@ if TYPE_CHECKING:
 
     from hub.connector import Stream
 
-_PAGING = 'write "paginator": {"kind": …} in the stream\'s options, or {"kind": "single"} if there is never more'
-
 
 def insist(findings: Sequence[Finding]) -> None:
     """Raises StreamError, as the first of them says."""
@@ -62,12 +60,13 @@ def whole(
     kind = stream.options.get("paginator", {}).get("kind")
     if kind == "single" or kind in NUMBERED:
         return
-    said = more(response, envelope)
+    said, paginator = more(response, envelope)
     if not said and kind is None and "limit" in stream.options and len(page) >= stream.page_size:
-        said = f"it is as full as it may be, with {len(page)} records"
+        said, paginator = f"it is as full as it may be, with {len(page)} records", '{"kind": …}'
     if said:
         what = "only the first page would be read" if kind is None else f"the paginator '{kind}' finds no next page"
-        yield Finding("D113", f"{what}: {said}", place, _PAGING)
+        fix = f'write "paginator": {paginator} in the stream\'s options, or {{"kind": "single"}} if there is never more'
+        yield Finding("D113", f"{what}: {said}", place, fix)
 
 
 def moments(stream: Stream, page: Sequence[bytes], place: Place) -> Iterator[Finding]:

@@ -96,14 +96,23 @@ def client(url: str, session: HttpSession, path: str, place: str) -> Any:
     return Client(url, session=session, config=RuntimeConfiguration())
 
 
-def more(response: requests.Response, envelope: Mapping[str, Any]) -> str:
-    """How an answer says that another page follows: `the header Link`; empty where it does not."""
+def more(response: requests.Response, envelope: Mapping[str, Any]) -> tuple[str, str]:
+    """How an answer says that another page follows, and the paginator that finds it; empty texts where it does not."""
     if response.links.get("next"):
-        return "the header Link names a next page"
+        return "the header Link names a next page", '{"kind": "link"}'
     for name in _PAGES:
         if (told := response.headers.get(name, "")).isdigit() and int(told) > 1:
-            return f"the header {name} says {told} pages"
+            return f"the header {name} says {told} pages", '{"kind": "page", "base_page": 1}'
     for place in (within + name for within in _WITHIN for name in _MORE):
         if (found := records.at(envelope, place)) and (found is True or isinstance(found, (str, dict, int))):
-            return f"the page has '{place}'"
-    return ""
+            return f"the page has '{place}'", _finding(place, found)
+    return "", ""
+
+
+def _finding(place: str, said: Any) -> str:
+    """The paginator for what a page says at `place`."""
+    if not isinstance(said, str):
+        return '{"kind": …}'
+    if "/" in said:
+        return f'{{"kind": "json_link", "next_url_path": "{place}"}}'
+    return f'{{"kind": "json_cursor", "cursor_path": "{place}", "cursor_param": …}}'

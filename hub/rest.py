@@ -16,14 +16,14 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, get_args
 from urllib.parse import parse_qsl, quote, urlsplit
 from zoneinfo import ZoneInfo
 
 from hub import cursor, page_checks, paging, records
 from hub.ahead import ahead
 from hub.connector import Connector, Page, Stream
-from hub.errors import AuthenticationError, CrossdockError, Place, StreamError, UnavailableError
+from hub.errors import AuthenticationError, ConfigurationError, CrossdockError, Place, StreamError, UnavailableError
 from hub.findings import Finding, nearest
 from hub.paging import NUMBERED, RESUMABLE
 
@@ -77,6 +77,9 @@ class Rest(Connector):
             from hub.oauth import client_credentials
 
             session.auth = client_credentials(self.connection, session)
+        elif self.auth not in get_args(Auth):
+            fix = nearest(self.auth, get_args(Auth))
+            raise ConfigurationError("C312", f"auth '{self.auth}' is no way to log in", place=self.name, fix=fix)
 
     def is_transient(self, response: requests.Response) -> bool:
         """May the same call succeed later? Override where a system has signs of its own."""

@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 
-from hub.connector import Connector, Page, Stream
+from hub.connector import Connection, Connector, Page, Stream
 from hub.declaration import judged
+from hub.errors import ConfigurationError
 from hub.paging import PAGINATORS, WORDS
 from hub.rest import Rest
 
@@ -94,3 +95,30 @@ def test_the_words_of_paginators_are_those_of_dlt(kind):
     from dlt.sources.helpers.rest_client import paginators
 
     assert set(WORDS[kind]) == set(inspect.signature(getattr(paginators, PAGINATORS[kind])).parameters)
+
+
+@pytest.mark.parametrize(
+    ("more", "what", "fix"),
+    [
+        ({"cursor": "timestmp"}, "cursor knows no 'timestmp'", "did you mean 'timestamp'?"),
+        ({"idempotency": "keys"}, "idempotency knows no 'keys'", "did you mean 'key'?"),
+        ({"writes": ("update",)}, "writes knows no 'update'", "there are: create"),
+        ({"writes": "change"}, "writes is a text and no tuple", 'write writes=("change",)'),
+        ({"cursor_fields": "changed"}, "cursor_fields is a text and no tuple", 'write cursor_fields=("changed",)'),
+        ({"deletes": "flag"}, "deletes knows no 'flag'", "did you mean 'flagged'?"),
+    ],
+)
+def test_a_word_that_is_none_of_those_there_are(more, what, fix):
+    (finding,) = judged(shop(**more))
+    assert (finding.code, finding.severity, finding.what) == ("C312", "error", what)
+    assert fix in finding.fix
+
+
+def test_an_attribute_that_is_nearly_one_that_is_read():
+    assert said(shop(own={"auht": "basic"})) == [("C312", "warning", "nothing reads the attribute 'auht'")]
+    assert said(shop(own={"auth": "basic", "endpoint": "x", "_auht": 1})) == []
+
+
+def test_a_way_to_log_in_that_there_is_not():
+    with pytest.raises(ConfigurationError, match="auth 'Basic' is no way to log in"):
+        shop(own={"auth": "Basic"})(Connection("shop", "http://127.0.0.1:9")).session  # noqa: B018

@@ -61,17 +61,19 @@ def stopped(pulled, *pages, **how):
 
 
 @pytest.mark.parametrize(
-    ("headers", "page", "records"),
+    ("headers", "page", "records", "kind"),
     [
-        ({"Link": '<http://x/orders?p=2>; rel="next"'}, rows(1), ""),
-        ({"X-WP-TotalPages": "2"}, rows(1), ""),
-        ({}, {"rows": rows(1), "meta": {"next": "abc"}}, "rows"),
-        ({}, {"rows": rows(1), "has_more": True}, "rows"),
+        ({"Link": '<http://x/orders?p=2>; rel="next"'}, rows(1), "", "link"),
+        ({"X-WP-TotalPages": "2"}, rows(1), "", "page"),
+        ({}, {"rows": rows(1), "meta": {"next": "abc"}}, "rows", "json_cursor"),
+        ({}, {"rows": rows(1), "next": "/orders?p=2"}, "rows", "json_link"),
+        ({}, {"rows": rows(1), "has_more": True}, "rows", "…"),
     ],
 )
-def test_a_first_page_that_says_there_are_more(pulled, headers, page, records):
+def test_a_first_page_that_says_there_are_more(pulled, headers, page, records, kind):
     more = {"records": records} if records else {}
-    assert stopped(pulled, page, headers=headers, drop=("paginator",), **more).code == "D113"
+    error = stopped(pulled, page, headers=headers, drop=("paginator",), **more)
+    assert (error.code, f'"kind": {kind}' in error.fix.replace(f'"{kind}"', kind)) == ("D113", True)
     _, _, pull = pulled(page, headers=headers, paginator={"kind": "single"}, **more)
     assert len(pull()) == 1
 

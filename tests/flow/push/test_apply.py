@@ -328,6 +328,27 @@ def test_outcomes_that_do_not_match_the_changes_are_a_bug_of_the_connector(world
     assert len(world.books.documents("partners")) == 2, "the first was looked up, not made again"
 
 
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        (None, "gave NoneType and no list of outcomes"),
+        ([None], "gave NoneType and no Outcome"),
+        ([Outcome("ok")], "gave an outcome 'ok', which is none of applied"),  # type: ignore[arg-type]
+    ],
+)
+def test_what_is_no_outcome_is_never_taken_for_done(world: World, given: Any, said: str) -> None:
+    class Careless(FakeErp):
+        def push(self, stream: str, changes: Sequence[Change]) -> list[Outcome]:
+            super().push(stream, changes)
+            return given  # type: ignore[no-any-return]
+
+    report = world.push(Careless(world.books))
+    assert (report.status, [finding.code for finding in report.findings]) == ("failed", ["P204"])
+    assert said in report.findings[0].what
+    assert world.push().counts["applied"] == 4
+    assert books(world) == ONCE
+
+
 # No answer ------------------------------------------------------------------------------------------------------------
 
 
@@ -593,6 +614,6 @@ def test_a_zombie_makes_no_call_that_another_may_have_made(
 def test_the_broken_twin_that_does_not_look_at_the_clock_makes_it_twice(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(Sender, "_renewed", lambda self: setattr(self, "until", float("inf")))
+    monkeypatch.setattr(Sender, "_renewed", lambda self: setattr(self, "until", (float("inf"),) * 2))
     _sleepy(world, monkeypatch)
     assert len(world.books.documents("partners")) == 3
