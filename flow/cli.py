@@ -7,6 +7,7 @@ The commands stand in flow/cli_*.py, by what they are for. Each imports what it 
 from __future__ import annotations
 
 import json
+import os
 import sys
 from io import TextIOWrapper
 
@@ -15,6 +16,8 @@ import typer
 from flow import cli_look, cli_mappings, cli_push, cli_quarantine, cli_run
 from hub.boundary import disk_refusal, disk_trouble
 from hub.errors import CrossdockError
+
+_STOPPED = 130  # by ctrl-C: the shells' 128 and the number of the signal, and what typer makes of it
 
 app = typer.Typer(
     name="crossdock",
@@ -69,5 +72,15 @@ def main() -> None:
             show.error(error)
         sys.exit(error.exit_code)
     except KeyboardInterrupt:
-        print("stopped", file=sys.stderr)
-        sys.exit(130)
+        _stop()
+    except SystemExit as ended:
+        if ended.code != _STOPPED:
+            raise
+        _stop()
+
+
+def _stop() -> None:
+    """Threads that wait for a system would be waited for, an hour if it takes that; to be killed loses nothing."""
+    print("stopped", file=sys.stderr)
+    sys.stdout.flush()
+    os._exit(_STOPPED)

@@ -7,8 +7,9 @@ answer is reported and the others go on. A target that was changed is read back 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from functools import partial
 
 from flow import STEPS
@@ -95,7 +96,7 @@ def _sync(
     runs = [Run.start(project, name, max_pages=max_pages) for name in names]
     last = STEPS.index(until) if until else STEPS.index("merge")
     judged = last >= STEPS.index("gate") and not read_back
-    with ThreadPoolExecutor(max_workers=len(runs)) as pool:
+    with _pool(len(runs)) as pool:
         tell(f"pulling from {', '.join(names)}")
         prepared = [pool.submit(_prepare, run, last, judged) for run in runs]
         for run, future in zip(runs, prepared, strict=True):
@@ -108,6 +109,20 @@ def _sync(
                 judged_so = say(_guarded("gate", run.system, partial(gate, run, expectations=not read_back)))
                 if judged_so.status != "failed" and last >= STEPS.index("merge"):
                     say(_guarded("merge", run.system, partial(merge, run)))
+
+
+@contextmanager
+def _pool(size: int) -> Iterator[ThreadPoolExecutor]:
+    """Threads that are waited for, but not by who is to stop: a slow system may not answer for an hour."""
+    pool = ThreadPoolExecutor(max_workers=size)
+    wait = True
+    try:
+        yield pool
+    except KeyboardInterrupt:
+        wait = False
+        raise
+    finally:
+        pool.shutdown(wait=wait, cancel_futures=True)
 
 
 def _prepare(run: Run, last: int, judged: bool) -> list[StepReport]:
