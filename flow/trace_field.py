@@ -14,9 +14,10 @@ from flow.samples import Line, Source
 from flow.trace_push import Sent
 from flow.trace_read import Pull, Record, Row, Stores, pulls_of
 from flow.trace_won import rule_of_rows, winners_of_rows, won
-from hub.entity import DELETED
+from hub.entity import DELETED, Entity
 from hub.errors import CrossdockError
 from hub.secrets import MASK
+from warehouse.columns import same_header_sql
 from warehouse.survivorship import priorities, won_by_row
 
 if TYPE_CHECKING:
@@ -58,7 +59,7 @@ def _cell_of_rows(stores: Stores, record: Record, sent: Sent, column: str) -> di
     name, parameters = stores.entity.name, {"hub": record.hub_id}
     order = "line_number, hub_id" if "line_number" in stores.entity else "hub_id"
     held = stores.rows(f"SELECT * FROM canonical.{name} WHERE parent = $hub ORDER BY {order}", parameters)
-    said = stores.rows(f"SELECT * FROM source.{name} WHERE parent_hub_id = $hub ORDER BY system, {order}", parameters)
+    said = stores.rows(said_sql(stores.entity, order), parameters)
     survivorship = stores.project.survivorship
     winners = {row["hub_id"] for row in winners_of_rows(stores, held, said, column).values()}
     pulls = pulls_of(stores, (), sorted(said, key=lambda row: row["hub_id"] not in winners))
@@ -78,6 +79,21 @@ def _cell_of_rows(stores: Stores, record: Record, sent: Sent, column: str) -> di
         "history": _history(stores, record, column, labels),
         "sent": list(sent.of_column(stores.entity, column)),
     }
+
+
+def said_sql(child: Entity, order: str) -> str:
+    """The systems' rows under `$hub`. One that stands where its header stands came with the header's newest version."""
+    lineage = ", ".join(
+        f"CASE WHEN s.segment IS NULL THEN h.{name} ELSE s.{name} END AS {name}"
+        for name in ("mapping", "segment", "line", "run_id", "seen_at")
+    )
+    placed = "s.* EXCLUDE (mapping, segment, line, run_id, seen_at)"
+    return f"""
+        SELECT * FROM (
+            SELECT {placed}, {lineage} FROM source.{child.name} s JOIN source.{child.parent} h
+              ON h.source_key = s.parent_key AND {same_header_sql("h", "s")}
+            WHERE s.parent_hub_id = $hub
+        ) ORDER BY system, {order}"""
 
 
 class _Asked:

@@ -118,6 +118,16 @@ def same_record_sql(left: str, right: str) -> str:
     return f"coalesce({left}.system = {right}.system AND {left}.source_id = {right}.source_id, false)"
 
 
+def place_sql(row: str) -> str:
+    """The narrow stand-in for where the raw record of a mapped row is: a text would be copied with each of a million rows."""
+    return hash_sql(("_segment", "_line"), row)
+
+
+def same_header_sql(header: str, child: str) -> str:
+    """Like `same_record_sql`, beside an equality of the header's `source_key` and the child's `parent_key`."""
+    return f"coalesce({header}.system = {child}.system AND {header}.source_id = {child}.parent_source_id, false)"
+
+
 def same_binding_sql(left: str, right: str) -> str:
     """Like `same_record_sql`, beside an equality of the bindings' `key`."""
     entity = f"{left}.entity = {right}.entity"

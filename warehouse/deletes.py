@@ -176,9 +176,11 @@ def _children_from_hub_sql(child: Entity) -> str:
     return f"""
         INSERT INTO {table} BY NAME
         SELECT (SELECT coalesce(max(_row), 0) FROM {table}) + row_number() OVER (ORDER BY s.hub_id, s.source_id) AS _row, t._row AS _parent_row,
-               s.system, s.source_id, s.parent_source_id, s.mapping, s.segment AS _segment, s.line AS _line, t._seq, {names}
-        FROM _told t JOIN {_HUB}.source.{quote(child.name)} s
-          ON s.parent_key = {c.key_sql("t")} AND s.system = t.system AND s.parent_source_id = t.source_id"""
+               s.system, s.source_id, s.parent_source_id, coalesce(s.mapping, h.mapping) AS mapping,
+               coalesce(s.segment, h.segment) AS _segment, coalesce(s.line, h.line) AS _line, t._seq, {names}
+        FROM _told t JOIN {_HUB}.source.{quote(child.parent or "")} h
+          ON h.source_key = {c.key_sql("t")} AND {c.same_record_sql("h", "t")}
+        JOIN {_HUB}.source.{quote(child.name)} s ON s.parent_key = h.source_key AND {c.same_header_sql("h", "s")}"""
 
 
 def _count(con: Connection, rows: str, entity: Entity, state: str) -> None:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from warehouse import columns as c
 from warehouse.duck import literal
 from warehouse.identity import join_pairs
-from warehouse.tables import positions, set_position
+from warehouse.tables import set_position
 from warehouse.work import Work
 
 if TYPE_CHECKING:
@@ -50,7 +50,7 @@ def _text(value: object) -> str | None:
 
 def position(work: Work) -> int:
     """The sequence of the last outcome that is folded."""
-    return int(positions(work.con).get(POSITION, 0))
+    return int(work.positions.get(POSITION, 0))
 
 
 def fold(work: Work, outcomes: Sequence[AppliedOutcome]) -> int:

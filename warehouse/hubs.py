@@ -67,8 +67,8 @@ def join_hubs(work: Work, entity: Entity, into: Mapping[int, int], *, batch: boo
     )
     rows = work.do(
         "touched",
-        f"""INSERT INTO _touched SELECT {name}, hub_id, false, false, true FROM _moved
-            UNION ALL SELECT DISTINCT {name}, into_hub_id, false, false, true FROM _moved""",
+        f"""INSERT INTO _touched SELECT {name}, hub_id, false, false, true, false FROM _moved
+            UNION ALL SELECT DISTINCT {name}, into_hub_id, false, false, true, false FROM _moved""",
     )
     work.touch(entity.name, "moved", rows)
     return rematched
@@ -94,7 +94,7 @@ def _references_follow(work: Work, entity: Entity) -> list[Entity]:
             hub = "parent_hub_id" if other.parent else "hub_id"
             rows = work.do(
                 "touched",
-                f"""INSERT INTO _touched SELECT DISTINCT {literal(header)}, t.{hub}, false, false, true
+                f"""INSERT INTO _touched SELECT DISTINCT {literal(header)}, t.{hub}, false, false, true, false
                     FROM {source(other)} t JOIN _moved m ON t.{name} = m.hub_id WHERE t.{hub} IS NOT NULL""",
             )
             work.touch(header, "moved", rows)

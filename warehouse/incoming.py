@@ -55,8 +55,8 @@ def loads(work: Work, *, with_run: bool = True) -> dict[str, Load]:
 
 
 class Decided(NamedTuple):
-    """How many rows have to be written, and of how many of them the source layer has a row, one with a hub, one that waits; and how
-    many have other children than that row, or had none that was complete.
+    """How many rows have to be written, and of how many of them the source layer has a row, one with a hub, one that waits; how
+    many have other children than that row, or had none that was complete; and how many of the others keep their children's rows.
 
     `incoming`: how many rows of the run file are new, changed, same, seen or stale, as (stream, mapping, state, rows).
     """
@@ -66,6 +66,7 @@ class Decided(NamedTuple):
     bound: int
     waited: int
     other_children: int
+    kept: int
     incoming: Sequence[Incoming]
 
 
@@ -75,7 +76,9 @@ def take(work: Work, entity: Entity, load: Load, *, marked: bool) -> Decided:
     `marked`: the gate marked rows, of whichever entity.
     """
     kids = [child for child in work.children(entity) if load.children.get(child.name)]
-    work.do(f"incoming {entity.name}", incoming_sql(entity, kids, from_run=bool(load.mapped), marked=marked))
+    stored = work.had_rows(f"source.{entity.name}")
+    sql = incoming_sql(entity, kids, work.declared, from_run=bool(load.mapped), marked=marked, known=stored)
+    work.do(f"incoming {entity.name}", sql)
     counts = work.rows("incoming", INCOMING_COUNTS)
     if any(state == "seen" for _, _, state, *_ in counts):
         work.do(f"seen {entity.name}", seen_again_sql(entity))
@@ -85,11 +88,14 @@ def take(work: Work, entity: Entity, load: Load, *, marked: bool) -> Decided:
     taken: Sequence[Sequence[int]] = [numbers for _, _, state, *numbers in counts if state in _TAKEN]
     if load.waiting:
         taken = work.rows("decided", f"SELECT {_COUNTED} FROM _decided")
-    rows, known, bound, waited, others = (sum(numbers) for numbers in zip([0] * 5, *taken, strict=True))
-    return Decided(rows, known, bound, waited, others, [row[:4] for row in counts])
+    rows, known, bound, waited, others, kept = (sum(numbers) for numbers in zip([0] * 6, *taken, strict=True))
+    return Decided(rows, known, bound, waited, others, kept, [row[:4] for row in counts])
 
 
-_COUNTED = "count(*), count(old_row), count(old_hub), count(old_waiting), count(*) FILTER (other_children)"
+_COUNTED = (
+    "count(*), count(old_row), count(old_hub), count(old_waiting), count(*) FILTER (other_children),"
+    " count(*) FILTER (keeps_children)"
+)
 _TAKEN = ("new", "changed")
 _IS_TAKEN = f"state IN {_TAKEN}"
 INCOMING_COUNTS = f"SELECT stream, mapping, state, {_COUNTED} FROM _incoming GROUP BY ALL"
@@ -98,19 +104,28 @@ INCOMING_COUNTS = f"SELECT stream, mapping, state, {_COUNTED} FROM _incoming GRO
 # What is asked of a row that the source layer has.
 _COMPARED = (
     *("system", "source_id", "hub_id", "waiting", "row_hash", "children_hash"),
-    *("segment", "line", "sequence", "version", "pulled_at"),
+    *("segment", "line", "sequence", "version", "pulled_at", "seen_at"),
 )
 
 
-def incoming_sql(entity: Entity, children: Sequence[Entity], *, from_run: bool, marked: bool) -> str:
+def incoming_sql(
+    entity: Entity, children: Sequence[Entity], declared: str, *, from_run: bool, marked: bool, known: bool
+) -> str:
     """Narrow rows: key, hash, and `state`: new, changed, same, seen (same, later), stale. `children` are those with rows.
+
+    `other_children`: they may be other ones than before. `keeps_children`: they are the same, and all stand where their header
+    stands, so that their rows say nothing new. It cannot be where the source layer has no row of the entity (`known`). `settled`: the
+    row was written since survivorship is as it is (`declared`), and who won its children was asked then.
 
     Keys are looked up alone (`hits`), and the rest of a row by where it stands: what DuckDB filters by the hashes
     of many keys lets some others through, in each block, and of those it would read all columns.
     """
+    place = f", {c.place_sql('k')} AS place" if known else ""
     kids = " UNION ALL ".join(
-        f"SELECT k._parent_row, {c.child_hash_sql(child, 'k')} AS h FROM {mapped(child)} k" for child in children
+        f"SELECT k._parent_row, {c.child_hash_sql(child, 'k')} AS h{place} FROM {mapped(child)} k" for child in children
     )
+    places = ", min(place) AS first, max(place) AS last" if place and kids else ""
+    own = "coalesce(k.first <> p.place OR k.last <> p.place, false)" if places else "false"
     kids = kids or "SELECT NULL::BIGINT AS _parent_row, 0::UBIGINT AS h WHERE false"
     stopped = f"""
             SELECT DISTINCT _row FROM {RUN}.gate.findings
@@ -120,12 +135,12 @@ def incoming_sql(entity: Entity, children: Sequence[Entity], *, from_run: bool, 
     return f"""
         CREATE OR REPLACE TEMP TABLE _incoming AS
         WITH passed AS MATERIALIZED (
-            SELECT m._row, m.system, m.source_id, {c.key_sql("m")} AS source_key, m.mapping, m._segment AS segment, m._line AS line, g.stream, g.seq AS sequence,
+            SELECT m._row, m.system, m.source_id, {c.key_sql("m")} AS source_key, m.mapping, m._segment AS segment, m._line AS line, {c.place_sql("m")} AS place, g.stream, g.seq AS sequence,
                    g.pulled_at, m.version, m._hub, {c.mapped_hash_sql(entity, "m")} AS row_hash
             FROM {mapped(entity)} m LEFT JOIN {RUN}.run.segments g ON g.segment = m._segment
             WHERE {passed}
         ), kids AS (
-            SELECT _parent_row, {c.children_hash_sql("h")} AS h FROM ({kids}) GROUP BY _parent_row
+            SELECT _parent_row, {c.children_hash_sql("h")} AS h{places} FROM ({kids}) GROUP BY _parent_row
         ), hits AS MATERIALIZED (
             SELECT p._row, s.rowid AS old_row FROM passed p JOIN {source(entity)} s ON s.source_key = p.source_key
         ), old AS (
@@ -133,12 +148,13 @@ def incoming_sql(entity: Entity, children: Sequence[Entity], *, from_run: bool, 
         ), known AS (
             SELECT p.*, coalesce(k.h, 0) AS children_hash, s.old_row, s.hub_id AS old_hub, s.waiting AS old_waiting,
                    coalesce(s.waiting IS NOT NULL OR s.children_hash <> coalesce(k.h, 0), true) AS other_children,
-                   s.row_hash = p.row_hash AND s.children_hash = coalesce(k.h, 0) AS same, {newer} AS newer, {later} AS later
+                   {own} AS own_place,
+                   coalesce(s.seen_at > {declared}, false) AS settled, s.row_hash = p.row_hash AND s.children_hash = coalesce(k.h, 0) AS same, {newer} AS newer, {later} AS later
             FROM passed p
             LEFT JOIN kids k ON k._parent_row = p._row
             LEFT JOIN old s ON s._row = p._row AND {c.same_record_sql("s", "p")}
         )
-        SELECT * EXCLUDE (same, newer, later),
+        SELECT * EXCLUDE (same, newer, later, own_place), NOT (other_children OR own_place) AS keeps_children,
                CASE WHEN old_row IS NULL THEN 'new' WHEN NOT newer THEN 'stale' WHEN NOT same THEN 'changed'
                     WHEN later THEN 'seen' ELSE 'same' END AS state
         FROM known"""
@@ -168,25 +184,23 @@ def _order_sql(new: str, old: str, operator: str) -> str:
 def again_sql(entity: Entity, one: Entity) -> str:
     """Source rows that wait, in the shape of mapped rows. Their `_row` is negative, so that it meets no other."""
     names = c.listed((name for name, _ in c.mapped_columns(one)), "s")
-    text = f"s.system, s.source_id, s.mapping, s.segment AS _segment, s.line AS _line, {names}"
+    text = f"s.system, s.source_id, {names}"
     if one.parent:
         return f"""
             CREATE OR REPLACE TEMP TABLE {again(one)} AS
-            SELECT -s.rowid - 1 AS _row, h._row AS _parent_row, s.parent_source_id, {text}
+            SELECT -s.rowid - 1 AS _row, h._row AS _parent_row, s.parent_source_id, {text}, coalesce(s.mapping, h.mapping) AS mapping,
+                   coalesce(s.segment, h._segment) AS _segment, coalesce(s.line, h._line) AS _line
             FROM {source(one)} s JOIN {again(entity)} h ON h.source_key = s.parent_key"""
     return f"""
         CREATE OR REPLACE TEMP TABLE {again(one)} AS
-        SELECT -s.rowid - 1 AS _row, {text}, s.hub_ref AS _hub, s.version, s.source_key, s.sequence, s.pulled_at, s.row_hash, s.children_hash,
+        SELECT -s.rowid - 1 AS _row, {text}, s.mapping, s.segment AS _segment, s.line AS _line, {c.hash_sql(("segment", "line"), "s")} AS place, s.hub_ref AS _hub, s.version, s.source_key, s.sequence, s.pulled_at, s.row_hash, s.children_hash,
                s.rowid AS old_row, s.hub_id AS old_hub, s.waiting AS old_waiting
         FROM {source(one)} s ANTI JOIN (SELECT * FROM _incoming WHERE {_IS_TAKEN}) i
           ON i.source_key = s.source_key AND {c.same_record_sql("i", "s")}
         WHERE s.waiting IS NOT NULL"""
 
 
-_DECIDED = (
-    "_row, system, source_id, source_key, mapping, sequence, pulled_at, version, row_hash, children_hash, old_row, old_hub,"
-    " old_waiting"
-)
+_DECIDED = "_row, system, source_id, source_key, place, sequence, pulled_at, row_hash, children_hash, old_row, old_hub, old_waiting"
 
 
 def decided_sql(entity: Entity, *, again_too: bool) -> str:
@@ -194,17 +208,18 @@ def decided_sql(entity: Entity, *, again_too: bool) -> str:
 
     Each with the hub that the source layer knows, as if none waited: so it is with most changes, and `identity.bind` says it of others.
     """
-    more = f"UNION ALL SELECT {_DECIDED}, true, _hub, 'again' FROM {again(entity)}" if again_too else ""
+    more = f"UNION ALL SELECT {_DECIDED}, true, false, false, _hub, 'again' FROM {again(entity)}" if again_too else ""
     return f"""
         CREATE OR REPLACE TEMP TABLE _decided AS
         SELECT *, old_hub AS hub_id, NULL::VARCHAR AS waiting, false AS fresh
-        FROM (SELECT {_DECIDED}, other_children, _hub, state FROM _incoming WHERE {_IS_TAKEN} {more})"""
+        FROM (SELECT {_DECIDED}, other_children, keeps_children, settled, _hub, state FROM _incoming WHERE {_IS_TAKEN} {more})"""
 
 
 def rows_sql(entity: Entity, *, from_run: bool, again_too: bool) -> str:
     """The wide rows behind _decided, as a FROM item."""
     names = [name for name, _ in c.mapped_columns(entity)]
-    head = ["_row", *(["_parent_row", "parent_source_id"] if entity.parent else ["_hub"]), "system", "source_id"]
+    own = ["_parent_row", "parent_source_id"] if entity.parent else ["_hub", "version"]
+    head = ["_row", *own, "system", "source_id"]
     listed = c.listed([*head, "mapping", "_segment", "_line", *names])
     if not again_too:
         return mapped(entity)

@@ -234,8 +234,9 @@ def _begin(work: Work) -> None:
     work.do(
         "touched",
         "CREATE OR REPLACE TEMP TABLE _touched"
-        " (entity VARCHAR, hub_id BIGINT, fresh BOOLEAN, written BOOLEAN, other_children BOOLEAN)",
+        " (entity VARCHAR, hub_id BIGINT, fresh BOOLEAN, written BOOLEAN, other_children BOOLEAN, settled BOOLEAN)",
     )
+    survivorship.note_declared(work)
     work.do("references", refs.NONE)
 
 
@@ -307,7 +308,7 @@ def _bring(work: Work, entity: Entity, load: Load, decided: Decided) -> tuple[in
     waits = refs.resolve(work, entity, rows)
     if decided.bound == decided.rows and not waits and not again:
         counted = (decided.rows, decided.known, decided.bound, 0, decided.waited, decided.bound, 0)
-        final = Final(*counted, other_children=decided.other_children)
+        final = Final(*counted, other_children=decided.other_children, kept=decided.kept)
     else:
         identity.bind(work, entity, rows[entity.name], unknown=decided.bound < decided.rows, waits=waits)
         final = store.counted(work)

@@ -1,7 +1,7 @@
 """Writes the source layer: each system's view, by DELETE and INSERT of what changed.
 
-In-place updates of wide rows cost many times more in a column store. A row's children are replaced with it; they keep
-their hub ids. When a complete row is replaced by a version that waits, the complete one moves to `previous`, which speaks
+In-place updates of wide rows cost many times more in a column store. A row's children are replaced with it where they may be
+other ones, all of them, and keep their hub ids; the same ones stay, and so does what says which run brought them. When a complete row is replaced by a version that waits, the complete one moves to `previous`, which speaks
 for the system until the new one is complete.
 """
 
@@ -20,7 +20,8 @@ from warehouse.work import Work, previous, source
 
 class Final(NamedTuple):
     """What there is in _decided: rows, those that replace one, those whose row had a hub, those that go to `previous` and those whose
-    `previous` goes, those that are complete, and those of them that made their hub, and that have other children than before.
+    `previous` goes, those that are complete, those of them that made their hub, and that have other children than before; and those
+    whose children's rows stay as they are.
     """
 
     rows: int
@@ -31,6 +32,7 @@ class Final(NamedTuple):
     complete: int
     fresh: int
     other_children: int
+    kept: int
 
 
 def counted(work: Work) -> Final:
@@ -48,9 +50,9 @@ def write(work: Work, entity: Entity, rows: dict[str, str], there: Mapping[str, 
         _to_previous(work, entity)
     if final.settled:
         _from_previous(work, entity)
-    for child in (one for one in work.children(entity) if one.name in there):
+    for child in (one for one in work.children(entity) if one.name in there and final.kept < final.rows):
         _write_children(
-            work, child, rows[child.name], replaced=bool(final.replaced), known=final.bound == final.replaced
+            work, child, rows[child.name], replaced=final.replaced > final.kept, known=final.bound == final.replaced
         )
     if final.replaced:
         work.do(f"earlier pulls of {entity.name}", earlier_sql(entity))
@@ -67,15 +69,16 @@ def write(work: Work, entity: Entity, rows: dict[str, str], there: Mapping[str, 
 _MOVED = "waiting IS NOT NULL AND old_row IS NOT NULL AND old_waiting IS NULL"
 _SETTLED = "waiting IS NULL AND old_waiting IS NOT NULL"
 _COMPLETE = "waiting IS NULL AND hub_id IS NOT NULL"
+_KEPT = "keeps_children AND waiting IS NULL"
 FINAL_COUNTS = f"""
     SELECT count(*), count(old_row), count(old_hub), count(*) FILTER ({_MOVED}), count(*) FILTER ({_SETTLED}),
            count(*) FILTER ({_COMPLETE}), count(*) FILTER (fresh AND {_COMPLETE}),
-           count(*) FILTER (other_children AND {_COMPLETE}) FROM _decided"""
+           count(*) FILTER (other_children AND {_COMPLETE}), count(*) FILTER ({_KEPT}) FROM _decided"""
 
 
 def touched_sql(entity: Entity) -> str:
     name = literal(entity.name)
-    return f"INSERT INTO _touched SELECT {name}, hub_id, fresh, true, other_children FROM _decided WHERE {_COMPLETE}"
+    return f"INSERT INTO _touched SELECT {name}, hub_id, fresh, true, other_children, settled FROM _decided WHERE {_COMPLETE}"
 
 
 def earlier_sql(entity: Entity) -> str:
@@ -94,8 +97,8 @@ def insert_sql(work: Work, entity: Entity, rows: str) -> str:
         INSERT INTO {source(entity)} BY NAME
         WITH x AS (
             SELECT {resolved_sql(entity.refs)} {c.listed((n for n, _ in c.mapped_columns(entity)), "m")},
-                   m._segment AS segment, m._line AS line, m._hub AS hub_ref, f.source_key, f.hub_id, f.system, f.source_id, f.mapping,
-                   f.sequence, f.pulled_at, f.version, f.row_hash, f.children_hash, f.waiting
+                   m._segment AS segment, m._line AS line, m._hub AS hub_ref, f.source_key, f.hub_id, m.system, m.source_id, m.mapping,
+                   f.sequence, f.pulled_at, m.version, f.row_hash, f.children_hash, f.waiting
             FROM {rows} m JOIN _decided f ON f._row = m._row
             {joins_sql(entity.refs)}
         )
@@ -130,7 +133,7 @@ def old_children_sql(child: Entity, known: bool) -> str:
     return f"""
         CREATE OR REPLACE TEMP TABLE _old AS
         SELECT s.rowid AS row, s.parent_key, s.source_id, s.hub_id FROM {source(child)} s
-        SEMI JOIN (SELECT source_key, old_hub FROM _decided WHERE old_row IS NOT NULL) f
+        SEMI JOIN (SELECT source_key, old_hub FROM _decided WHERE old_row IS NOT NULL AND NOT ({_KEPT})) f
         ON {on if known else "f.source_key = s.parent_key"}"""
 
 
@@ -146,19 +149,20 @@ def child_ids_sql(child: Entity, rows: str, kept: str) -> str:
         CREATE OR REPLACE TEMP TABLE _ids AS
         WITH x AS (
             SELECT m._row, f.hub_id AS parent, m.source_id, {"o.hub_id" if kept else "NULL::BIGINT"} AS had, {new} AS new
-            FROM {rows} m JOIN _decided f ON f._row = m._parent_row {kept}
+            FROM {rows} m JOIN _decided f ON f._row = m._parent_row AND NOT (f.keeps_children AND f.waiting IS NULL) {kept}
         )
         SELECT _row, new, CASE WHEN new THEN {number} ELSE had END AS hub_id FROM x"""
 
 
 def insert_children_sql(work: Work, child: Entity, rows: str) -> str:
     names = c.listed((name for name, _ in c.mapped_columns(child)), "m")
-    key = c.hash_sql(("system", "source_id"), "m")
+    own = f"CASE WHEN {c.place_sql('m')} <> f.place THEN m."
+    place = f"{own}mapping END AS mapping, {own}_segment END AS segment, {own}_line END AS line"
     return f"""
         INSERT INTO {source(child)} BY NAME
-        SELECT {resolved_sql(child.refs)} {key} AS source_key, i.hub_id, f.source_key AS parent_key, f.hub_id AS parent_hub_id,
-               m.system, m.source_id, m.parent_source_id, {names}, m.mapping, m._segment AS segment, m._line AS line,
-               {c.mapped_hash_sql(child, "m")} AS row_hash, {work.run} AS run_id, {work.at} AS seen_at, f.waiting
+        SELECT {resolved_sql(child.refs)} i.hub_id, f.source_key AS parent_key, f.hub_id AS parent_hub_id,
+               m.system, m.source_id, m.parent_source_id, {names}, {place},
+               {work.run} AS run_id, {work.at} AS seen_at, f.waiting
         FROM {rows} m JOIN _decided f ON f._row = m._parent_row JOIN _ids i ON i._row = m._row
         {joins_sql(child.refs)}"""
 

@@ -13,13 +13,19 @@ Only hub ids in _touched are computed, and only what differs by hash is written:
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from datetime import UTC
 
 from hub.entity import DELETED, Entity
 from warehouse import columns as c
 from warehouse.duck import literal, quote
 from warehouse.history import replace
+from warehouse.tables import set_position
 from warehouse.work import Survivorship, Touch, Work, canonical, previous, source
+
+POSITION = "survivorship"
 
 
 def settle(work: Work, entity: Entity, kinds: Collection[Touch]) -> int:
@@ -43,6 +49,23 @@ def settle(work: Work, entity: Entity, kinds: Collection[Touch]) -> int:
     return fresh + others
 
 
+def note_declared(work: Work) -> None:
+    """Since when survivorship, and what makes rows of two systems the same, is as it is: what a run that started later wrote was
+    settled by it.
+
+    Runs overlap, so it is counted from the last start of all that were merged by another declaration.
+    """
+    declared = {name: dict(columns) for name, columns in work.survivorship.items()}
+    matched = {entity.name: entity.match for entity in work.model.values() if entity.parent}
+    digest = hashlib.sha256(json.dumps([declared, matched], sort_keys=True).encode()).hexdigest()[:16]
+    known, _, since = work.positions.get(POSITION, "").partition(" ")
+    if known != digest:
+        last = work.rows("last run", f"SELECT coalesce(max(started_at), {work.at}) FROM ops.runs")[0][0]
+        since = last.astimezone(UTC).isoformat()
+        set_position(work.con, POSITION, f"{digest} {since}")
+    work.declared = f"TIMESTAMP WITH TIME ZONE {literal(since)}"
+
+
 def _win(work: Work, entity: Entity, only: str, among_several: str) -> None:
     """Fill _won: from the one source row of a hub, or by the survivorship `among_several`."""
     work.do(f"won {entity.name}", only)
@@ -54,13 +77,14 @@ def touched_sql(entity: Entity, *, fresh: bool) -> str:
     """_new: hubs that this merge made of one source row each. _others: all that existed, or have several."""
     return f"""
         CREATE OR REPLACE TEMP TABLE {"_new" if fresh else "_others"} AS
-        SELECT hub_id, bool_and(written) AS written, bool_or(other_children) AS other_children FROM _touched WHERE entity = {literal(entity.name)}
+        SELECT hub_id, bool_and(written) AS written, bool_or(other_children) AS other_children, bool_and(settled) AS settled
+        FROM _touched WHERE entity = {literal(entity.name)}
         GROUP BY hub_id HAVING bool_and(fresh) = {fresh}"""
 
 
-# Out of _others: whose only row has the children that it had. Where several systems speak, who wins is asked again: that may
-# have been declared otherwise since.
-KEPT = "DELETE FROM _others WHERE NOT other_children AND hub_id NOT IN (SELECT hub_id FROM _several)"
+# Out of _others: whose rows have the children that they had. Where several systems speak, who wins is asked again unless that was
+# done since it is declared as it is.
+KEPT = "DELETE FROM _others WHERE NOT other_children AND (settled OR hub_id NOT IN (SELECT hub_id FROM _several))"
 
 
 def several_sql(work: Work, entity: Entity) -> str:

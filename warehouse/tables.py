@@ -62,7 +62,8 @@ def _fixed_column(line: str) -> tuple[str, str, str]:
 
 def _source_columns(entity: Entity) -> Iterator[tuple[str, str, str]]:
     child = entity.parent is not None
-    yield "source_key", "UBIGINT", "hash of system and source_id"
+    if not child:
+        yield "source_key", "UBIGINT", "hash of system and source_id"
     yield "hub_id", "BIGINT", "The hub's id; NULL while it waits and was never complete"
     if child:
         yield "parent_key", "UBIGINT", "hash of system and parent_source_id"
@@ -79,15 +80,16 @@ def _source_columns(entity: Entity) -> Iterator[tuple[str, str, str]]:
     comments |= {c.stored_ref(column): f"{column.doc}: the system's own id" for column in entity.refs}
     for name, kind in c.source_columns(entity):
         yield name, kind, comments[name]
-    yield "mapping", "VARCHAR", "The mapping that made it"
-    yield "segment", "VARCHAR", "Where the raw record is, in the lake"
-    yield "line", "BIGINT", "Its 1-based line there"
+    header = "; NULL: its header's" if child else ""
+    yield "mapping", "VARCHAR", f"The mapping that made it{header}"
+    yield "segment", "VARCHAR", f"Where the raw record is, in the lake{header}"
+    yield "line", "BIGINT", f"Its 1-based line there{header}"
     if not child:
         yield "sequence", "BIGINT", "Sequence of the segment in which this content was seen last"
         yield "pulled_at", _AT, "When that segment was pulled"
         yield "version", "VARCHAR", "The record's own version, where its clock can be trusted"
-    yield "row_hash", "UBIGINT", "hash of columns and references"
     if not child:
+        yield "row_hash", "UBIGINT", "hash of columns and references"
         yield "children_hash", "UBIGINT", "hash of all its children"
     yield "run_id", "VARCHAR", "The run that merged this content"
     yield "seen_at", _AT, "When that run started"
@@ -168,7 +170,10 @@ def _apply(con: Connection, model: Model) -> list[str]:
         if known is None:
             _create(con, spec)
             done.append(f"created {spec.full}")
-        elif added := _extend(con, spec, known):
+            continue
+        if spec.schema in ("source", "previous") and (parent := model[spec.name].parent) and "row_hash" in known:
+            run(con, their_headers_sql(spec, model[parent]), name=f"places of {spec.full}")
+        if added := _extend(con, spec, known):
             done += [f"added {spec.full}.{name}" for name in added]
             if added != [DELETED.name]:  # nothing is deleted yet, and hashes are as they were
                 changed.append(spec.name)
@@ -176,6 +181,17 @@ def _apply(con: Connection, model: Model) -> list[str]:
         run(con, f"CREATE OR REPLACE VIEW {name} AS {sql}", name=name)
     _describe_views(con)
     return done + _rehash(con, model, [name for name in model if name in changed])
+
+
+def their_headers_sql(spec: TableSpec, head: Entity) -> str:
+    """Children of a warehouse from before they left it to their header where they stand: those that stand there leave it, too.
+
+    What a rebuild of it would write is the same then.
+    """
+    return f"""
+        UPDATE {spec.full} AS t SET mapping = NULL, segment = NULL, line = NULL FROM {spec.schema}.{quote(head.name)} h
+        WHERE t.segment IS NOT NULL AND h.source_key = t.parent_key AND {c.same_header_sql("h", "t")}
+          AND t.segment = h.segment AND t.line = h.line"""
 
 
 def _describe_views(con: Connection) -> None:
@@ -242,10 +258,10 @@ def _rehash(con: Connection, model: Model, names: Sequence[str]) -> list[str]:
     """Compute stored hashes again from stored columns, so that a new column or hash function changes no row's content."""
     for name in names:
         entity = model[name]
-        keys = {"source_key": c.key_sql(), "row_hash": c.mapped_hash_sql(entity, quoted="hub_ref")}
         if entity.parent:
-            keys["parent_key"] = c.hash_sql(("system", "parent_source_id"))
+            keys = {"parent_key": c.hash_sql(("system", "parent_source_id"))}
         else:
+            keys = {"source_key": c.key_sql(), "row_hash": c.mapped_hash_sql(entity, quoted="hub_ref")}
             keys |= {f"match_{n}": c.match_sql(entity, key) for n, key in enumerate(entity.match, 1)}
         for schema in ("source", "previous"):
             run(con, f"UPDATE {schema}.{quote(name)} SET {_assignments(keys)}", name=f"rehash {schema}.{name}")

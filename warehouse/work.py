@@ -2,9 +2,10 @@
 
 Temporary tables of one merge, in the order in which they come to be:
 
-    _touched(entity, hub_id, fresh, written, other_children)  hub ids whose canonical row has to be computed again; fresh: a new
-                                      one with one source; written: a row of it was written, and it was not joined;
-                                      other_children: they may be other ones than before
+    _touched(entity, hub_id, fresh, written, other_children, settled)  hub ids whose canonical row has to be computed again; fresh:
+                                      a new one with one source; written: a row of it was written, and it was not joined;
+                                      other_children: they may be other ones than before; settled: who won them was asked since
+                                      survivorship is as it is
     _moved(entity, hub_id, into_hub_id)      hub ids that turned out to be another one's
     _incoming                         rows of one entity in the run file, and what the warehouse knows of their keys
     _again, _again_<child>            source rows that wait for a reference, fed in once more
@@ -23,6 +24,7 @@ from typing import Any, Literal
 
 from hub.entity import Entity, Model, children
 from warehouse.duck import Connection, filled, literal, quote, run
+from warehouse.tables import positions
 
 RUN = "run_file"
 Survivorship = Mapping[str, Mapping[str, Sequence[str]]]
@@ -37,7 +39,7 @@ class Work:
     `touched` says of what kinds the rows of _touched are, by entity, so that nobody has to ask: fresh hubs; known ones of which
     a row was written; among them some whose row kept its children; ones that were moved, by a join or with a reference, without one. `written`
     are the children of which this merge wrote rows, and `set_aside` the entities of which it moved rows to `previous`. `counts` are what ops.counts will say
-    of the run: see `law`.
+    of the run: see `law`. `declared` is the instant, as SQL, since when survivorship is as it is: see `survivorship.note_declared`.
     """
 
     con: Connection
@@ -49,7 +51,9 @@ class Work:
     written: set[str] = field(default_factory=set)
     set_aside: set[str] = field(default_factory=set)
     counts: list[Count] = field(default_factory=list)
+    declared: str = "'infinity'::TIMESTAMPTZ"
     _filled: set[str] | None = None
+    _positions: dict[str, str] | None = None
 
     def __post_init__(self) -> None:
         # As variables, so that the statements of every merge read the same and are parsed once a process.
@@ -66,6 +70,13 @@ class Work:
     def has_previous(self, entity: Entity) -> bool:
         """May `previous` hold rows of the entity? Nearly always it is empty, and planning to read it costs as much as the rest."""
         return entity.name in self.set_aside or self.had_rows(f"previous.{entity.name}")
+
+    @property
+    def positions(self) -> dict[str, str]:
+        """ops.positions as they were when the merge began."""
+        if self._positions is None:
+            self._positions = positions(self.con)
+        return self._positions
 
     def do(self, name: str, sql: str, parameters: Any = None) -> int:
         """Execute a statement; how many rows it changed, where it says so."""

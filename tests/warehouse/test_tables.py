@@ -80,9 +80,9 @@ def test_another_hash_function_changes_no_row(world, monkeypatch):
     for table in (
         "source.customer",
         "source.sales_order",
-        "source.order_line",
         "canonical.customer",
         "canonical.sales_order",
+        "canonical.order_line",
     ):
         con.execute(f"UPDATE {table} SET row_hash = 1")
     con.execute("UPDATE source.sales_order SET source_key = 2, children_hash = 3, match_1 = 4")

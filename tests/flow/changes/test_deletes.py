@@ -35,7 +35,9 @@ SAYS = ORDERS.replace("fields:\n", "fields:\n  deleted_at: {at: removed_at, when
 )
 LIST = "{stream: deleted_orders, entity: sales_order, key: id, fields: {deleted_at: at}}\n"
 SAID = "SELECT source_id, deleted_at::VARCHAR, number, total::VARCHAR, customer FROM source.sales_order ORDER BY 1"
-LINES = "SELECT hub_id, source_id, sku, quantity, segment, line FROM source.order_line ORDER BY 1"
+LINES = """
+    SELECT l.hub_id, l.source_id, l.sku, l.quantity, coalesce(l.segment, o.segment), coalesce(l.line, o.line)
+    FROM source.order_line l JOIN source.sales_order o ON o.source_key = l.parent_key ORDER BY 1"""
 STATES = "SELECT mapping, state, n::INT FROM ops.counts WHERE mapping IS NOT NULL AND n > 0 AND run_id = (SELECT max(run_id) FROM ops.runs) ORDER BY ALL"
 
 
