@@ -68,7 +68,7 @@ def check(system: str, as_json: AsJson = False) -> None:
         with blame(connector.name, system):
             findings += connector.check()
     print_json([f.as_dict() for f in findings]) if as_json else show.findings(findings, f"{system} answers as expected")
-    raise typer.Exit(3 if any(f.code in _UNAVAILABLE for f in findings) else int(bool(findings)))
+    raise typer.Exit(3 if any(f.code in _UNAVAILABLE for f in findings) else int(bool(errors_in(findings))))
 
 
 @app.command()

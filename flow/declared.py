@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 import connectors
 from hub import yaml
 from hub.config import BUILT_IN, Project, System
-from hub.declaration import judged
+from hub.declaration import judged, unread_extra
 from hub.entity import Entity, Model
 from hub.errors import CrossdockError, Place
 from hub.findings import Finding, did_you_mean, nearest
@@ -26,12 +26,19 @@ def _connectors(project: Project) -> list[Finding]:
         try:
             kind = connectors.load(system.connector, project.folders("connectors"))
             found += judged(kind)
+            found += _extra(system)
             found += unknown_streams(project, system, [stream.name for stream in kind.streams])
         except CrossdockError as error:
             # One that is not there is misspelt in crossdock.yaml; one that is there is wrong in its own file.
             place = system.place if error.code == "F301" or error.place is None else error.place
             found.append(Finding(error.code, error.what, place, error.fix))
     return found
+
+
+def _extra(system: System) -> Iterator[Finding]:
+    """A word under `extra` that is misspelt silently does nothing: F204, a warning, because connectors have words of their own."""
+    for word, near in unread_extra(system.connection.get("extra") or {}):
+        yield Finding("F204", f"nothing reads '{word}' under extra", system.place, f"did you mean '{near}'?", "warning")
 
 
 def unknown_streams(project: Project, system: System, known: Sequence[str]) -> list[Finding]:

@@ -61,6 +61,9 @@ Fix: correct the connection's url, or mount the share.""",
     "C121": """A dropped file cannot be opened. The others are read, and this one is tried again in the next run.
 Example: another user owns it.
 Fix: give us leave to read it.""",
+    "C122": """No file of the folder matches the stream's pattern. That is normal before the first one was dropped.
+Example: no file matches 'prices_*.csv'; there are: price_1.csv.
+Fix: correct `pattern` in the stream's options, if one of those that there are is meant.""",
     "C190": """A connector failed with an error of its own, not one of the system's.
 The stream stops where its last complete page ended; the other streams go on. The error's text is left out, because it can
 hold a record or a password; the message names the place in the file.

@@ -6,7 +6,8 @@ is silently not there.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import codecs
+from collections.abc import Iterable, Iterator, Mapping
 from difflib import get_close_matches
 from typing import get_args
 
@@ -15,6 +16,9 @@ from hub.errors import Place
 from hub.findings import Finding, Severity, did_you_mean, nearest
 from hub.paging import NUMBERED
 
+# What protocols read under `extra` of a connection.
+EXTRA = ("rate_limit", "parallel", "hosts", "ca_file", "token_url", "wsdl", "schema_cache", "storage")
+_NEAR = 0.75
 _TUPLES = ("cursor_fields", "writes")
 _CHOICES: Mapping[str, tuple[str, ...]] = {
     "cursor": get_args(CursorKind),
@@ -77,7 +81,7 @@ def _misspelt(kind: type[Connector]) -> Iterator[Finding]:
     read = {name for base in kind.__mro__[1:] for name in vars(base) if not name.startswith("_")}
     read |= {name for base in kind.__mro__[1:] for name in vars(base).get("__annotations__", {})}
     for name in sorted(set(vars(kind)) - read):
-        near = get_close_matches(name, read, n=1, cutoff=0.75)
+        near = get_close_matches(name, read, n=1, cutoff=_NEAR)
         if near and not name.startswith("_") and isinstance(vars(kind)[name], (str, int, float, tuple)):
             what, fix = f"nothing reads the attribute '{name}'", f"did you mean '{near[0]}'?"
             yield Finding("C312", what, Place(kind.name), fix, "warning")
@@ -92,6 +96,29 @@ def _options(kind: type[Connector], stream: Stream, place: Place) -> Iterator[Fi
             own = f"{nearest('', known)}; one that the connector reads itself stands in its words = (…)"
             fix = did_you_mean(word, known) or own
             yield Finding("C312", f"there is no option '{word}'", place, fix)
+
+
+def unread_extra(extra: Iterable[str]) -> Iterator[tuple[str, str]]:
+    """Words under a connection's `extra` that nearly are one that a protocol reads, and that one. Connectors have more of their own."""
+    for word in extra:
+        if word not in EXTRA and (near := get_close_matches(word, EXTRA, n=1, cutoff=_NEAR)):
+            yield word, near[0]
+
+
+def text_options(stream: Stream, place: Place, needed: Iterable[str]) -> Iterator[Finding]:
+    """C312 for what a stream of text files lacks, an encoding that there is not, and a name where names should be."""
+    for word in needed:
+        if word not in stream.options:
+            yield Finding("C312", f"there is no option '{word}'", place, f'write options={{"{word}": …}}')
+    for word in ("columns", "key"):
+        if isinstance(given := stream.options.get(word), str):
+            yield Finding("C312", f"{word} is a text and no tuple", place, f'write "{word}": ("{given}",)')
+    try:
+        codecs.lookup(stream.options.get("encoding", "utf-8"))
+    except LookupError:
+        yield Finding(
+            "C312", f"there is no encoding '{stream.options['encoding']}'", place, "utf-8 and cp1252 are usual"
+        )
 
 
 def _synonym(place: Place, word: str, severity: Severity = "error") -> Finding:

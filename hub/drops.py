@@ -30,6 +30,7 @@ import msgspec
 
 from hub import records
 from hub.connector import Change, Connector, Outcome, Page, Stream
+from hub.declaration import text_options
 from hub.errors import Place, UnavailableError
 from hub.findings import Finding
 
@@ -66,6 +67,11 @@ class Drops(Connector):
     """
 
     words: ClassVar[tuple[str, ...]] = ("format", "columns", "encoding", "separator")
+
+    @classmethod
+    def odd(cls, stream: Stream, place: Place) -> Iterator[Finding]:
+        yield from super().odd(stream, place)
+        yield from text_options(stream, place, () if stream.options.get("format") == "ndjson" else ("columns",))
 
     def check(self) -> list[Finding]:
         try:

@@ -18,6 +18,7 @@ from typing import Any, ClassVar
 
 from hub import records
 from hub.connector import Connector, Page, Stream
+from hub.declaration import text_options
 from hub.errors import ConfigurationError, CrossdockError, Place, StreamError, UnavailableError
 from hub.findings import Finding
 
@@ -42,6 +43,11 @@ class Files(Connector):
 
     words: ClassVar[tuple[str, ...]] = ("pattern", "encoding", "separator", "columns", "key")
 
+    @classmethod
+    def odd(cls, stream: Stream, place: Place) -> Iterator[Finding]:
+        yield from super().odd(stream, place)
+        yield from text_options(stream, place, ("pattern", "encoding"))
+
     def check(self) -> list[Finding]:
         try:
             return [finding for stream in self.streams for finding in self._check_stream(stream)]
@@ -49,8 +55,12 @@ class Files(Connector):
             return [Finding.of(error)]
 
     def _check_stream(self, stream: Stream) -> list[Finding]:
-        found = []
-        for file in self._files(stream)[-1:]:  # the newest by name shows what comes
+        files, found = self._files(stream), []
+        if not files and (others := sorted(file.name for file in self._all())):
+            what = f"no file matches '{stream.options['pattern']}'"
+            place = Place(f"{self.connection.system}.{stream.name}")
+            found.append(Finding("C122", what, place, f"there are: {', '.join(others[:5])}", "warning"))
+        for file in files[-1:]:  # the newest by name shows what comes
             try:
                 next(_rows(self._read(file), stream, self._place(file)), None)
             except CrossdockError as error:
@@ -101,6 +111,11 @@ class Files(Connector):
 
     def _files(self, stream: Stream) -> list[_File]:
         """The stream's files by name. Raises UnavailableError C102, ConfigurationError C120."""
+        found = [file for file in self._all() if fnmatch(file.name, stream.options["pattern"])]
+        return sorted(found, key=lambda file: file.name)
+
+    def _all(self) -> list[_File]:
+        """Every file of the folder."""
         import fsspec
 
         url = self.connection.url.removeprefix("file://")
@@ -121,13 +136,11 @@ class Files(Connector):
                 place=self.connection.system,
                 fix="is the connection's url right, and may we read there?",
             ) from None
-        found = [
+        return [
             _File(info["name"], name, int(info["size"] or 0), str(info.get("mtime") or info.get("LastModified") or ""))
             for info in listed
-            if info["type"] == "file"
-            and fnmatch(name := str(info["name"]).rpartition("/")[2], stream.options["pattern"])
+            if info["type"] == "file" and (name := str(info["name"]).rpartition("/")[2])
         ]
-        return sorted(found, key=lambda file: file.name)
 
     def _read(self, file: _File) -> bytes:
         import fsspec

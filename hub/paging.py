@@ -66,6 +66,9 @@ def odd(stream: Stream, place: Place) -> Iterator[Finding]:
         yield Finding("C312", f"the paginator '{kind}' knows no '{word}'", place, nearest(word, WORDS[kind]))
     if kind == "page" and not given.keys() & {"base_page", "page"}:
         yield Finding("C312", "the paginator 'page' does not say its first page", place, 'write "base_page": 1, or 0')
+    if kind in NUMBERED and stream.cursor != "none" and stream.options.get("order") != "id":
+        what = "pages by number in the order of changes: what changes while they are read moves another record onto a page that was read"
+        yield Finding("C312", what, place, 'sort by id in params, and write "order": "id"', "warning")
 
 
 def paginator(stream: Stream) -> Any:

@@ -87,6 +87,12 @@ def test_lint_names_what_there_is_not(
     assert found.place.where.endswith("crossdock.yaml")
 
 
+def test_a_word_under_extra_that_nothing_reads_is_warned_of(tmp_path: Path) -> None:
+    said = GOOD.replace("url: ", "extra: {rate_limt: 2}, url: ")
+    [found] = lint(load_project(project(tmp_path, said)), [])[0]
+    assert (found.code, found.severity, found.fix) == ("F204", "warning", "did you mean 'rate_limit'?")
+
+
 def test_a_column_of_rows_that_hold_as_a_set_only_is_warned_of(tmp_path: Path) -> None:
     said = "  tax_line: {default: [feed], rate: [feed]}\n  order_line: {sku: [feed]}\n"
     [found] = lint(load_project(project(tmp_path, GOOD + said)), [])[0]

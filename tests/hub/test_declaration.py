@@ -8,8 +8,10 @@ from typing import Any
 import pytest
 
 from hub.connector import Connection, Connector, Page, Stream
-from hub.declaration import judged
+from hub.declaration import judged, unread_extra
+from hub.drops import Drops
 from hub.errors import ConfigurationError
+from hub.files import Files
 from hub.paging import PAGINATORS, WORDS
 from hub.rest import Rest
 
@@ -59,7 +61,7 @@ def test_no_streams():
     ],
 )
 def test_a_word_that_nothing_reads_is_an_error(options, what, fix):
-    (finding,) = judged(shop(options=options))
+    (finding,) = [one for one in judged(shop(options=options)) if one.severity == "error"]
     assert (finding.code, finding.severity, finding.what, str(finding.place)) == ("C312", "error", what, "shop.orders")
     assert fix in finding.fix
 
@@ -122,3 +124,37 @@ def test_an_attribute_that_is_nearly_one_that_is_read():
 def test_a_way_to_log_in_that_there_is_not():
     with pytest.raises(ConfigurationError, match="auth 'Basic' is no way to log in"):
         shop(own={"auth": "Basic"})(Connection("shop", "http://127.0.0.1:9")).session  # noqa: B018
+
+
+def prices(base: type[Connector] = Files, **options: Any) -> type[Connector]:
+    stream = Stream("prices", "_key", cursor="token", options=options)
+    return type("Prices", (base,), {"name": "prices", "streams": (stream,)})
+
+
+@pytest.mark.parametrize(
+    ("options", "what"),
+    [
+        ({"encoding": "utf-8"}, "there is no option 'pattern'"),
+        ({"pattern": "*.csv"}, "there is no option 'encoding'"),
+        ({"pattern": "*.csv", "encoding": "utf8x"}, "there is no encoding 'utf8x'"),
+        ({"pattern": "*.csv", "encoding": "utf-8", "key": "ID"}, "key is a text and no tuple"),
+    ],
+)
+def test_what_a_stream_of_files_lacks(options, what):
+    assert said(prices(**options)) == [("C312", "error", what)]
+
+
+def test_what_a_drop_lacks():
+    assert said(prices(Drops)) == [("C312", "error", "there is no option 'columns'")]
+    assert said(prices(Drops, format="ndjson")) == []
+
+
+def test_pages_by_number_shift_while_records_change():
+    by_number = {"paginator": {"kind": "page", "base_page": 1}}
+    assert [(code, severity) for code, severity, _ in said(shop(options=by_number))] == [("C312", "warning")]
+    assert said(shop(options={**by_number, "order": "id"})) == []
+    assert said(shop(options=by_number, cursor="none", cursor_fields=())) == []
+
+
+def test_a_word_under_extra_that_nearly_is_one():
+    assert list(unread_extra({"rate_limt": 3, "company": 1, "hosts": []})) == [("rate_limt", "rate_limit")]

@@ -206,6 +206,14 @@ def test_check_looks_at_the_newest_file(drop):
     assert [finding.code for finding in drop().check()] == ["D112"]
 
 
+def test_check_says_that_no_file_matches(drop):
+    assert drop().check() == []  # nothing was dropped yet
+    drop.write("price_1.csv", "A;1;x")
+    assert [(f.code, f.severity, "price_1.csv" in f.fix) for f in drop().check()] == [("C122", "warning", True)]
+    drop.write("prices_1.csv", "A;1;x")
+    assert drop().check() == []
+
+
 def test_a_file_that_is_too_large_is_not_opened(drop, monkeypatch):
     monkeypatch.setattr("hub.files.MAX_BYTES", 10)
     drop.write("prices_1.csv", "A;1;x")
