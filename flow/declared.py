@@ -41,6 +41,20 @@ def _extra(system: System) -> Iterator[Finding]:
         yield Finding("F204", f"nothing reads '{word}' under extra", system.place, f"did you mean '{near}'?", "warning")
 
 
+def no_mapping(project: Project, system: str) -> Finding | None:
+    """F223 where there is no mapping of the system at all: what is pulled of it goes no further than the lake, and nobody would notice.
+
+    Its name is that of the folder, so a system that is renamed has none.
+    """
+    folders = [folder for folder in project.folders("mappings") if folder.is_dir()]
+    if any(file.name != "values.yaml" for folder in folders for file in (folder / system).glob("*.yaml")):
+        return None
+    near = did_you_mean(system, (one.name for folder in folders for one in folder.iterdir() if one.is_dir()))
+    fix = near or f"write mappings/{system}/*.yaml; if it was renamed, give it back its name: records are known by it"
+    what = f"no mapping reads anything of '{system}': what it brings stays in the lake"
+    return Finding("F223", what, project.system(system).place, fix, "warning")
+
+
 def unknown_streams(project: Project, system: System, known: Sequence[str]) -> list[Finding]:
     """A stream that is misspelt is one that is never pulled: F219 for each."""
     if not (unknown := [name for name in system.streams if name not in known]):

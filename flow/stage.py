@@ -8,6 +8,7 @@ from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from flow.declared import no_mapping
 from flow.known import asking, canonical_of, fill, fill_rows, looked_into, streams_of
 from flow.language import declared_columns
 from flow.report import StepReport
@@ -53,6 +54,8 @@ def _staged(
     began = time.monotonic()
     report = StepReport("stage", run.system)
     taken = _Taken(run, chosen, known)
+    if taken.listed and not run.inbound and (unread := no_mapping(run.project, run.system)):
+        report.findings.append(unread)
     fresh = not run.file.exists()
     with run.database(make=True) as con:
         run.begin(con, "stage", fresh=fresh)
@@ -106,6 +109,7 @@ class _Taken:
         merged = run.merged_segments() if chosen is None or looks else set()
         unseen = merged if chosen is None and not looks else set()
         listed = list_segments(run.project.lake, run.system, known=unseen)
+        self.listed = bool(listed)
         for segment in listed:
             takes = segment.path not in merged if chosen is None else segment.path in chosen
             (self.new if takes else self.old)[segment.stream].append(segment)

@@ -357,6 +357,10 @@ Example: currency: Euro   Fix: currency: EUR""",
 Rows of one system are told to be the same as another's by what they are recognised by; lines of an order are, by their article. Others,
 as taxes or addresses, hold as a set from the first system that has any.
 Example: tax_line: {rate: [erp]}   Fix: tax_line: {default: [erp]}""",
+    "F223": """No mapping reads anything of a system. (A warning.)
+What is pulled of it is kept in the lake and goes no further: the warehouse hears nothing of it. The folder of its mappings has the
+system's name; one that was renamed in crossdock.yaml has none any more, and its records are known by the old name.
+Fix: crossdock new mapping SYSTEM/STREAM writes a draft; or give the system its name back.""",
     "F230": """unmask: is no list of users.
 Those who may see personal values (`--unmask`) stand there by their login names; without it whoever can read the stores may.
 Do: unmask: [ann, bob], or unmask: [] for nobody.""",
