@@ -7,6 +7,7 @@ import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from traceback import extract_tb
 
 from hub.errors import CrossdockError, StreamError
 
@@ -22,6 +23,11 @@ def blame(connector: str, place: str) -> Iterator[None]:
         yield
     except CrossdockError:
         raise
+    except NotImplementedError as error:
+        verb = extract_tb(error.__traceback__)[-1].name
+        raise StreamError(
+            "C190", f"the connector '{connector}' has no {verb}", place=place, fix=f"write its method {verb}"
+        ) from None
     except Exception as error:
         raise StreamError(
             "C190",

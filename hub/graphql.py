@@ -10,14 +10,16 @@ data: a connector pulls with `page`.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, ClassVar
 
 import msgspec
 import requests
 
 from hub import records
-from hub.errors import AuthenticationError, CrossdockError, ForbiddenError, StreamError, TransientError
+from hub.connector import Stream
+from hub.errors import AuthenticationError, CrossdockError, ForbiddenError, Place, StreamError, TransientError
+from hub.findings import Finding
 from hub.rest import Rest
 
 
@@ -26,6 +28,14 @@ class GraphQL(Rest):
 
     endpoint = "graphql"
     words: ClassVar[tuple[str, ...]] = ("query",)
+
+    @classmethod
+    def odd(cls, stream: Stream, place: Place) -> Iterator[Finding]:
+        yield from super().odd(stream, place)
+        if cls.pull is Rest.pull:
+            yield Finding(
+                "C312", "there is no pull, and the one of REST would ask by GET", place, "write the method pull"
+            )
 
     def ask(self, document: str, variables: Mapping[str, Any] | None = None, *, writes: bool = False) -> dict[str, Any]:
         """The `data` of the answer, decoded. Raises CrossdockError; after a write that got no answer, C101."""

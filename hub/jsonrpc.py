@@ -15,7 +15,9 @@ from typing import Any, ClassVar
 import msgspec
 
 from hub import records
-from hub.errors import CrossdockError, StreamError
+from hub.connector import Stream
+from hub.errors import CrossdockError, Place, StreamError
+from hub.findings import Finding
 from hub.rest import Rest
 
 
@@ -25,6 +27,14 @@ class JsonRpc(Rest):
     endpoint: ClassVar[str] = "jsonrpc"
     version: ClassVar[str | None] = "2.0"
     headers: Any = None  # of the last answer
+
+    @classmethod
+    def odd(cls, stream: Stream, place: Place) -> Iterator[Finding]:
+        yield from super().odd(stream, place)
+        if cls.pull is Rest.pull:
+            yield Finding(
+                "C312", "there is no pull, and the one of REST would ask by GET", place, "write the method pull"
+            )
 
     @cached_property
     def _numbers(self) -> Iterator[int]:

@@ -89,6 +89,8 @@ def loads(raw: bytes | str, name: str = "<text>") -> tuple[Any, list[Finding]]:
         problem = str(error.problem or error.context)
         tab = r"'\t'" in problem or _begins_with_tab(text, mark)
         fix = "indent with spaces: YAML takes no tabs" if tab else "look at this line and at the one above it"
+        if "',' or '}'" in problem:  # f(a, 'b') ends at its comma there
+            fix = "within {…} write an expression with a comma in double quotes"
         return None, [Finding("F104", f"not YAML: {problem}", place, fix)]
     except pyyaml.YAMLError as error:
         return None, [Finding("F104", f"not YAML: {str(error).splitlines()[0]}", Place(name))]

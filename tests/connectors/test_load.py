@@ -10,7 +10,7 @@ import pytest
 
 import connectors
 from hub.boundary import blame
-from hub.connector import Connector
+from hub.connector import Connection, Connector
 from hub.errors import ConfigurationError, StreamError
 
 BUILT_IN = Path(connectors.__file__).parent
@@ -110,3 +110,8 @@ def test_names_are_listed_without_an_import(tmp_path):
     (tmp_path / "shop.py").write_text("1 / 0\n")
     (tmp_path / "_helper.py").write_text("1 / 0\n")
     assert connectors.names([tmp_path]) == ["shop"]
+
+
+def test_a_verb_that_a_connector_lacks_is_named():
+    with pytest.raises(StreamError, match="the connector 'shop' has no pull"), blame("shop", "shop.orders"):
+        Connector(Connection("shop", "")).pull("orders")

@@ -10,6 +10,7 @@ from flow.cycle import cycle
 from flow.lint import lint
 from hub.config import load_project
 from hub.errors import ConfigurationError, Place
+from hub.yaml import loads
 
 GOOD = """name: shop
 systems:
@@ -64,6 +65,11 @@ def test_tabs_are_told_as_such(tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError) as caught:
         load_project(project(tmp_path, GOOD + "\tname: x\n"))
     assert (caught.value.code, caught.value.fix) == ("F104", "indent with spaces: YAML takes no tabs")
+
+
+def test_an_expression_with_a_comma_within_braces_is_told_as_such() -> None:
+    _, [found] = loads("fields: {at: instant(day, 'UTC')}\n", "orders.yaml")
+    assert (found.code, found.fix) == ("F104", "within {…} write an expression with a comma in double quotes")
 
 
 @pytest.mark.parametrize(

@@ -12,6 +12,8 @@ from hub.declaration import judged, unread_extra
 from hub.drops import Drops
 from hub.errors import ConfigurationError
 from hub.files import Files
+from hub.graphql import GraphQL
+from hub.jsonrpc import JsonRpc
 from hub.paging import PAGINATORS, WORDS
 from hub.rest import Rest
 
@@ -124,6 +126,14 @@ def test_an_attribute_that_is_nearly_one_that_is_read():
 def test_a_way_to_log_in_that_there_is_not():
     with pytest.raises(ConfigurationError, match="auth 'Basic' is no way to log in"):
         shop(own={"auth": "Basic"})(Connection("shop", "http://127.0.0.1:9")).session  # noqa: B018
+
+
+@pytest.mark.parametrize("base", [GraphQL, JsonRpc])
+def test_a_protocol_that_leaves_the_pull_to_the_connector(base):
+    stream = Stream("orders", "id")
+    assert [what for _, _, what in said(type("Shop", (base,), {"name": "shop", "streams": (stream,)}))] == [
+        "there is no pull, and the one of REST would ask by GET"
+    ]
 
 
 def prices(base: type[Connector] = Files, **options: Any) -> type[Connector]:
