@@ -11,7 +11,7 @@ later      the target could not be asked now
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Literal
@@ -60,6 +60,8 @@ def ask(connector: Connector, stream: Stream, intent: Intent) -> Known:
         return Known(
             "later", reason=f"the connector raised {type(error).__name__} while it looked for a key in {where}"
         )
+    if not isinstance(found, Sequence) or not all(isinstance(one, Outcome) for one in found):
+        return Known("later", reason=f"the connector's find gave no list of outcomes for a key in {where}")
     ids = sorted({outcome.id for outcome in found if outcome.id})
     if len(ids) == 1:
         return Known("applied", ids[0])

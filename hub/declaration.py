@@ -54,7 +54,8 @@ def judged(kind: type[Connector]) -> list[Finding]:
         place = Place(f"{kind.name}.{stream.name}")
         found += _options(kind, stream, place)
         found += _choices(stream, place)
-        found += [Finding("C312", what, place, fix, "warning") for what, fix in _contradictions(stream)]
+        wrong = [*_contradictions(stream), *_verbs(kind, stream)]
+        found += [Finding("C312", what, place, fix, "warning") for what, fix in wrong]
         found += kind.odd(stream, place)
     return found
 
@@ -119,6 +120,14 @@ def text_options(stream: Stream, place: Place, needed: Iterable[str]) -> Iterato
         yield Finding(
             "C312", f"there is no encoding '{stream.options['encoding']}'", place, "utf-8 and cp1252 are usual"
         )
+
+
+def _verbs(kind: type[Connector], stream: Stream) -> Iterator[tuple[str, str]]:
+    if isinstance(stream.writes, tuple) and stream.writes and kind.push is Connector.push:
+        yield f"it can {', '.join(stream.writes)}, and there is no push", "write the method push, or leave writes out"
+    if stream.writes and stream.idempotency in ("external_id", "read_back") and kind.find is Connector.find:
+        what = f"idempotency '{stream.idempotency}', and there is no find"
+        yield what, "write the method find: after a lost answer a person would have to look"
 
 
 def _synonym(place: Place, word: str, severity: Severity = "error") -> Finding:

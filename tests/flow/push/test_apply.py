@@ -362,6 +362,22 @@ def test_an_answer_that_was_lost_is_found_and_nothing_is_made_twice(world: World
     assert world.push().counts == {}
 
 
+@pytest.mark.parametrize("given", [None, [{"id": "1"}]])
+def test_a_find_that_gives_no_outcomes_says_nothing_of_what_happened(world: World, given: Any) -> None:
+    class Mute(FakeErp):
+        def find(self, stream: str, key: str) -> list[Outcome]:
+            return given  # type: ignore[no-any-return]
+
+    world.books.fault("reset_after", "create", times=5)
+    report = world.push(Mute(world.books))
+    assert report.counts["unknown"] > 0
+    assert "applied" not in report.counts
+    for _ in range(2):  # the calls that waited for the customers come with the second
+        world.publish()
+        world.push()
+    assert books(world) == ONCE
+
+
 def test_a_call_that_never_arrived_is_made_again_with_the_same_key(world: World) -> None:
     world.books.fault("reset_before", "create", "1001", times=2)
     assert world.push().counts == {"applied": 5}
