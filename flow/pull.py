@@ -32,7 +32,9 @@ from hub.findings import Finding
 from hub.segments import SegmentWriter
 
 _PULLED: Mapping[str, Any] = {}  # what the header of a pulled segment says beside the usual
-KEPT_PACKAGES = 10  # of those that dlt has loaded: its folders hold a schema and the names of files
+KEPT_PACKAGES = (
+    10  # of those that dlt has loaded: its folders hold a schema and the names of files; and of its notes in the lake
+)
 
 
 def pull(run: Run) -> StepReport:
@@ -155,7 +157,7 @@ def _load(pipeline: Any, run: Run, source: Any = None) -> None:
     from dlt.pipeline.exceptions import PipelineStepFailed
 
     try:
-        pipeline.run(source)
+        info = pipeline.run(source)
     except PipelineStepFailed as error:
         file = getattr(error.exception, "filename", None)
         raise UnavailableError(
@@ -165,6 +167,18 @@ def _load(pipeline: Any, run: Run, source: Any = None) -> None:
             fix="what was pulled is kept and loaded by the next run; look at the disk or the object store",
             detail=str(error.exception),
         ) from error
+    if info is not None and info.loads_ids:
+        _forget_loads(run)
+
+
+def _forget_loads(run: Run) -> None:
+    """dlt notes each load in a file of its own in the lake, which it never reads again: without an end, one a pull that brought something."""
+    import fsspec
+
+    fs, root = fsspec.core.url_to_fs(run.project.lake)
+    folder = f"{root}/{run.system}/_dlt_loads"
+    for old in sorted(fs.ls(folder, detail=False, refresh=True) if fs.isdir(folder) else [])[:-KEPT_PACKAGES]:
+        fs.rm(old)
 
 
 def keep(run: Run, written: Mapping[str, Sequence[tuple[SegmentWriter, Mapping[str, Any]]]]) -> None:

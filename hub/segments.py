@@ -8,16 +8,20 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import struct
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, TYPE_CHECKING, Any
 
 import zstandard
 
 from hub.frames import Frames
 from hub.records import Lines
+
+if TYPE_CHECKING:
+    from fsspec import AbstractFileSystem
 
 _SKIPPABLE = 0x184D2A5D
 TARGET_BYTES = 128_000_000  # of plain NDJSON, 10 to 20 MB compressed
@@ -122,31 +126,53 @@ def list_segments(
     import fsspec
 
     fs, root = fsspec.core.url_to_fs(lake)
-    base = f"{root}/{system}"
-    if not fs.exists(base):
-        return []
     found = []
-    for path in fs.find(base):
-        name = path[len(root) + 1 :]
-        parts = name.split("/")
-        if len(parts) != 3 or parts[1].startswith("_") or (stream and parts[1] != stream) or name in known:
+    for folder, name in _files(fs, f"{root}/{system}"):
+        path = f"{system}/{folder}/{name}"
+        if folder.startswith("_") or (stream and folder != stream) or path in known:
             continue
-        with fs.open(path, "rb") as file:
-            start = file.read(4096)
+        start, size = _start(fs, f"{root}/{path}")
         header = read_header(start)
-        if header and fs.size(path) == 8 + struct.unpack("<II", start[:8])[1] + header["bytes"]:
+        if header and size == 8 + struct.unpack("<II", start[:8])[1] + header["bytes"]:
             found.append(
                 Segment(
                     header["sequence"],
                     header["system"],
                     header["stream"],
-                    name,
+                    path,
                     header["records"],
                     header["pulled_at"],
                     header.get("deleted_at", ""),
                 )
             )
     return sorted(found)
+
+
+def _files(fs: AbstractFileSystem, base: str) -> Iterator[tuple[str, str]]:
+    """(folder, file) of the files one folder deep. Of this machine's the names alone are asked for: every run lists its whole lake."""
+    if not _is_local(fs):
+        deep = (path[len(base) + 1 :].split("/") for path in (fs.find(base) if fs.exists(base) else ()))
+        yield from ((parts[0], parts[1]) for parts in deep if len(parts) == 2)
+        return
+    folders = [one.name for one in os.scandir(base) if one.is_dir()] if os.path.isdir(base) else []
+    for folder in folders:
+        yield from ((folder, name) for name in os.listdir(f"{base}/{folder}"))
+
+
+def _start(fs: AbstractFileSystem, path: str) -> tuple[bytes, int]:
+    """The first bytes of a file, and its size; none of a folder, and of what `crossdock retain` has just removed."""
+    try:
+        if not _is_local(fs):
+            with fs.open(path, "rb") as file:
+                return file.read(4096), fs.size(path)
+        with open(path, "rb", buffering=0) as file:
+            return file.read(4096), os.fstat(file.fileno()).st_size
+    except (FileNotFoundError, IsADirectoryError):
+        return b"", 0
+
+
+def _is_local(fs: AbstractFileSystem) -> bool:
+    return "file" in ((fs.protocol,) if isinstance(fs.protocol, str) else fs.protocol)
 
 
 def read_lines(lake: str, path: str) -> Iterator[bytes]:

@@ -222,6 +222,7 @@ def test_packages_that_were_loaded_long_ago_are_forgotten(project: Project, monk
         monkeypatch.setattr(Counted, "size", size)
         pull(run_of(project))
     assert len(list((project.data / "dlt" / "crossdock_counted" / "load" / "loaded").iterdir())) == 2
+    assert len(list((Path(project.lake) / "counted" / "_dlt_loads").iterdir())) == 1
     assert len(lines(project)) == 30
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from hub.segments import SegmentWriter, read_line, read_lines
+from hub.segments import SegmentWriter, list_segments, read_line, read_lines
 
 
 @pytest.fixture(scope="module")
@@ -49,3 +49,25 @@ def test_what_lies_behind_a_line_is_not_read(lake: Path) -> None:
 def test_a_segment_that_is_gone(lake: Path) -> None:
     with pytest.raises(FileNotFoundError):
         read_line(str(lake), "shop/orders/2.jsonl", 1)
+
+
+def test_a_lake_is_listed_the_same_wherever_it_is(tmp_path: Path) -> None:
+    """Names alone are asked for in a folder of this machine; what lies deeper, elsewhere or is none of ours counts in neither."""
+    import fsspec
+
+    lake = tmp_path / "lake"
+    for number, place in enumerate(("cart/orders/a.jsonl", "cart/orders/b.jsonl", "cart/customers/c.jsonl"), 1):
+        path = lake / place
+        path.parent.mkdir(parents=True, exist_ok=True)
+        writer = SegmentWriter(path)
+        writer.write([b'{"id": 1}'])
+        writer.close({"system": "cart", "stream": path.parent.name, "sequence": number, "pulled_at": ""})
+    for other in ("cart/init", "cart/_dlt_loads/x.jsonl", "cart/orders/deeper/a.jsonl", "carts/orders/a.jsonl"):
+        (lake / other).parent.mkdir(parents=True, exist_ok=True)
+        (lake / other).write_bytes((lake / "cart/orders/a.jsonl").read_bytes())
+    fsspec.filesystem("memory").put(str(lake), f"/{tmp_path.name}", recursive=True)
+    for where in (str(lake), lake.as_uri(), f"memory://{tmp_path.name}"):
+        found = list_segments(where, "cart")
+        assert [one.path for one in found] == ["cart/orders/a.jsonl", "cart/orders/b.jsonl", "cart/customers/c.jsonl"]
+        assert list_segments(where, "cart", "customers", known={"cart/orders/a.jsonl"}) == found[2:]
+        assert list_segments(where, "desk") == []
