@@ -14,6 +14,7 @@ import flow.retention
 from flow.rebuild import replay
 from flow.reconcile import reconcile
 from flow.retention import retain
+from flow.trace import trace
 from hub.config import Project, load_project
 from hub.errors import ConfigurationError
 from hub.segments import list_segments, read_lines
@@ -73,6 +74,16 @@ def test_an_open_break_keeps_its_records_until_it_has_newer_ones(aged: Shop) -> 
     assert (gone.detail["segments"], gone.counts["bytes"], orders(aged)) == ([first], shown.counts["bytes"], [second])
     assert retain(aged.project, LATER).counts["removed"] == 0
     assert all(list(read_lines(aged.project.lake, segment)) for segment in evidence(aged))
+
+
+def test_lines_that_stayed_as_they_were_stand_where_their_order_stands_now(aged: Shop) -> None:
+    """They are explained by its newest record, and need no segment of their own."""
+    _, second = orders(aged)
+    (source,) = trace(aged.project, "sales_order", "1", field="order_line.sku")["cell"]["sources"]
+    assert (source["place"], source["mapping"], source["value"]) == (f"{second}:1", "shop/orders", "A-100")
+    assert source["steps"]
+    reconcile(aged.project, "desk", LATER)
+    assert retain(aged.project, LATER).counts["removed"] == 1
 
 
 def test_a_twin_that_ignores_the_pins_loses_the_evidence(aged: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
