@@ -217,7 +217,7 @@ def test_a_second_cycle_pushes_nothing_and_pulls_only_the_overlap(cycled: Any) -
 
 def test_a_rebuild_gives_the_same_tables_with_the_same_hub_ids(cycled: Any, tmp_path: Path) -> None:
     beside = dataclasses.replace(cycled.project, data=tmp_path)
-    assert replay(cycled.project, beside) > 4
+    assert len(replay(cycled.project, beside)) > 4
     differences = compare(cycled.project.warehouse, beside.warehouse, entities())
     assert [(d.table, d.only_in_first, d.only_in_second) for d in differences] == []
 
