@@ -17,7 +17,7 @@ Spent = tuple[float, float]  # wall, CPU in milliseconds
 
 _NEW = """CREATE OR REPLACE TEMP TABLE new AS SELECT * REPLACE (row_hash + 1 AS row_hash, concat(note, '!') AS note)
           FROM source.sales_order WHERE system = 'shop' AND hub_id IN ({some})"""
-_NEW_LINES = """CREATE OR REPLACE TEMP TABLE new_lines AS SELECT * REPLACE (row_hash + 1 AS row_hash, quantity + 1 AS quantity)
+_NEW_LINES = """CREATE OR REPLACE TEMP TABLE new_lines AS SELECT * REPLACE (quantity + 1 AS quantity)
                 FROM source.order_line WHERE parent_key IN (SELECT source_key FROM new)"""
 _DIFFERING = """CREATE OR REPLACE TEMP TABLE differing AS SELECT n.source_key, o.rowid AS old, o.hub_id FROM new n
                 LEFT JOIN source.sales_order o ON o.source_key = n.source_key WHERE o.row_hash IS DISTINCT FROM n.row_hash"""
