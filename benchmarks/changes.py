@@ -9,7 +9,7 @@ merges it together: QUEUED segments of a hundred orders each are one batch.
 Beside each size stand merges in hand-written SQL over the same tables, measured between the runs (by_hand.py): the bare one of one layer, without
 history, bindings, references, survivorship or a gate; and one that leaves behind what a run does, both layers and history. Time is that of the wall; CPU stands beside it. The first
 load of a size takes minutes and is kept in $CROSSDOCK_BENCH_CACHE (else ~/.cache). Figures of the whole curve go to
-results/changes.json, after each size, and to docs/performance-changes.svg; those of other sizes are only printed.
+results/changes.json, after each size, and to docs/performance.md and its curve; those of other sizes are only printed.
 """
 
 from __future__ import annotations
@@ -26,6 +26,8 @@ from typing import Any
 
 import duckdb
 import peers
+import report
+import report_changes
 import revision
 from by_hand import ByHand, Spent, clock, since
 from changes_world import ROOT, World, loaded, orders, passed_through
@@ -71,6 +73,7 @@ def main() -> None:
         return
     plot = [peers.environment("plot"), str(ROOT / "benchmarks" / "plot_changes.py"), str(RESULTS), str(CURVE)]
     subprocess.run(plot, check=True)
+    report.PAGE.write_text(report.written(report.PAGE.read_text(), report_changes.text(said), "changes"))
 
 
 def measured(world: World, size: int, repeat: int) -> dict[str, Any]:

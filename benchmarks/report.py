@@ -11,7 +11,6 @@ from typing import Any
 HERE = Path(__file__).resolve().parent
 PAGE = HERE.parent / "docs" / "performance.md"
 SIZES = ("20k", "100k", "1m")
-_BLOCK = re.compile(r"(<!-- figures -->\n).*?(<!-- end of figures -->)", re.DOTALL)
 
 
 def text(results: Mapping[str, Any]) -> str:
@@ -102,9 +101,12 @@ def _tpch(results: Mapping[str, Any]) -> str:
     )
 
 
-def written(page: str, said: str) -> str:
-    """The page with these figures between its marks. Raises ValueError where it has none."""
-    made, times = _BLOCK.subn(lambda marks: f"{marks[1]}\n{said}\n\n{marks[2]}", page)
+def written(page: str, said: str, name: str = "figures") -> str:
+    """The page with this between its marks of that name. Raises ValueError where it has none."""
+    begin, end = f"<!-- {name} -->", f"<!-- end of {name} -->"
+    made, times = re.subn(
+        f"({begin}\n).*?({end})", lambda marks: f"{marks[1]}\n{said}\n\n{marks[2]}", page, flags=re.DOTALL
+    )
     if times != 1:
-        raise ValueError("the page needs <!-- figures --> and <!-- end of figures -->, once")
+        raise ValueError(f"the page needs {begin} and {end}, once")
     return made

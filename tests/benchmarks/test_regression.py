@@ -7,6 +7,7 @@ import csv
 import importlib.util
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -94,13 +95,13 @@ def test_what_was_made_is_compared_row_by_row(measured: dict[str, Any], tmp_path
 
 def test_the_page_shows_the_figures_that_are_kept() -> None:
     report = _module("report")
-    page, figures = report.PAGE.read_text(), report.figures()
-    assert report.written(page, figures) == page
-    assert (
-        report.written(page, figures.replace("limit", "limits", 1)) != page
-    )  # the twin: a figure that nobody measured
-    with pytest.raises(ValueError, match="once"):
-        report.written("a page without marks", figures)
+    page, kept = report.PAGE.read_text(), json.loads((BENCHMARKS / "results" / "changes.json").read_text())
+    for name, said in (("figures", report.figures()), ("changes", _module("report_changes").text(kept))):
+        assert report.written(page, said, name) == page
+        # the twin: a figure that nobody measured
+        assert report.written(page, re.sub(r"\d", "7", said, count=40), name) != page
+        with pytest.raises(ValueError, match="once"):
+            report.written("a page without marks", said, name)
 
 
 def test_the_file_and_the_service_of_the_erp_tell_of_the_same_customers(tmp_path: Path) -> None:
