@@ -15,7 +15,7 @@ from urllib.parse import unquote, urlsplit
 from hub import push_settings, shapes, yaml
 from hub.connector import Connection
 from hub.errors import ConfigurationError, Place
-from hub.findings import Finding, did_you_mean, nearest, refusal
+from hub.findings import Finding, nearest, refusal
 from hub.push_settings import Guards
 from hub.secrets import Secret
 
@@ -150,7 +150,7 @@ def load_project(root: Path | None = None) -> Project:
     path = root / "crossdock.yaml"
     content, findings = yaml.load(path, _shown(path))
     if isinstance(content, yaml.Node):
-        findings += _unknown(content, _TOP)
+        findings += content.unknown(_TOP, "F204")
         listed: Mapping[str, Any] = shapes.table(content, "systems", findings, "systems: {erp: {connector: …}}") or {}
         systems = {name: _system(name, node, findings, content) for name, node in listed.items()}
         retention_days = _retention(content, findings)
@@ -189,7 +189,7 @@ def _retention(top: yaml.Node, findings: list[Finding]) -> int | None:
     if not isinstance(node, yaml.Node):
         findings.append(Finding("F216", "retention: has no days", place, "write retention: {days: 400}"))
         return None
-    findings += _unknown(node, ("days",))
+    findings += node.unknown(("days",), "F204")
     days = node.get("days")
     if isinstance(days, bool) or not isinstance(days, int) or days < 1:
         place = node.value_places.get("days", place)
@@ -217,19 +217,6 @@ def _shown(path: Path) -> str:
         return str(path)
 
 
-def _unknown(node: yaml.Node, known: tuple[str, ...]) -> list[Finding]:
-    return [
-        Finding(
-            "F204",
-            f"unknown setting '{key}'",
-            node.key_places[key],
-            did_you_mean(key, known) or f"known: {', '.join(known)}",
-        )
-        for key in node
-        if key not in known
-    ]
-
-
 def _system(name: str, node: Any, findings: list[Finding], top: Any) -> System:
     place = top["systems"].key_places[name]
     if not isinstance(node, yaml.Node) or not isinstance(node.get("connector"), str):
@@ -237,11 +224,11 @@ def _system(name: str, node: Any, findings: list[Finding], top: Any) -> System:
         return System(name, "", place=place)
     if not re.fullmatch(r"[a-z][a-z0-9_]{0,40}", name):
         findings.append(Finding("F206", f"'{name}' is no name for a system", place, "lower case letters, digits and _"))
-    findings += _unknown(node, _SYSTEM)
+    findings += node.unknown(_SYSTEM, "F204")
     connection = shapes.table(node, "connection", findings, "connection: {url: https://…}")
     if connection is not None:
         shapes.table(connection, "extra", findings, "extra: {…}")
-        findings += _unknown(connection, _CONNECTION)
+        findings += connection.unknown(_CONNECTION, "F204")
         if (password := connection.get("password")) and not _ENV.fullmatch(str(password)):
             findings.append(
                 Finding(

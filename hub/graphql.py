@@ -20,7 +20,7 @@ from hub import records
 from hub.connector import Stream
 from hub.errors import AuthenticationError, CrossdockError, ForbiddenError, Place, StreamError, TransientError
 from hub.findings import Finding
-from hub.rest import Rest
+from hub.rest import Rest, own_pull
 
 
 class GraphQL(Rest):
@@ -32,10 +32,7 @@ class GraphQL(Rest):
     @classmethod
     def odd(cls, stream: Stream, place: Place) -> Iterator[Finding]:
         yield from super().odd(stream, place)
-        if cls.pull is Rest.pull:
-            yield Finding(
-                "C312", "there is no pull, and the one of REST would ask by GET", place, "write the method pull"
-            )
+        yield from own_pull(cls, place)
 
     def ask(self, document: str, variables: Mapping[str, Any] | None = None, *, writes: bool = False) -> dict[str, Any]:
         """The `data` of the answer, decoded. Raises CrossdockError; after a write that got no answer, C101."""

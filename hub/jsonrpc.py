@@ -18,7 +18,7 @@ from hub import records
 from hub.connector import Stream
 from hub.errors import CrossdockError, Place, StreamError
 from hub.findings import Finding
-from hub.rest import Rest
+from hub.rest import Rest, own_pull
 
 
 class JsonRpc(Rest):
@@ -31,10 +31,7 @@ class JsonRpc(Rest):
     @classmethod
     def odd(cls, stream: Stream, place: Place) -> Iterator[Finding]:
         yield from super().odd(stream, place)
-        if cls.pull is Rest.pull:
-            yield Finding(
-                "C312", "there is no pull, and the one of REST would ask by GET", place, "write the method pull"
-            )
+        yield from own_pull(cls, place)
 
     @cached_property
     def _numbers(self) -> Iterator[int]:

@@ -352,6 +352,13 @@ class _Expired(Exception):
     """The address to go on from is not known any more."""
 
 
+def own_pull(kind: type[Rest], place: Place) -> Iterator[Finding]:
+    """C312 for a connector over a protocol that asks by POST and has no pull: it would be read by GET."""
+    if kind.pull is Rest.pull:
+        what = "there is no pull, and the one of REST would ask by GET"
+        yield Finding("C312", what, place, "write the method pull")
+
+
 def segment(value: Any) -> str:
     """A value as one segment of a path."""
     return quote(str(value), safe="")

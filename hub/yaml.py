@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import Any
 
 import yaml as pyyaml
 
 from hub.errors import Place
-from hub.findings import Finding
+from hub.findings import Finding, did_you_mean
 
 # libyaml where PyYAML was built with it: ten times faster, the same tokens and marks.
 _Loader: Any = getattr(pyyaml, "CSafeLoader", pyyaml.SafeLoader)
@@ -36,6 +36,19 @@ class Node(dict[str, Any]):
         self.place = place
         self.key_places: dict[str, Place] = {}
         self.value_places: dict[str, Place] = {}
+
+    def unknown(self, known: Collection[str], code: str) -> list[Finding]:
+        """One for each key that is none of those."""
+        return [
+            Finding(
+                code,
+                f"unknown setting '{key}'",
+                self.key_places[key],
+                did_you_mean(key, known) or f"known: {', '.join(known)}",
+            )
+            for key in self
+            if key not in known
+        ]
 
 
 class Items(list[Any]):

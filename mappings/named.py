@@ -112,10 +112,7 @@ class _Reader:
         if not isinstance(node, yaml.Node):
             self.wrong("M101", f"'{name}' holds arguments, is and examples", place, "write {arguments: […], is: …}")
             return None
-        for key in node:
-            if key not in SETTINGS:
-                fix = did_you_mean(key, SETTINGS) or f"known: {', '.join(SETTINGS)}"
-                self.wrong("M102", f"unknown setting '{key}'", node.key_places[key], fix)
+        self.findings += node.unknown(SETTINGS, "M102")
         text = node.get("is")
         if not isinstance(text, str):
             self.wrong("M103", f"nothing says what '{name}' is", place, "write is: <expression over the arguments>")

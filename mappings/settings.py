@@ -30,7 +30,7 @@ class Settings:
 
     def only(self, node: yaml.Node, known: Sequence[str]) -> None:
         """Whatever else it says is unknown."""
-        self.findings += unknown(node, known)
+        self.findings += node.unknown(known, "M102")
 
     def word(self, node: yaml.Node, key: str) -> str | None:
         value = node.get(key)
@@ -122,16 +122,3 @@ def parts(value: Any, place: Place) -> list[tuple[Any, Place]]:
     if isinstance(value, yaml.Items):
         return list(zip(value, value.item_places, strict=True))
     return [(value, value.place if isinstance(value, yaml.Node) else place)]
-
-
-def unknown(node: yaml.Node, known: Sequence[str]) -> list[Finding]:
-    return [
-        Finding(
-            "M102",
-            f"unknown setting '{key}'",
-            node.key_places[key],
-            did_you_mean(key, known) or f"known: {', '.join(known)}",
-        )
-        for key in node
-        if key not in known
-    ]

@@ -9,7 +9,7 @@ from typing import Any
 from hub import yaml
 from hub.errors import Place
 from hub.findings import Finding
-from mappings.settings import scalar, unknown
+from mappings.settings import scalar
 from mappings.syntax import ValueMap
 
 
@@ -44,7 +44,7 @@ class ValueMaps:
         inward = self._pairs(node["in"] if long else node, name, place, wrong)
         outward = self._pairs(node["out"], name, place, wrong) if long and "out" in node else None
         if long:
-            wrong += unknown(node, ("in", "out"))
+            wrong += node.unknown(("in", "out"), "M102")
         self.findings += [finding for finding in wrong if str(finding) not in known]
         if wrong:
             return None

@@ -35,10 +35,7 @@ class Reader:
         if not isinstance(value, yaml.Node):
             self.wrong("Q112", "this kind of rule has several settings", place, f"write {{{', '.join(needed)}: …}}")
             return None
-        for key in value:
-            if key not in known:
-                fix = did_you_mean(key, known) or f"known: {', '.join(known)}"
-                self.wrong("Q103", f"unknown setting '{key}'", value.key_places[key], fix)
+        self.findings += value.unknown(known, "Q103")
         absent = [key for key in needed if value.get(key) is None]
         for key in absent:
             self.wrong("Q112", f"'{key}' is not said", value.place)

@@ -108,10 +108,7 @@ class _Reader:
         if not isinstance(value, yaml.Node):
             self.wrong("R101", "several settings are expected here", place, f"known: {', '.join(known)}")
             return None
-        for key in value:
-            if key not in known:
-                fix = did_you_mean(key, known) or f"known: {', '.join(known)}"
-                self.wrong("R103", f"unknown setting '{key}'", value.key_places[key], fix)
+        self.findings += value.unknown(known, "R103")
         absent = [key for key in needed if value.get(key) is None]
         for key in absent:
             self.wrong("R101", f"'{key}' is not said", value.place)
