@@ -42,6 +42,8 @@ def settle(work: Work, entity: Entity, kinds: Collection[Touch]) -> int:
         replace(work, entity, "hub_id")
         children = _children_there(work, entity)
         kept = work.do(f"children kept {entity.name}", KEPT) if children and "kept" in kinds else 0
+        if kept and several:
+            several -= work.do(f"several kept {entity.name}", SEVERAL_KEPT)
         for child in children if kept < others else ():
             among = won_children_sql(work, entity, child) if several else ""
             _win(work, child, only_sql(work, child, several, moved=moved), among)
@@ -85,6 +87,7 @@ def touched_sql(entity: Entity, *, fresh: bool) -> str:
 # Out of _others: whose rows have the children that they had. Where several systems speak, who wins is asked again unless that was
 # done since it is declared as it is.
 KEPT = "DELETE FROM _others WHERE NOT other_children AND (settled OR hub_id NOT IN (SELECT hub_id FROM _several))"
+SEVERAL_KEPT = "DELETE FROM _several WHERE hub_id NOT IN (SELECT hub_id FROM _others)"
 
 
 def several_sql(work: Work, entity: Entity) -> str:

@@ -7,6 +7,8 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from warehouse import tables
 from warehouse.duck import connect
@@ -185,3 +187,49 @@ def test_a_run_that_began_before_the_last_one_of_another_declaration_settles_not
     both.runs += 2
     merged(both, order(both, "1", line("A"), note="touched"))
     assert ("Z", 1) in both.rows(LINES)
+
+
+def test_of_several_systems_those_that_keep_their_children_are_left_out_of_who_wins(both):
+    """Two orders of two systems come in one merge: of the one with the same lines nobody is asked, and nothing is written."""
+    merged(both, order(both, "2", line("B")), order(both, "1", line("A"), note="b"))
+    merged(both, order(both, "E2", line("Y"), customer="k1", number="2"), system="erp")
+    merged(both, order(both, "1", line("A"), note="c"), order(both, "2", line("B"), note="c"))
+    merged(both, order(both, "1", line("A"), note="d"), order(both, "2", line("B", 2), note="d"))
+    assert both.rows(LINES) == [("A", 1), ("B", 2)]
+
+
+SAID = st.dictionaries(
+    st.sampled_from("12"),
+    st.tuples(st.lists(st.sampled_from("ABC"), max_size=2, unique=True), st.integers(1, 3)),
+    min_size=1,
+)
+
+
+@given(steps=st.lists(st.tuples(st.sampled_from(("cart", "erp")), SAID), min_size=1, max_size=6))
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=12, deadline=None)
+def test_whatever_is_kept_the_lines_are_those_that_were_said_last(both, steps):
+    """Hub by hub the lines are those that the first system has which has any, each once, however batches mix what is the same with what is not."""
+    told: dict[str, dict[str, list[tuple[str, int]]]] = {"cart": {}, "erp": {}}
+    empty = [(system, {number: ([], 0) for number in "12"}) for system in told]  # what an earlier example said
+    for at, (system, said) in enumerate([*empty, *steps]):
+        orders = []
+        for number, (skus, quantity) in said.items():
+            told[system][number] = [(sku, quantity) for sku in skus]
+            own = (number, "c1") if system == "cart" else (f"E{number}", "k1")
+            orders.append(
+                order(
+                    both,
+                    own[0],
+                    *(line(f"{number}{sku}", quantity) for sku in skus),
+                    customer=own[1],
+                    number=number,
+                    note=str(both.runs),
+                )
+            )
+        merged(both, *orders, system=system)
+        expected = [
+            (f"{number}{sku}", quantity)
+            for number in "12"
+            for sku, quantity in told["cart"].get(number) or told["erp"].get(number) or ()
+        ]
+        assert at < len(empty) or both.rows(LINES) == sorted(expected)
