@@ -133,12 +133,19 @@ def _pipeline(run: Run) -> Any:
 
 
 def _sweep(pipeline: Any) -> None:
-    """Take away what dlt was deleting when it was killed, and the folders of packages that were loaded long ago.
+    """Bring to its end what dlt was at when it was killed, and take away the folders of packages that were loaded long ago.
 
     dlt commits a normalised package and then deletes the extracted one file by file, and an empty one without more ado.
-    Every later run would stop at what is left of it; its records, if it had any, are all in the normalised one.
+    Every later run would stop at what is left of it; its records, if it had any, are all in the normalised one. So it would at one
+    that is marked as loaded, and was not moved any more to where those stand.
     """
-    extracted, loaded = (Path(pipeline.working_dir) / part for part in ("normalize/extracted", "load/loaded"))
+    from dlt.common.storages.load_package import PackageStorage
+
+    places = ("normalize/extracted", "load/normalized", "load/loaded")
+    extracted, normalised, loaded = (Path(pipeline.working_dir) / place for place in places)
+    for package in normalised.iterdir() if normalised.is_dir() else ():
+        if (package / PackageStorage.PACKAGE_COMPLETED_FILE_NAME).exists():
+            package.rename(loaded / package.name)
     committed = {*pipeline.list_normalized_load_packages(), *pipeline.list_completed_load_packages()}
     for package in extracted.iterdir() if extracted.is_dir() else ():
         jobs = package / "new_jobs"

@@ -204,6 +204,41 @@ def test_a_kill_while_dlt_deletes_a_package_stops_no_later_pull(project: Project
     assert len(lines(project, "customers")) == 25
 
 
+def killed_before_it_is_moved(project: Project) -> None:
+    """A pull in a fork that dies when dlt has marked the package that it loaded, and not yet moved it to those that were."""
+    from dlt.common.storages.load_package import PackageStorage
+
+    complete = PackageStorage.complete_loading_package
+
+    def marked(self: Any, *arguments: Any) -> None:
+        complete(self, *arguments)
+        os._exit(9)
+
+    pid = os.fork()
+    if pid == 0:
+        PackageStorage.complete_loading_package = marked  # type: ignore[method-assign,assignment]
+        try:
+            pull(run_of(project))
+        finally:
+            os._exit(0)
+    assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 9
+
+
+def test_a_kill_before_dlt_moves_a_loaded_package_stops_no_later_pull(project: Project, monkeypatch: Any) -> None:
+    from flow import pull as module
+
+    killed_before_it_is_moved(project)
+    with monkeypatch.context() as twin:  # that does not move it
+        twin.setattr(module, "_sweep", lambda pipeline: None)
+        with pytest.raises(UnavailableError, match="LoadPackageAlreadyCompleted"):
+            pull(run_of(project))
+    for _ in range(2):
+        report = pull(run_of(project))
+        assert (report.status, report.findings) == ("ok", [])
+    assert sorted(set(lines(project))) == sorted({b'{"id": %d,  "name": "\xc3\xa9"}' % n for n in range(25)})
+    assert len(lines(project, "customers")) == 25
+
+
 def test_the_broken_twin_that_leaves_the_rest_of_a_package_is_stopped_by_it(project: Project, monkeypatch: Any) -> None:
     from flow import pull as module
 
