@@ -43,13 +43,6 @@ RESULTS = ROOT / "benchmarks" / "results" / "changes.json"
 CURVE = ROOT / "docs" / "performance-changes.svg"
 CHANGED = 1_000
 QUEUED = 10
-BY_HAND = {
-    "bare": "scattered, one layer",
-    "kept": "scattered, what a run keeps",
-    "kept_recent": "recent, what a run keeps",
-    "kept_one": "one order, what a run keeps, no checkpoint",
-    "kept_100": "a hundred, what a run keeps, no checkpoint",
-}
 SIZES = "100k,300k,1m,3m,5m"
 
 
@@ -221,8 +214,9 @@ def _print(made: dict[str, Any]) -> None:
             for name in names
         ]
         print(f"  {kind:22}" + "".join(f"{cell:>24}" for cell in cells))
-    for kind, said in BY_HAND.items():
-        print(f"  by hand, {said:46}" + "{wall:8,.0f} ({cpu:,.0f}, {best:,.0f})".format_map(made[kind]))
+    for kind, said, _ in report_changes.BY_HAND:
+        name = f"by hand, {said.format(report_changes.short(made['orders']))}"
+        print(f"  {name:72}" + "{wall:8,.0f} ({cpu:,.0f}, {best:,.0f})".format_map(made[kind]))
     print(
         f"  all ÷ bare {made['ratio_to_bare']};"
         f" {made['events_per_second']:,} events/s in batches of 100, {made['queued_per_second']:,} where they queue; peak {made['peak_mb']:,} MB",

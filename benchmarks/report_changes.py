@@ -14,7 +14,7 @@ _RUNS = (
     ("batch_of_100", "a hundred in a session, {}", (1_000_000,)),
     ("queue_of_100s", "ten hundreds that queued, in a session, {}", (1_000_000,)),
 )
-_BY_HAND = (
+BY_HAND = (
     ("bare", "1,000 scattered of {}, one layer", (100_000, 1_000_000, 5_000_000)),
     ("kept", "1,000 scattered of {}, what a run keeps", (100_000, 1_000_000, 5_000_000)),
     ("kept_recent", "the last 1,000 of {}, what a run keeps", (1_000_000, 5_000_000)),
@@ -33,11 +33,11 @@ def text(results: Mapping[str, Any]) -> str:
         "|---" * (1 + len(_STEPS)) + "|",
     ]
     for kind, said, sizes in _RUNS:
-        lines += [f"| {said.format(_short(size))} | {' | '.join(_cells(by[size][kind]))} |" for size in sizes]
+        lines += [f"| {said.format(short(size))} | {' | '.join(_cells(by[size][kind]))} |" for size in sizes]
     lines += ["", "The same orders merged by hand (`benchmarks/by_hand.py`), in a connection that stays open:", ""]
     lines += ["| what | merge |", "|---|---|"]
-    for kind, said, sizes in _BY_HAND:
-        lines += [f"| {said.format(_short(size))} | {_cell(by[size][kind])} |" for size in sizes]
+    for kind, said, sizes in BY_HAND:
+        lines += [f"| {said.format(short(size))} | {_cell(by[size][kind])} |" for size in sizes]
     lines += ["", "| aim | | measured | |", "|---|---:|---:|---|"]
     lines += [
         f"| {what} | {aim:,} | {measured:,.0f} | {'met' if met else '**missed**'} |"
@@ -66,7 +66,7 @@ def _aims(one: Mapping[str, Any], five: Mapping[str, Any]) -> Iterator[tuple[str
     yield "orders a second in hundreds into 1 M, where they queue up", 1_500, queued, queued >= 1_500
 
 
-def _short(count: int) -> str:
+def short(count: int) -> str:
     return f"{count / 1_000_000:g} M"
 
 

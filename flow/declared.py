@@ -14,8 +14,8 @@ from hub.findings import Finding, did_you_mean, nearest
 
 
 def findings(project: Project, model: Model) -> list[Finding]:
-    """F301 to F304 for each connector that cannot be loaded, C311 and C312 for what one says of itself, F219 for each name under streams: and survivorship: that there is not,
-    and F220 for files that no run reads.
+    """F301 to F304 for each connector that cannot be loaded, C311 and C312 for what one says of itself, F204 for a word under extra
+    that nearly is one, F219 for each name under streams: and survivorship: that there is not, and F220 for files that no run reads.
     """
     return [*_connectors(project), *_survivorship(project, model), *_unread(project)]
 

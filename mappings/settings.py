@@ -1,4 +1,7 @@
-"""What every part of a mapping file is read by: words, names, expressions. Whatever does not fit is a finding with its place, and reading goes on."""
+"""What every part of a mapping file is read by: words, names, expressions.
+
+Whatever does not fit is a finding with its place, and reading goes on.
+"""
 
 from __future__ import annotations
 

@@ -135,8 +135,8 @@ def incoming_sql(
     return f"""
         CREATE OR REPLACE TEMP TABLE _incoming AS
         WITH passed AS MATERIALIZED (
-            SELECT m._row, m.system, m.source_id, {c.key_sql("m")} AS source_key, m.mapping, m._segment AS segment, m._line AS line, {c.place_sql("m")} AS place, g.stream, g.seq AS sequence,
-                   g.pulled_at, m.version, m._hub, {c.mapped_hash_sql(entity, "m")} AS row_hash
+            SELECT m._row, m.system, m.source_id, {c.key_sql("m")} AS source_key, m.mapping, m._segment AS segment,
+                   m._line AS line, {c.place_sql("m")} AS place, g.stream, g.seq AS sequence, g.pulled_at, m.version, m._hub, {c.mapped_hash_sql(entity, "m")} AS row_hash
             FROM {mapped(entity)} m LEFT JOIN {RUN}.run.segments g ON g.segment = m._segment
             WHERE {passed}
         ), kids AS (
@@ -149,7 +149,8 @@ def incoming_sql(
             SELECT p.*, coalesce(k.h, 0) AS children_hash, s.old_row, s.hub_id AS old_hub, s.waiting AS old_waiting,
                    coalesce(s.waiting IS NOT NULL OR s.children_hash <> coalesce(k.h, 0), true) AS other_children,
                    {own} AS own_place,
-                   coalesce(s.seen_at > {declared}, false) AS settled, s.row_hash = p.row_hash AND s.children_hash = coalesce(k.h, 0) AS same, {newer} AS newer, {later} AS later
+                   coalesce(s.seen_at > {declared}, false) AS settled,
+                   s.row_hash = p.row_hash AND s.children_hash = coalesce(k.h, 0) AS same, {newer} AS newer, {later} AS later
             FROM passed p
             LEFT JOIN kids k ON k._parent_row = p._row
             LEFT JOIN old s ON s._row = p._row AND {c.same_record_sql("s", "p")}
@@ -193,7 +194,8 @@ def again_sql(entity: Entity, one: Entity) -> str:
             FROM {source(one)} s JOIN {again(entity)} h ON h.source_key = s.parent_key"""
     return f"""
         CREATE OR REPLACE TEMP TABLE {again(one)} AS
-        SELECT -s.rowid - 1 AS _row, {text}, s.mapping, s.segment AS _segment, s.line AS _line, {c.hash_sql(("segment", "line"), "s")} AS place, s.hub_ref AS _hub, s.version, s.source_key, s.sequence, s.pulled_at, s.row_hash, s.children_hash,
+        SELECT -s.rowid - 1 AS _row, {text}, s.mapping, s.segment AS _segment, s.line AS _line,
+               {c.hash_sql(("segment", "line"), "s")} AS place, s.hub_ref AS _hub, s.version, s.source_key, s.sequence, s.pulled_at, s.row_hash, s.children_hash,
                s.rowid AS old_row, s.hub_id AS old_hub, s.waiting AS old_waiting
         FROM {source(one)} s ANTI JOIN (SELECT * FROM _incoming WHERE {_IS_TAKEN}) i
           ON i.source_key = s.source_key AND {c.same_record_sql("i", "s")}

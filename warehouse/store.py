@@ -1,8 +1,9 @@
 """Writes the source layer: each system's view, by DELETE and INSERT of what changed.
 
 In-place updates of wide rows cost many times more in a column store. A row's children are replaced with it where they may be
-other ones, all of them, and keep their hub ids; the same ones stay, and so does what says which run brought them. When a complete row is replaced by a version that waits, the complete one moves to `previous`, which speaks
-for the system until the new one is complete.
+other ones, all of them, and keep their hub ids; the same ones stay, and so does what says which run brought them. When a
+complete row is replaced by a version that waits, the complete one moves to `previous`, which speaks for the system until the
+new one is complete.
 """
 
 from __future__ import annotations
@@ -149,7 +150,7 @@ def child_ids_sql(child: Entity, rows: str, kept: str) -> str:
         CREATE OR REPLACE TEMP TABLE _ids AS
         WITH x AS (
             SELECT m._row, f.hub_id AS parent, m.source_id, {"o.hub_id" if kept else "NULL::BIGINT"} AS had, {new} AS new
-            FROM {rows} m JOIN _decided f ON f._row = m._parent_row AND NOT (f.keeps_children AND f.waiting IS NULL) {kept}
+            FROM {rows} m JOIN (FROM _decided WHERE NOT ({_KEPT})) f ON f._row = m._parent_row {kept}
         )
         SELECT _row, new, CASE WHEN new THEN {number} ELSE had END AS hub_id FROM x"""
 

@@ -88,7 +88,6 @@ def _source_columns(entity: Entity) -> Iterator[tuple[str, str, str]]:
         yield "sequence", "BIGINT", "Sequence of the segment in which this content was seen last"
         yield "pulled_at", _AT, "When that segment was pulled"
         yield "version", "VARCHAR", "The record's own version, where its clock can be trusted"
-    if not child:
         yield "row_hash", "UBIGINT", "hash of columns and references"
         yield "children_hash", "UBIGINT", "hash of all its children"
     yield "run_id", "VARCHAR", "The run that merged this content"

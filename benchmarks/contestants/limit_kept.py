@@ -1,4 +1,4 @@
-"""The limit that keeps what a first load keeps: the raw pages, and each row twice, as the system says it and as the hub's own, with a number of ours.
+"""The limit that keeps what a first load keeps: the raw pages, and each row twice, as the system says it and as the hub's own.
 
 Still nothing is decided: one system speaks for everything, no reference is looked up, nothing is refused, compared or told by its run.
 """
@@ -12,7 +12,8 @@ from contestants import limit_lake
 
 _OWN = {
     "sales_order": "SELECT row_number() OVER () AS hub_id, * FROM sales_order",
-    "order_line": "SELECT row_number() OVER () AS hub_id, o.hub_id AS header, l.* FROM order_line l JOIN canonical.sales_order o ON o.source_id = l.parent",
+    "order_line": """SELECT row_number() OVER () AS hub_id, o.hub_id AS header, l.*
+                     FROM order_line l JOIN canonical.sales_order o ON o.source_id = l.parent""",
     "customer": "SELECT row_number() OVER () AS hub_id, * FROM customer",
 }
 

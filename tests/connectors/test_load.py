@@ -115,3 +115,11 @@ def test_names_are_listed_without_an_import(tmp_path):
 def test_a_verb_that_a_connector_lacks_is_named():
     with pytest.raises(StreamError, match="the connector 'shop' has no pull"), blame("shop", "shop.orders"):
         Connector(Connection("shop", "")).pull("orders")
+
+
+def test_what_a_connector_has_not_implemented_itself_is_told_by_its_line():
+    with (
+        pytest.raises(StreamError, match=r"failed with NotImplementedError at test_load\.py"),
+        blame("shop", "shop.orders"),
+    ):
+        raise NotImplementedError("paging by month")
