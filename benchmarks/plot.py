@@ -22,6 +22,7 @@ def main() -> None:
     bars = axes.barh([run["name"] for run in runs], [run["ratio_cpu"] for run in runs], color=colours)
     axes.bar_label(bars, [f"{run['ratio_cpu']:.2f}  ({run['peak_mb']:,} MB)" for run in runs], padding=4)
     axes.set_xscale("log")
+    axes.xaxis.set_major_formatter("{x:g}")
     axes.set_xlim(right=max(run["ratio_cpu"] for run in runs) * 4)
     axes.axvline(1, color="#d1242f", linewidth=1)
     axes.set_xlabel(f"CPU ÷ hand-written SQL, {results['size']} orders (peak memory)")
