@@ -22,9 +22,8 @@ def paused(project: Project, system: str, now: datetime | None = None) -> Findin
     """Why nobody may log in at the system now; None where somebody may."""
     with Ledger(project.ledger, read_only=True) as ledger:
         pause = ledger.paused(system)
-    if (
-        pause is None or abs((now or datetime.now(UTC)) - pause.tried_at) >= ATTEMPT
-    ):  # also where the clock was put back
+    # Also where the clock was put back.
+    if pause is None or abs((now or datetime.now(UTC)) - pause.tried_at) >= ATTEMPT:
         return None
     return _said(project, pause) if _digest(project, system, pause.credentials) == pause.credentials else None
 

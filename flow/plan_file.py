@@ -175,10 +175,8 @@ def save(project: Project, made: Plan) -> Path:
     with os.fdopen(handle, "wb") as file:
         file.write(canonical.dumps(made.as_dict()).encode())
     os.replace(name, path)
-    for old in (
-        *project.plans.glob("*.json"),
-        *project.plans.glob("*.tmp"),
-    ):  # a write that was killed leaves the latter
+    # A write that was killed leaves a .tmp.
+    for old in (*project.plans.glob("*.json"), *project.plans.glob("*.tmp")):
         if datetime.fromtimestamp(old.stat().st_mtime, UTC) + LIFETIME + KEPT < datetime.now(UTC):
             old.unlink(missing_ok=True)
     return path

@@ -32,9 +32,8 @@ from hub.findings import Finding
 from hub.segments import SegmentWriter
 
 _PULLED: Mapping[str, Any] = {}  # what the header of a pulled segment says beside the usual
-KEPT_PACKAGES = (
-    10  # of those that dlt has loaded: its folders hold a schema and the names of files; and of its notes in the lake
-)
+# Of the packages that dlt has loaded, whose folders hold a schema and the names of files; and of its notes of them in the lake.
+KEPT_PACKAGES = 10
 
 
 def pull(run: Run) -> StepReport:
