@@ -13,11 +13,11 @@ from hub.errors import CrossdockError, Place
 from hub.findings import Finding, did_you_mean, nearest
 
 
-def findings(project: Project, model: Model) -> list[Finding]:
+def findings(project: Project) -> list[Finding]:
     """F301 to F304 for each connector that cannot be loaded, C311 and C312 for what one says of itself, F204 for a word under extra
-    that nearly is one, F219 for each name under streams: and survivorship: that there is not, and F220 for files that no run reads.
+    that nearly is one, F219 for each name under streams: that there is not, and F220 for files that no run reads.
     """
-    return [*_connectors(project), *_survivorship(project, model), *_unread(project)]
+    return [*_connectors(project), *_unread(project)]
 
 
 def _connectors(project: Project) -> list[Finding]:
@@ -65,7 +65,8 @@ def unknown_streams(project: Project, system: System, known: Sequence[str]) -> l
     return [_unknown(f"{system.name} has no stream '{name}'", places[name], name, known) for name in unknown]
 
 
-def _survivorship(project: Project, model: Model) -> list[Finding]:
+def survivorship(project: Project, model: Model) -> list[Finding]:
+    """F219 for each entity, column and system under survivorship: that there is not, F222 for a column that is not asked for by itself."""
     said = project.survivorship
     if not said:
         return []

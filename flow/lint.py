@@ -19,8 +19,6 @@ def lint(
     """All findings about mappings (of `systems`, or all) and quality rules below `paths` (all if none), and the files
     that were read. What was judged before, and nothing of it has changed since, is not judged again (`lint_cache.py`).
     """
-    from warehouse.model import entities
-
     files = _files(project)
     kept = Kept(project, streams_of(project))
     names = {path.parent.name for folder in project.folders("mappings") for path in folder.glob("*/*.yaml")}
@@ -30,7 +28,7 @@ def lint(
     if systems is None:
         findings += _unused_functions(project)
     findings += kept.quality(_judge_quality)
-    findings += [*owners.findings(project), *declared.findings(project, entities())]
+    findings += [*owners.findings(project), *declared.findings(project), *kept.survivorship(_judge_survivorship)]
     kept.save()
     if paths:
         wanted = {file.resolve() for path in paths for file in (path.rglob("*.yaml") if path.is_dir() else [path])}
@@ -66,6 +64,12 @@ def _judge_quality(project: Project) -> list[Finding]:
 
     folders = project.folders("quality")
     return [*rules.load(folders, entities()).findings, *reconcile_read.load(folders, entities()).findings]
+
+
+def _judge_survivorship(project: Project) -> list[Finding]:
+    from warehouse.model import entities
+
+    return declared.survivorship(project, entities())
 
 
 def _files(project: Project) -> list[Path]:

@@ -2,7 +2,7 @@
 
 An entry is used only where the digest of everything that its findings depend on is the same: the compiler's own source and
 the packages it stands on, where the project lies, the names of all mapping files, the bytes of the system's mappings,
-value maps and samples, those of the systems whose mappings it extends, and the streams of its connector. A file of it that
+value maps and samples, those of the systems whose mappings it extends, and the streams of its connector; of survivorship crossdock.yaml. A file of it that
 is broken, of another version or not to be written is left alone: lint is then slower, and says the same.
 """
 
@@ -25,7 +25,16 @@ from hub.findings import Finding
 Streams = Mapping[str, Sequence[Stream]]
 JudgeMappings = Callable[[Project, str, Streams], tuple[list[Finding], Sequence[str]]]
 _JUDGED = (".yaml", ".json")  # beside them lie the built-in folders' modules, compiled at any time
-_SOURCES = ("hub", "mappings", "quality", "flow/lint.py", "flow/lint_cache.py", "warehouse/model.py")
+_CONFIG = "crossdock.yaml"
+_SOURCES = (
+    "hub",
+    "mappings",
+    "quality",
+    "flow/declared.py",
+    "flow/lint.py",
+    "flow/lint_cache.py",
+    "warehouse/model.py",
+)
 
 
 class Kept:
@@ -53,11 +62,18 @@ class Kept:
         """The findings about quality rules and reconciliations."""
         folders = self.project.folders("quality")
         files = [file for folder in folders for glob in ("*.yaml", "reconcile/*.yaml") for file in folder.glob(glob)]
+        return self._once("quality", files, judge)
+
+    def survivorship(self, judge: Callable[[Project], list[Finding]]) -> list[Finding]:
+        """The findings about whose word counts: to know the model costs as much as all the rest of a lint that judges nothing anew."""
+        return self._once("survivorship", [self.project.root / _CONFIG], judge)
+
+    def _once(self, name: str, files: Sequence[Path], judge: Callable[[Project], list[Finding]]) -> list[Finding]:
         digest = self._digest([], files)
-        found = self._kept("quality", digest)
+        found = self._kept(name, digest)
         if found is None:
             found = judge(self.project)
-            self._keep("quality", digest, found, ())
+            self._keep(name, digest, found, ())
         return found
 
     def save(self) -> None:
@@ -77,7 +93,7 @@ class Kept:
         """Of every file that may be judged: its name, size and time."""
         folders = [folder for kind in ("mappings", "quality") for folder in self.project.folders(kind)]
         files = [path for folder in folders for path in sorted(folder.rglob("*")) if path.suffix in _JUDGED]
-        stats = [(path, path.stat()) for path in files if path.exists()]
+        stats = [(path, path.stat()) for path in (*files, self.project.root / _CONFIG) if path.exists()]
         return [(str(path), stat.st_size, stat.st_mtime_ns) for path, stat in stats]
 
     # -- keys

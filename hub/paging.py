@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
-from hub import records
 from hub.errors import Place
 from hub.findings import Finding, nearest
 
@@ -89,6 +88,8 @@ def client(url: str, session: HttpSession, path: str, place: str) -> Any:
     from dlt.common.configuration.specs.runtime_configuration import RuntimeConfiguration
     from dlt.sources.helpers.rest_client import RESTClient
 
+    from hub import records
+
     class Client(RESTClient):
         def extract_response(self, response: Any, data_selector: Any) -> list[Any]:
             found, envelope = records.split(response.content, path, place)
@@ -101,6 +102,8 @@ def client(url: str, session: HttpSession, path: str, place: str) -> Any:
 
 def more(response: requests.Response, envelope: Mapping[str, Any]) -> tuple[str, str]:
     """How an answer says that another page follows, and the paginator that finds it; empty texts where it does not."""
+    from hub import records
+
     if response.links.get("next"):
         return "the header Link names a next page", '{"kind": "link"}'
     for name in _PAGES:
