@@ -66,7 +66,7 @@ def order(n: int, rng: random.Random) -> dict[str, object]:
         "id": n,
         "number": f"W{n:08}",
         "created_at": "2026-11-20T10:00:00Z",
-        "updated_at": f"2026-11-20T10:{n // 60 % 60:02}:{n % 60:02}Z",
+        "updated_at": f"2026-11-20T{10 + n // 3600:02}:{n // 60 % 60:02}:{n % 60:02}Z",
         "token": f"{rng.getrandbits(128):032x}",
         "customer": {"id": rng.randrange(10**7), "email": f"p{rng.getrandbits(40):x}@example.com", "orders_count": 3},
         "billing_address": address,
