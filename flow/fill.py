@@ -17,9 +17,7 @@ from hub.failpoints import failpoint
 from hub.segments import TARGET_BYTES, SegmentWriter
 
 CHECKPOINT_SECONDS = 30.0
-LOAD_BYTES = (
-    1_000_000_000  # in one dlt run, for each takes a quarter of a second; a slow system's time is up long before
-)
+LOAD_BYTES = 4_000_000_000  # in one dlt run, for each takes a quarter of a second, in which nothing is read
 
 
 @dataclass

@@ -17,12 +17,13 @@ import zstandard
 
 FRAME = 4_000_000  # bytes before compression; a quarter of it is 2 % larger, twice as much no smaller
 _AT_ONCE = 2
+_AHEAD = 4  # with two, a core waits wherever a page takes longer to come than a frame to be made
 
 
 class Frames:
     """Appends to `file`, which stays the caller's: `write` …, then `finish`. What is short is gathered until it makes a frame.
 
-    At most _AT_ONCE frames and what is gathered are in memory; an OSError of the file may come with a later call.
+    At most _AHEAD frames and what is gathered are in memory; an OSError of the file may come with a later call.
     """
 
     def __init__(self, file: IO[bytes]) -> None:
@@ -64,7 +65,7 @@ class Frames:
             self._make(plain)
 
     def _make(self, plain: bytes | memoryview) -> None:
-        self._take(_AT_ONCE - 1)
+        self._take(_AHEAD - 1)
         self._made.append(_pool().submit(_compressed, plain))
 
     def _take(self, left: int) -> None:

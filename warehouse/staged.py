@@ -15,14 +15,13 @@ from collections.abc import Collection
 import duckdb
 
 from warehouse.duck import Connection, literal, quote, run
-from warehouse.runfile import ROWS_OF_A_GROUP
 
 _PLACES = "stream VARCHAR, segment VARCHAR, file INTEGER, first_row BIGINT, base BIGINT, records BIGINT"
 
 
 def ready(con: Connection) -> None:
     """Make the database, unless it is there."""
-    run(con, f"ATTACH IF NOT EXISTS ':memory:' AS stage (ROW_GROUP_SIZE {ROWS_OF_A_GROUP})")
+    run(con, "ATTACH IF NOT EXISTS ':memory:' AS stage")
     run(con, "CREATE SCHEMA IF NOT EXISTS stage.raw")
     run(con, f"CREATE TABLE IF NOT EXISTS stage.places ({_PLACES})")
 
