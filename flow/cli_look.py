@@ -1,4 +1,4 @@
-"""The commands that ask what is there and keep it: reconcile, trace, query, publish, rebuild, explain."""
+"""The commands that ask what is there and keep it: status, reconcile, trace, query, publish, rebuild, explain."""
 
 from __future__ import annotations
 
@@ -11,6 +11,29 @@ from flow.cli_base import AsJson, Unmask, print_json, the_project
 from hub.errors import CrossdockError
 
 app = typer.Typer()
+
+
+@app.command()
+def status(
+    max_age: Annotated[
+        float | None,
+        typer.Option("--max-age", min=0, metavar="MINUTES", help="A last run older than this needs a person."),
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """How the project stands: how fresh each system is, what is kept back, what waits. Exit code 1 where something needs a person."""
+    from datetime import timedelta
+
+    from flow.status import status as look
+
+    found = look(the_project(), None if max_age is None else timedelta(minutes=max_age))
+    if as_json:
+        print_json(found.as_dict())
+    else:
+        from flow import show_status
+
+        show_status.status(found)
+    raise typer.Exit(int(bool(found.findings)))
 
 
 @app.command()

@@ -69,6 +69,12 @@ systems go on. One attempt is made an hour; it ends by itself when login, passwo
 Do: correct them, or, where the system has changed its mind: crossdock resume SYSTEM.""",
     "P213": """The target refused our credentials in the middle of a push. No other call was made; what was not sent is planned again.
 Do: correct login and password of the connection (AIRFLOW_CONN_<ID>, or the environment that crossdock.yaml names).""",
+    "P214": """No run of a system was merged for longer than `crossdock status --max-age` allows.
+The scheduler may be down, the DAG paused, or each run may fail; what the system says has not reached the warehouse since then.
+Do: look at the DAG sync_SYSTEM in Airflow, or let crossdock run SYSTEM say why.""",
+    "P215": """Nobody can find out whether a call happened: no answer came, and the target offers no way to look for the record.
+Sending it again could do it twice, so it is held, and what depends on it waits.
+Do: look in the target; then crossdock settle CALL --happened ID, or --never. crossdock plan TARGET lists the calls with their numbers.""",
     "P301": """Another process pushes to this target.
 Two at once could send a record twice or in the wrong order, so one holds a lock while it works.
 Do: wait until it has finished. If it died on this machine the lock is taken over at once, else after ten minutes.""",

@@ -5,11 +5,13 @@ from __future__ import annotations
 import os
 import re
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field, fields, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Literal
+
+import msgspec
 
 from hub import canonical
 from hub.config import Project
@@ -158,6 +160,16 @@ class Plan:
         }
 
 
+class Head(msgspec.Struct, frozen=True):
+    """Of a plan what is read without its calls."""
+
+    id: str
+    target: str
+    expires: datetime
+    approval: Literal["required", "given"]
+    calls: list[msgspec.Raw]
+
+
 def identity(target: str, calls: tuple[Call, ...]) -> str:
     return canonical.fingerprint([target, [_told(call) | {"before": None} for call in calls]])[:16]
 
@@ -180,6 +192,14 @@ def save(project: Project, made: Plan) -> Path:
         if datetime.fromtimestamp(old.stat().st_mtime, UTC) + LIFETIME + KEPT < datetime.now(UTC):
             old.unlink(missing_ok=True)
     return path
+
+
+def heads(project: Project) -> Iterator[Head]:
+    """The plans that may still be applied, the one that was computed last first."""
+    ages = {file: file.stat().st_mtime for file in project.plans.glob("*.json")}
+    for file in sorted(ages, key=lambda file: ages[file], reverse=True):
+        if datetime.fromtimestamp(ages[file], UTC) + LIFETIME > datetime.now(UTC):
+            yield msgspec.json.decode(file.read_bytes(), type=Head)
 
 
 def load(project: Project, plan_id: str) -> Plan:

@@ -106,13 +106,17 @@ class Ledger:
         with self._engine.begin() as connection:
             connection.execute(update(t.journal).where(t.journal.c.run_id == run_id).values(state=state))
 
-    def journal(self, state: JournalState | None = None, system: str | None = None) -> list[JournalEntry]:
-        """The merges in the order in which they were made."""
+    def journal(
+        self, state: JournalState | None = None, system: str | None = None, since: datetime | None = None
+    ) -> list[JournalEntry]:
+        """The merges in the order in which they were made; those of runs that started at `since` or later."""
         query = select(t.journal).order_by(t.journal.c.seq)
         if state:
             query = query.where(t.journal.c.state == state)
         if system:
             query = query.where(t.journal.c.system == system)
+        if since:
+            query = query.where(t.journal.c.started_at >= since)
         with self._reading() as connection:
             return [_entry(row) for row in connection.execute(query)]
 
@@ -124,6 +128,13 @@ class Ledger:
         left = select(t.journal.c.run_id).where(t.journal.c.state == "written")
         with self._reading() as connection:
             return connection.execute(newest).scalar(), set(connection.execute(left).scalars())
+
+    def last_merges(self) -> dict[str, datetime]:
+        """System → when the run that was merged last of it had started."""
+        j = t.journal.c
+        query = select(j.system, func.max(j.started_at)).where(j.state == "committed").group_by(j.system)
+        with self._reading() as connection:
+            return {row[0]: row[1] for row in connection.execute(query)}
 
     def journals(self, run_id: str) -> bool:
         """Does the journal name the run as one that was committed?"""
@@ -426,9 +437,11 @@ class Ledger:
         with self._engine.begin() as connection:
             connection.execute(insert(t.approvals).values(values))
 
-    def is_approved(self, target: str) -> bool:
-        """Whether a person has ever had a plan for this target applied."""
+    def is_approved(self, target: str, plan_id: str | None = None) -> bool:
+        """Whether a person has ever had a plan for this target applied, or this one."""
         query = select(func.count()).select_from(t.approvals).where(t.approvals.c.target == target)
+        if plan_id:
+            query = query.where(t.approvals.c.plan_id == plan_id)
         with self._reading() as connection:
             return bool(connection.execute(query).scalar_one())
 
