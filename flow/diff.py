@@ -278,7 +278,7 @@ def _merged(run: Run) -> MergeReport:
     from warehouse.snapshot import publish
 
     report = merge(request(run))
-    publish(run.project.warehouse, run.project.published)
+    publish(run.project.warehouse, run.model, run.project.published)
     return report
 
 

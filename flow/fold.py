@@ -70,16 +70,17 @@ def _opened(path: Path) -> Connection:
     if not path.is_file():
         fix = "crossdock run, then crossdock publish: plans and traces read the snapshot"
         raise ConfigurationError("P101", "nothing has been published yet", fix=fix)
-    schemas = ["CREATE SCHEMA canonical", "CREATE SCHEMA marts"]  # before the search path can name them
-    return connect(":memory:", attach={"published": path}, settings=schemas, search_path="canonical,marts")
+    schema = ["CREATE SCHEMA canonical"]  # before the search path can name it
+    return connect(":memory:", attach={"published": path}, settings=schema, search_path="canonical")
 
 
 def _mirror(con: Connection) -> None:
-    """Give every table and view of the snapshot its own name here."""
+    """Give every table and view of the snapshot its own name here, but for those that only analysts ask."""
     names = con.execute(
         """SELECT schema_name, table_name FROM duckdb_tables() WHERE database_name = 'published'
            UNION ALL
-           SELECT schema_name, view_name FROM duckdb_views() WHERE database_name = 'published' AND NOT internal"""
+           SELECT schema_name, view_name FROM duckdb_views()
+           WHERE database_name = 'published' AND NOT internal AND schema_name NOT IN ('marts', 'versions')"""
     ).fetchall()
     for schema in sorted({schema for schema, _ in names}):
         con.execute(f"CREATE SCHEMA IF NOT EXISTS {quote(schema)}")

@@ -28,7 +28,8 @@ def fold_and_publish(project: Project) -> Path:
         if ledger.last_seq():
             at, same = datetime.now(UTC), agree(ledger)
             fold_outcomes(project.warehouse, entities(), ledger.outcomes_after, at, project.survivorship, agree=same)
-        return publish(project.warehouse, project.published, project.publish_interval, agree(ledger)).path
+        snapshot = publish(project.warehouse, entities(), project.published, project.publish_interval, agree(ledger))
+        return snapshot.path
 
 
 def query_snapshot(project: Project, sql: str, parameters: Mapping[str, Any] | None = None) -> Answer:

@@ -11,7 +11,8 @@ SCHEMAS: dict[str, str] = {
     "recon": "Reconciliation: runs and breaks",
     "push": "What was sent, folded from the ledger",
     "ops": "Runs, positions, bindings, counts",
-    "marts": "Views for analysts",
+    "marts": "Views for analysts: what they ask, with what is easily got wrong already done",
+    "versions": "Views for analysts: what holds and what held, together",
 }
 
 # schema.table → (comment, a column a line: name, type, and for analysts what it holds)

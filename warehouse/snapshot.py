@@ -1,7 +1,8 @@
 """The published snapshot: a copy of the warehouse for analysts, pages and plans, replaced atomically.
 
 DuckDB lets one process write, and one open reader blocks the writer. So readers open the copy; who has the old one open keeps
-reading the old one.
+reading the old one. Nobody writes to it: one writer would keep all readers out. So its file is read-only, and what somebody who
+could do so all the same left beside it (a write-ahead log) goes when it is replaced: DuckDB would put it into the next copy.
 """
 
 from __future__ import annotations
@@ -11,15 +12,20 @@ import shutil
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 
+from hub.entity import Model
 from hub.errors import ConfigurationError
 from hub.failpoints import failpoint
-from warehouse.duck import literal, run
-from warehouse.fixed import FIXED
+from warehouse.describe import describe
+from warehouse.duck import run, with_beside
 from warehouse.lock import writer
 from warehouse.runs import merged_so_far
+from warehouse.tables import set_position
 from warehouse.writing import open_to_write
+
+PUBLISHED_AT = "published_at"  # the position that says so; marts.freshness reads it
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,9 +40,13 @@ class Published:
 
 
 def publish(
-    warehouse: Path, published: Path, min_interval: float = 0, agree: Callable[[str | None], None] | None = None
+    warehouse: Path,
+    model: Model,
+    published: Path,
+    min_interval: float = 0,
+    agree: Callable[[str | None], None] | None = None,
 ) -> Published:
-    """Copy the warehouse to `published` unless that is younger than `min_interval` seconds or as new as the warehouse.
+    """Describe the warehouse (`describe.py`) and copy it to `published`, unless that is younger than `min_interval` seconds.
 
     `agree` is called with the run that the warehouse merged last, and raises where it is not the one to be published.
     Raises ConfigurationError W141 where there is no warehouse, TransientError while it is busy.
@@ -51,10 +61,14 @@ def publish(
         published.parent.mkdir(parents=True, exist_ok=True)
         try:
             with writer(warehouse):
-                _checkpoint(warehouse, agree)
+                _checkpoint(warehouse, model, agree)
+                part.unlink(missing_ok=True)  # of one that was killed
                 shutil.copyfile(warehouse, part)
+            part.chmod(0o444)
             _sync(part)
             failpoint("publish.before_replace")
+            for left in with_beside(published)[1:]:
+                left.unlink(missing_ok=True)
             os.replace(part, published)
             _sync(published.parent)
         finally:
@@ -73,7 +87,7 @@ def age(published: Path) -> float | None:
         return None
 
 
-def _checkpoint(warehouse: Path, agree: Callable[[str | None], None] | None) -> None:
+def _checkpoint(warehouse: Path, model: Model, agree: Callable[[str | None], None] | None) -> None:
     """Everything into the one file that is copied: the write-ahead log is not part of the snapshot.
 
     Merges leave gaps where rows were replaced (see `merge.py`). A checkpoint closes them, if there is anything to write.
@@ -82,7 +96,8 @@ def _checkpoint(warehouse: Path, agree: Callable[[str | None], None] | None) -> 
     try:
         if agree is not None:
             agree(merged_so_far(con)[1])
-        run(con, f"COMMENT ON TABLE ops.positions IS {literal(FIXED['ops.positions'][0])}", name="something to write")
+        describe(con, model)
+        set_position(con, PUBLISHED_AT, datetime.now(UTC).isoformat())  # so there is something to write
         run(con, "CHECKPOINT", name="checkpoint")
     finally:
         con.close()

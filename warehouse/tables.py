@@ -17,12 +17,12 @@ from hub.errors import ConfigurationError
 from hub.roll_back import roll_back
 from warehouse import columns as c
 from warehouse.duck import Connection, literal, one, quote, run
-from warehouse.fixed import FIXED, SCHEMAS, VIEW_COMMENTS, VIEWS
+from warehouse.fixed import FIXED, SCHEMAS, VIEWS
 
 VERSION = 1
 SEARCH_PATH = "canonical,marts"
 _AT = "TIMESTAMP WITH TIME ZONE"
-_DESCRIBED = ("canonical", "quality", "push")
+DESCRIBED = "described"  # the position of describe.py
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,7 +178,7 @@ def _apply(con: Connection, model: Model) -> list[str]:
                 changed.append(spec.name)
     for name, sql in {**VIEWS, "ops.waiting": waiting_sql(model)}.items():
         run(con, f"CREATE OR REPLACE VIEW {name} AS {sql}", name=name)
-    _describe_views(con)
+    run(con, "DELETE FROM ops.positions WHERE name = $1", [DESCRIBED])  # new tables and views say nothing yet
     return done + _rehash(con, model, [name for name in model if name in changed])
 
 
@@ -193,31 +193,9 @@ def their_headers_sql(spec: TableSpec, head: Entity) -> str:
           AND t.segment = h.segment AND t.line = h.line"""
 
 
-def _describe_views(con: Connection) -> None:
-    """Comments on the views, and on the columns of those of quality, which people look at and tables do not explain."""
-    there = _columns(con)
-    cases = {
-        name: comment for name, _, comment in map(_fixed_column, FIXED["quality.quarantine"][1].strip().splitlines())
-    }
-    for full, (comment, own) in VIEW_COMMENTS.items():
-        run(con, f"COMMENT ON VIEW {full} IS {literal(comment)}")
-        schema, name = full.split(".")
-        for column in there[schema, name] if schema in _DESCRIBED else ():
-            run(con, f"COMMENT ON COLUMN {full}.{quote(column)} IS {literal((cases | own)[column])}")
-
-
 def _create(con: Connection, spec: TableSpec) -> None:
     columns = ", ".join(f"{quote(name)} {kind}" for name, kind, _ in spec.columns)
     run(con, f"CREATE TABLE {spec.full} ({columns})", name=f"create {spec.full}")
-    run(con, f"COMMENT ON TABLE {spec.full} IS {literal(spec.comment)}")
-    _comment_on(con, spec, [name for name, _, _ in spec.columns])
-
-
-def _comment_on(con: Connection, spec: TableSpec, names: Sequence[str]) -> None:
-    """What analysts look at is described; a thousand comments more would cost every new warehouse a second."""
-    for name, _, comment in spec.columns if spec.schema in _DESCRIBED else ():
-        if name in names:
-            run(con, f"COMMENT ON COLUMN {spec.full}.{quote(name)} IS {literal(comment)}")
 
 
 def _extend(con: Connection, spec: TableSpec, known: dict[str, str]) -> list[str]:
@@ -232,7 +210,6 @@ def _extend(con: Connection, spec: TableSpec, known: dict[str, str]) -> list[str
                 f"{spec.schema}.{spec.name}.{name} is {known[name]} in the warehouse and {kind} in the model",
                 fix="give the column a new name, or rebuild the warehouse",
             )
-    _comment_on(con, spec, added)
     return added
 
 

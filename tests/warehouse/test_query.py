@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import os
+import stat
+import subprocess
+import sys
 import time
 
 import duckdb
@@ -17,7 +20,7 @@ from warehouse.snapshot import age, publish
 def published(world):
     world.merge("cart", {"customer": [world.customer(f"c{n}", email=f"c{n}@example.com") for n in range(20)]})
     path = world.folder / "published" / "warehouse.duckdb"
-    publish(world.path, path)
+    publish(world.path, world.model, path)
     return path
 
 
@@ -75,14 +78,14 @@ def test_before_anything_is_published(tmp_path):
     with pytest.raises(ConfigurationError, match="W142"):
         query(tmp_path / "none.duckdb", "SELECT 1")
     with pytest.raises(ConfigurationError, match="W141"):
-        publish(tmp_path / "none.duckdb", tmp_path / "p.duckdb")
+        publish(tmp_path / "none.duckdb", {}, tmp_path / "p.duckdb")
     assert age(tmp_path / "none.duckdb") is None
 
 
 def test_a_reader_keeps_the_old_snapshot_and_blocks_nobody(world, published):
     reader = duckdb.connect(str(published), read_only=True)
     world.merge("cart", {"customer": [world.customer("new")]})
-    assert publish(world.path, published).replaced
+    assert publish(world.path, world.model, published).replaced
     assert reader.execute("SELECT count(*) FROM canonical.customer").fetchone() == (20,)
     reader.close()
     assert query(published, "SELECT count(*) FROM customer").rows == [(21,)]
@@ -91,12 +94,12 @@ def test_a_reader_keeps_the_old_snapshot_and_blocks_nobody(world, published):
 
 def test_a_young_snapshot_is_kept(world, published):
     world.merge("cart", {"customer": [world.customer("new")]})
-    kept = publish(world.path, published, min_interval=3600)
+    kept = publish(world.path, world.model, published, min_interval=3600)
     assert not kept.replaced
     assert 0 <= kept.age < 3600
     assert query(published, "SELECT count(*) FROM customer").rows == [(20,)]
     os.utime(published, (0, time.time() - 7200))
-    assert publish(world.path, published, min_interval=3600).replaced
+    assert publish(world.path, world.model, published, min_interval=3600).replaced
 
 
 def test_a_copy_that_fails_leaves_the_old_one(world, published, monkeypatch):
@@ -105,6 +108,24 @@ def test_a_copy_that_fails_leaves_the_old_one(world, published, monkeypatch):
 
     monkeypatch.setattr("shutil.copyfile", fail)
     with pytest.raises(OSError, match="disk full"):
-        publish(world.path, published)
+        publish(world.path, world.model, published)
     assert len(query(published, "FROM customer").rows) == 20
     assert os.listdir(published.parent) == [published.name]
+
+
+def test_what_somebody_wrote_into_the_copy_is_not_in_the_next(world, published):
+    """Who may do anything opens it for writing all the same; DuckDB keeps that in a log beside it, and reads it with any file."""
+    assert stat.S_IMODE(published.stat().st_mode) == 0o444
+    published.chmod(0o644)
+    script = "import duckdb, os, sys; con = duckdb.connect(sys.argv[1]); con.execute('DELETE FROM canonical.customer'); os._exit(0)"
+    subprocess.run([sys.executable, "-c", script, str(published)], check=True)
+    assert query(published, "SELECT count(*) FROM customer").rows == [(0,)]
+    publish(world.path, world.model, published)
+    assert query(published, "SELECT count(*) FROM customer").rows == [(20,)]
+    assert os.listdir(published.parent) == [published.name]
+
+
+def test_the_copy_says_when_it_was_made_and_what_it_holds(world, published):
+    made = query(published, "SELECT max(published_at) FROM freshness").rows[0][0]
+    assert abs(time.time() - made.timestamp()) < 60
+    assert query(published, "SELECT comment FROM duckdb_views() WHERE view_name = 'order_facts'").rows[0][0]

@@ -28,7 +28,7 @@ def test_blocks_are_of_the_size_that_was_asked_for(loaded):
 
 
 def test_publishing_closes_gaps_and_leaves_full_blocks_alone(loaded, tmp_path):
-    publish(loaded.path, tmp_path / "published.duckdb")
+    publish(loaded.path, loaded.model, tmp_path / "published.duckdb")
     con = connect(tmp_path / "published.duckdb", read_only=True)
     assert one(con, BLOCKS) == 3
     con.close()

@@ -22,6 +22,7 @@ from flow.run import Run, about
 from flow.stage import stage
 from hub.scratch import scratch
 from warehouse.ledger import Ledger, Pause
+from warehouse.model import entities
 from warehouse.snapshot import publish
 
 
@@ -70,8 +71,8 @@ def test_a_snapshot_from_the_future_is_published_anew(synced: Shop) -> None:
     project = synced.project
     later = time.time() + 86_400
     os.utime(project.published, (later, later))
-    assert publish(project.warehouse, project.published, min_interval=300).replaced
-    assert not publish(project.warehouse, project.published, min_interval=300).replaced
+    assert publish(project.warehouse, entities(), project.published, min_interval=300).replaced
+    assert not publish(project.warehouse, entities(), project.published, min_interval=300).replaced
 
 
 def test_a_refusal_from_the_future_keeps_nobody_out_for_longer(synced: Shop, monkeypatch: Any) -> None:
@@ -90,7 +91,7 @@ def test_a_copy_of_the_snapshot_that_was_killed_is_replaced_by_the_next(synced: 
         pid = os.fork()
         if pid == 0:
             os.environ["CROSSDOCK_FAILPOINT"] = "publish.before_replace"
-            publish(synced.project.warehouse, synced.project.published)
+            publish(synced.project.warehouse, entities(), synced.project.published)
             os._exit(0)
         assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == -9
     assert len([file for file in folder.iterdir() if file.name.endswith(".part")]) == 1

@@ -320,6 +320,7 @@ USUAL = (
 def told(shop: Shop, monkeypatch: pytest.MonkeyPatch, records: Sequence[Any], severity: str = "warn") -> StepReport:
     """A run that is news, at the same time of the same weekday as three others of three orders each."""
     made = rule(shop, USUAL % severity)
+    made.project.published.chmod(0o644)  # as if it had been published so
     con = connect(made.project.published)
     con.execute("UPDATE ops.runs SET started_at = started_at - INTERVAL 7 DAY")
     con.execute("INSERT INTO ops.runs BY NAME SELECT 'w' || w AS run_id, 'shop' AS system, min(started_at) - w * INTERVAL 7 DAY AS started_at FROM ops.runs, range(1, 3) r(w) GROUP BY w")  # fmt: skip
