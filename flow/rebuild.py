@@ -20,6 +20,8 @@ from hub.scratch import scratch
 
 if TYPE_CHECKING:
     from warehouse.ledger import Ledger
+    from warehouse.ledger_rows import JournalEntry
+    from warehouse.runs import MergedRun
 
 
 def rebuild(project: Project, *, forward: bool = False) -> str:
@@ -86,9 +88,7 @@ def _settled(project: Project, ledger: Ledger) -> bool:
 
 def replay(project: Project, beside: Project, done: Collection[str] = ()) -> set[str]:
     """Merge into `beside` what the journal says was merged in `project`, without the runs that are `done`. Returns the ids of the others."""
-    from warehouse import runfile
     from warehouse.ledger import Ledger
-    from warehouse.merge import merge as merge_run
 
     with Ledger(project.ledger) as ledger:
         left = () if _settled(project, ledger) else ("written",)
@@ -98,25 +98,73 @@ def replay(project: Project, beside: Project, done: Collection[str] = ()) -> set
                 "P509", "the ledger names no merges", place="ledger", fix="crossdock run makes the first"
             )
         _refuse_gaps(project, {segment for entry in entries for segment in entry.segments})
+        replayed = _Replay(beside, ledger)
         for entry in entries:
-            run = Run(beside, entry.system, entry.run_id)
-            with run.together():
-                stage(run, entry.segments)
-                map(run)
-                gate(run, expectations=False)
-                with run.instance() as instance:
-                    merge_run(
-                        request(
-                            run,
-                            outcomes=lambda after, up_to=entry.outcome_seq: ledger.outcomes_after(after, up_to),
-                            mapping_hash=mapping_hash(run),
-                            dismissed=ledger.dismissals(run.system),
-                            instance=instance,
-                        )
-                    )
-                run.merged()
-            runfile.remove(run.file)
+            replayed.take(entry)
+        replayed.note_quiet()
     return {entry.run_id for entry in entries}
+
+
+class _Replay:
+    """Merges the entries of a journal, one by one in their order. A run that brought nothing and was told nothing is only noted.
+
+    After years most runs are such. Their merges wrote their row of ops.runs alone: no record of theirs is there, no outcome that
+    was not folded before, and what else a merge may find to do (what people dismissed since, another survivorship) the first of
+    this replay, or the first of the system, has done.
+    """
+
+    def __init__(self, beside: Project, ledger: Ledger) -> None:
+        self.beside, self.ledger = beside, ledger
+        self._folded = 0
+        self._hashes: dict[str, str] = {}  # of the mappings of each system of which a run was merged
+        self._quiet: list[MergedRun] = []
+
+    def take(self, entry: JournalEntry) -> None:
+        from warehouse.runs import MergedRun
+
+        if entry.system in self._hashes and self._brought_nothing(entry):
+            at = Run(self.beside, entry.system, entry.run_id).started
+            self._quiet.append(MergedRun(entry.run_id, entry.system, at, at, self._hashes[entry.system]))
+            return
+        self.note_quiet()
+        self._hashes[entry.system] = self._merged(entry)
+        self._folded = max(self._folded, entry.outcome_seq)
+
+    def _brought_nothing(self, entry: JournalEntry) -> bool:
+        return not entry.segments and entry.outcome_seq <= self._folded
+
+    def note_quiet(self) -> None:
+        """Write down those that were only noted so far."""
+        from warehouse.merge import note_runs
+
+        if self._quiet:
+            note_runs(self.beside.warehouse, self._quiet)
+            self._quiet = []
+
+    def _merged(self, entry: JournalEntry) -> str:
+        """Merge it; the hash of the mappings that made its rows."""
+        from warehouse import runfile
+        from warehouse.merge import merge as merge_run
+
+        ledger, run = self.ledger, Run(self.beside, entry.system, entry.run_id)
+        made_by = mapping_hash(run)
+        with run.together():
+            stage(run, entry.segments)
+            map(run)
+            gate(run, expectations=False)
+            with run.instance() as instance:
+                merge_run(
+                    request(
+                        run,
+                        outcomes=lambda after: ledger.outcomes_after(after, entry.outcome_seq),
+                        mapping_hash=made_by,
+                        dismissed=ledger.dismissals(run.system),
+                        instance=instance,
+                    )
+                )
+            run.merged()
+        runfile.remove(run.file)
+        return made_by
 
 
 def _refuse_gaps(project: Project, wanted: set[str]) -> None:

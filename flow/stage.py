@@ -108,7 +108,8 @@ class _Taken:
         looks = bool(looked_into(run.inbound))
         merged = run.merged_segments() if chosen is None or looks else set()
         unseen = merged if chosen is None and not looks else set()
-        listed = list_segments(run.project.lake, run.system, known=unseen)
+        among = None if looks else chosen  # a rebuild would read the headers of the whole lake for each of its runs
+        listed = list_segments(run.project.lake, run.system, known=unseen, among=among)
         self.listed = bool(listed)
         for segment in listed:
             takes = segment.path not in merged if chosen is None else segment.path in chosen

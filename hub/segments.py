@@ -117,17 +117,23 @@ def read_header(start: bytes) -> dict[str, Any] | None:
 
 
 def list_segments(
-    lake: str, system: str, stream: str | None = None, known: Collection[str] = frozenset()
+    lake: str,
+    system: str,
+    stream: str | None = None,
+    known: Collection[str] = frozenset(),
+    among: Collection[str] | None = None,
 ) -> list[Segment]:
     """The whole segments of a system in the order in which they were pulled, without those whose path is `known`.
 
-    `lake` is a path or an fsspec URL. A file shorter than its header says is still being copied and is left for later.
+    `among` are the only paths that are looked at; default: all that are there. `lake` is a path or an fsspec URL. A file
+    shorter than its header says is still being copied and is left for later.
     """
     import fsspec
 
     fs, root = fsspec.core.url_to_fs(lake)
     found = []
-    for folder, name in _files(fs, f"{root}/{system}"):
+    named = (path.split("/")[1:] for path in among or () if path.startswith(f"{system}/"))
+    for folder, name in _files(fs, f"{root}/{system}") if among is None else named:
         path = f"{system}/{folder}/{name}"
         if folder.startswith("_") or (stream and folder != stream) or path in known:
             continue

@@ -14,7 +14,6 @@ merge is deterministic: the same runs in the same order give the same rows and h
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -33,7 +32,7 @@ from warehouse.duck import Connection, literal
 from warehouse.incoming import Decided, Load
 from warehouse.instance import Instance
 from warehouse.lock import writer
-from warehouse.runs import merged_so_far
+from warehouse.runs import MergedRun, merged_so_far, note
 from warehouse.store import Final
 from warehouse.work import RUN, Survivorship, Work, mapped
 from warehouse.writing import open_to_write
@@ -163,6 +162,16 @@ def merged_runs(warehouse: Path) -> set[str]:
             return {run_id for (run_id,) in con.execute("SELECT run_id FROM ops.runs").fetchall()}
         except duckdb.CatalogException:  # a file that nobody has merged into
             return set()
+        finally:
+            con.close()
+
+
+def note_runs(warehouse: Path, runs: Sequence[MergedRun]) -> None:
+    """Add merged runs that brought nothing, in this order, to a warehouse that has the runs before them."""
+    with writer(warehouse):
+        con = open_to_write(warehouse)
+        try:
+            note(con, runs)
         finally:
             con.close()
 
@@ -372,7 +381,8 @@ def _record(work: Work, request: MergeRequest, report: MergeReport, facts: cases
     work.do(
         "verdicts",
         f"""INSERT INTO quality.verdicts BY NAME
-            SELECT {work.run} AS run_id, {literal(request.system)} AS system, *, {work.at} AS decided_at FROM {RUN}.gate.verdicts""",
+            SELECT {work.run} AS run_id, {literal(request.system)} AS system, *, {work.at} AS decided_at FROM {RUN}.gate.verdicts
+            WHERE checked > 0 OR failed > 0 OR closed""",  # on nothing each rule says nothing, a hundred times a run
     )
     if facts.results:
         work.do(
@@ -383,8 +393,5 @@ def _record(work: Work, request: MergeRequest, report: MergeReport, facts: cases
         )
     cases.note_batch(work, request.system, facts)
     report.drift = drift.note(work, request.system)
-    work.do(
-        "run",
-        f"INSERT INTO ops.runs VALUES ({work.run}, {literal(request.system)}, {work.at}, $1, 'merged', $2, $3, $4)",
-        [finished, outcome or "clean", json.dumps(report.counts), request.mapping_hash],
-    )
+    of_run = (request.run_id, request.system, request.started.astimezone(UTC), finished, request.mapping_hash)
+    note(work.con, [MergedRun(*of_run, outcome or "clean", report.counts)])
