@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import shutil
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from flow.bodies import keep_body
 from flow.run import Run
 from hub.boundary import blame
 from hub.connector import Connector, Page, Stream
@@ -88,7 +88,7 @@ def fill(run: Run, reader: Reader, cursor: Any, folder: Path) -> Filled:
                 reader.records -= filled.drop_unfinished()
             return filled
         if page.body is not None and page.digest is not None:
-            keep_body(run, reader.stream.name, page)
+            keep_body(run.project, run.system, reader.stream.name, page)
         filled.take(page)
         failpoint("pull.page_written")
         reader.records += len(page.records)
@@ -117,21 +117,3 @@ def _next(run: Run, reader: Reader, since: Any) -> Page | None:
         reader.failure, page = error, None
     reader.done = page is None
     return page
-
-
-def keep_body(run: Run, stream: str, page: Page) -> None:
-    """The original page, content-addressed: writing it twice is writing it once."""
-    import fsspec
-    import zstandard
-
-    fs, root = fsspec.core.url_to_fs(run.project.lake)
-    path = f"{root}/_bodies/{run.system}/{stream}/{page.digest}.zst"
-    if fs.exists(path):
-        return
-    fs.makedirs(path.rsplit("/", 1)[0], exist_ok=True)
-    with fs.open(f"{path}.part", "wb") as file:
-        if isinstance(page.body, bytes):
-            file.write(zstandard.compress(page.body))
-        elif page.body is not None:
-            shutil.copyfileobj(page.body.compressed(), file, 1 << 20)
-    fs.mv(f"{path}.part", path)

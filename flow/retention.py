@@ -2,7 +2,8 @@
 
 Kept whatever its age is a segment that was not merged, that holds the newest version of any of its records (trace, replay and
 completeness read it), or that is the evidence of an open case or break. So what goes are old versions of records; what an analyst
-sees does not change. A warehouse can no longer be rebuilt from what is gone, and `crossdock rebuild` says so.
+sees does not change. A warehouse can no longer be rebuilt from what is gone, and `crossdock rebuild` says so. An original answer
+that was kept whole (`flow/bodies.py`) goes with the last segment that names it.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from collections.abc import Collection
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from flow.bodies import unnamed
 from flow.completeness import newest_in_lake
 from flow.language import streams_of
 from flow.report import StepReport
@@ -39,14 +41,18 @@ def retain(project: Project, now: datetime | None = None, *, dry_run: bool = Fal
         pins |= retention.pinned(con, entities())
         gone = [segment for _, _, segment in loose if segment not in needed and segment not in pins]
         size = _remove(project.lake, gone, dry_run)
-    report.counts = {"removed": len(gone), "kept": len(old) - len(gone), "bytes": size}
+    # After the segments: a kill between the two leaves answers that nothing names, for the next time, and never the reverse.
+    bodies = _bodies(project, {one[:2] for one in loose if one[2] in gone}, gone, cutoff, dry_run)
+    size += sum(bodies.values())
+    report.counts = {"removed": len(gone), "kept": len(old) - len(gone), "bodies": len(bodies), "bytes": size}
     report.detail["segments"] = gone
     report.detail["lines"] = _lines(
         gone, [pins.get(segment, "newest version") for _, _, segment in old if segment not in gone]
     )
     said = "would be removed" if dry_run else "removed"
+    answers = f" and {len(bodies):,} original answers" if bodies else ""
     report.detail["summary"] = (
-        f"{len(gone):,} segments from before {cutoff:%Y-%m-%d} {said}, {size / 1e6:,.1f} MB; {len(old) - len(gone):,} as old are needed"
+        f"{len(gone):,} segments{answers} from before {cutoff:%Y-%m-%d} {said}, {size / 1e6:,.1f} MB; {len(old) - len(gone):,} as old are needed"
     )
     return report
 
@@ -79,6 +85,21 @@ def _remove(lake: str, segments: Collection[str], dry_run: bool) -> int:
         if not dry_run:
             fs.rm(f"{root}/{segment}")
     return size
+
+
+def _bodies(
+    project: Project, streams: Collection[tuple[str, str]], gone: Collection[str], cutoff: datetime, dry_run: bool
+) -> dict[str, int]:
+    """The original answers that go with the segments, path → bytes: only a stream that loses one is read for that."""
+    import fsspec
+
+    fs, _ = fsspec.core.url_to_fs(project.lake)
+    found: dict[str, int] = {}
+    for system, stream in sorted(streams):
+        found |= unnamed(project, system, stream, set(gone), cutoff)
+    for path in () if dry_run else found:
+        fs.rm(path)
+    return found
 
 
 def _lines(gone: list[str], kept: list[str]) -> list[str]:

@@ -181,20 +181,26 @@ def _is_local(fs: AbstractFileSystem) -> bool:
     return "file" in ((fs.protocol,) if isinstance(fs.protocol, str) else fs.protocol)
 
 
-def read_lines(lake: str, path: str) -> Iterator[bytes]:
-    """The records of a segment, one at a time, without the line break."""
+def read_chunks(lake: str, path: str) -> Iterator[bytes]:
+    """The records of a segment as they stand in it, a MB at a time."""
     import fsspec
 
     with (
         fsspec.open(f"{lake}/{path}", "rb") as file,
         zstandard.ZstdDecompressor().stream_reader(file, read_across_frames=True) as plain,
     ):
-        rest = b""
         while chunk := plain.read(1 << 20):
-            *lines, rest = (rest + chunk).split(b"\n")
-            yield from lines
-        if rest:
-            yield rest
+            yield chunk
+
+
+def read_lines(lake: str, path: str) -> Iterator[bytes]:
+    """The records of a segment, one at a time, without the line break."""
+    rest = b""
+    for chunk in read_chunks(lake, path):
+        *lines, rest = (rest + chunk).split(b"\n")
+        yield from lines
+    if rest:
+        yield rest
 
 
 def read_line(lake: str, path: str, line: int) -> tuple[dict[str, Any], bytes] | None:

@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Collection
+import hashlib
+import os
+from collections.abc import Collection, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 from changes_harness import Shop, order
 
+import flow.bodies
 import flow.retention
+from flow.bodies import keep_body
 from flow.rebuild import replay
 from flow.reconcile import reconcile
 from flow.retention import retain
 from flow.trace import trace
 from hub.config import Project, load_project
+from hub.connector import Page
 from hub.errors import ConfigurationError
 from hub.segments import list_segments, read_lines
 from warehouse import access, retention
@@ -145,3 +150,88 @@ def test_a_retention_is_a_number_of_days(synced: Shop, said: str) -> None:
     path.write_text(f"{path.read_text()}\nretention: {said}\n")
     with pytest.raises(ConfigurationError, match=r"F216|F204"):
         load_project(synced.project.root)
+
+
+def answer(shop: Shop, body: bytes) -> str:
+    """An original answer in the lake, as a pull keeps it; its digest."""
+    digest = hashlib.sha256(body).hexdigest()
+    keep_body(shop.project, "shop", "orders", Page([], body=body, digest=digest))
+    return digest
+
+
+def answers(shop: Shop) -> set[str]:
+    return {path.name.removesuffix(".zst") for path in Path(shop.project.lake).glob("_bodies/shop/orders/*")}
+
+
+@pytest.fixture
+def answered(aged: Shop) -> tuple[Shop, dict[str, str]]:
+    """Three versions more of the first order: of answers that only old records name, that old and new ones do, and that nothing does."""
+    reconcile(aged.project, "desk", LATER)
+    named = {name: answer(aged, name.encode()) for name in ("old", "both", "refused", "new", "nothing")}
+    aged.pulled([order(1, total_price="15.00", _body=named["old"], _offset=0)])
+    aged.pulled([order(1, total_price="16.00", _body=named["both"])])
+    aged.pulled([order(9, created_at="soon", _body=named["refused"])])
+    aged.sync()
+    aged.pulled([order(1, total_price="17.00", _body=named["both"]), order(2, _body=named["new"])])
+    aged.sync()
+    return aged, named
+
+
+def test_an_answer_goes_with_the_last_segment_that_names_it(answered: tuple[Shop, dict[str, str]]) -> None:
+    shop, named = answered
+    had = answers(shop)
+    shown = retain(shop.project, LATER, dry_run=True)
+    assert (shown.counts["bodies"], answers(shop)) == (2, had)
+    assert "3 segments and 2 original answers from before" in shown.detail["summary"]
+    gone = retain(shop.project, LATER)
+    assert gone.counts == shown.counts
+    assert {name for name, digest in named.items() if digest in answers(shop)} == {"both", "refused", "new"}
+    said = [one["what"] for one in trace(shop.project, "sales_order", "1")["events"] if one["step"] == "pull"]
+    assert sorted("the lake no longer keeps it" in what for what in said) == [False, False, True, True]
+
+
+def test_a_twin_that_reads_no_names_loses_what_the_records_name(
+    answered: tuple[Shop, dict[str, str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shop, _ = answered
+    monkeypatch.setattr(flow.bodies, "_digests", lambda *_: [])
+    retain(shop.project, LATER)
+    assert answers(shop) == set()
+
+
+def test_an_answer_that_just_came_stays_though_its_records_are_not_there_yet(
+    answered: tuple[Shop, dict[str, str]],
+) -> None:
+    shop, named = answered
+    path = Path(shop.project.lake) / f"_bodies/shop/orders/{named['nothing']}.zst"
+    os.utime(path, times=(LATER.timestamp(), LATER.timestamp()))
+    retain(shop.project, LATER)
+    assert path.exists()
+
+
+def test_an_answer_that_comes_again_is_as_young_as_its_new_records(answered: tuple[Shop, dict[str, str]]) -> None:
+    shop, named = answered
+    path = Path(shop.project.lake) / f"_bodies/shop/orders/{named['old']}.zst"
+    before = path.read_bytes()
+    os.utime(path, times=(0, 0))
+    answer(shop, b"old")
+    assert path.stat().st_mtime > 0
+    written = path.stat()
+    answer(shop, b"old")
+    assert (path.stat().st_mtime_ns, path.stat().st_ino) == (written.st_mtime_ns, written.st_ino), "just written"
+    assert path.read_bytes() == before
+
+
+def test_a_name_that_stands_across_two_chunks_is_read(
+    answered: tuple[Shop, dict[str, str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shop, named = answered
+    whole = flow.bodies.read_chunks
+
+    def torn(lake: str, segment: str) -> Iterator[bytes]:
+        text = b"".join(whole(lake, segment))
+        yield from (text[at : at + 50] for at in range(0, len(text), 50))
+
+    monkeypatch.setattr(flow.bodies, "read_chunks", torn)
+    retain(shop.project, LATER)
+    assert {name for name, digest in named.items() if digest in answers(shop)} == {"both", "refused", "new"}
