@@ -137,6 +137,13 @@ def _where(made: Compiled, applies: Value, maker: _Maker) -> Compiled:
     return replace(made, value=value, refusals=tuple(refusals), more=(*made.more, *more))
 
 
+def no_list(child: str, path: str, column: str, *, deletes: bool) -> Refusal:
+    """A record is refused where `column` says that the list of its children is not there; a deleted one (`deletes`: it may be one) is not."""
+    living = f" AND {sql.name(DELETED.name)} IS NULL" if deletes else ""
+    message = f"{child}.each is missing: there is no {path}, not even an empty list"
+    return Refusal(f"{child}.each", "required", sql.name(column) + living, message, "NULL")
+
+
 def pardoned(made: Sequence[Compiled], fields: Mapping[str, Field], entity: Entity) -> tuple[list[Compiled], str]:
     """What a deleted record is not asked for, and SQL over mapped.<entity> of the deletes that say only whose they are (bare).
 

@@ -14,7 +14,7 @@ from hub.entity import DELETED, Entity, Model
 from hub.errors import ConfigurationError, Place
 from hub.findings import Finding, did_you_mean, errors_in, nearest
 from mappings import declarations, shapes
-from mappings.columns import Compiled, compile_field, pardoned
+from mappings.columns import Compiled, Refusal, compile_field, no_list, pardoned
 from mappings.expressions import Compiler, Value, compile_expression
 from mappings.joins import Asker, Joins, asked_of_python
 from mappings.levels import Level
@@ -228,7 +228,20 @@ class _Builder:
             # Without the list only what does not depend on it can be judged.
             self.findings[before:] = [f for f in self.findings[before:] if f.code in ("M107", "M109", "M110")]
             return None
-        return Part(self.mapping.name, entity, ground, level, columns, ground.key, ground.when, bare=bare)
+        part = Part(self.mapping.name, entity, ground, level, columns, ground.key, ground.when, bare=bare)
+        part.lists, part.refusals = self._lists(level, deletes=any(one.column == DELETED.name for one in columns))
+        return part
+
+    def _lists(self, level: Level, *, deletes: bool) -> tuple[dict[str, str], list[Refusal]]:
+        """The lists of children that have to be there, as columns that say whether one is not, and what a record is refused for."""
+        lists, refusals, before = {}, [], len(self.findings)
+        for number, child in enumerate(self.mapping.children, 1):
+            if child.required and child.each is not None and (inner := self._each(child.each, level)) is not None:
+                column = f"no list {number}"
+                lists[column] = f"{inner.opened} IS NULL"
+                refusals.append(no_list(child.entity, child.each.text, column, deletes=deletes))
+        del self.findings[before:]  # they are told of the child
+        return lists, refusals
 
     def _child(self, child: Child, head: Part, number: int) -> Part | None:
         entity = self.model.get(child.entity)

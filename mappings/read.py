@@ -15,7 +15,7 @@ from mappings.syntax import Child, Declared, Expr, Field, Join, Mapping, Policy
 _SETTINGS = "extends stream entity each key version hub loose when types fields children push examples doc"
 TOP = tuple(_SETTINGS.split())
 FIELD = ("at", "ref", "values", "unmapped", "default", "required", "when", "lookup", "key", "by", "missing", "doc")
-CHILD = ("each", "stream", "parent", "key", "when", "fields")
+CHILD = ("each", "required", "stream", "parent", "key", "when", "fields")
 POLICIES: tuple[str, ...] = get_args(Policy)
 
 
@@ -99,13 +99,11 @@ def _field(settings: Settings, name: str, fields: yaml.Node) -> Field | None:
     policy = _policy(settings, value, "unmapped", default)
     if "unmapped" in value and "values" not in value:
         settings.wrong("M114", "nothing is mapped here", value.key_places["unmapped"], "write values: <value map>")
-    if value.get("required") not in (None, True, False):
-        settings.wrong("M101", "'required' is true or false", value.value_places["required"])
     ref = value.get("ref")
     if ref is not None and not isinstance(ref, str):
         settings.wrong("M101", "'ref' names an entity", value.value_places["ref"])
         ref = None
-    required, when = value.get("required") is True, settings.expr(value, "when")
+    required, when = _required(settings, value), settings.expr(value, "when")
     if "lookup" not in value:
         for key in (one for one in ("key", "by", "missing") if one in value):
             settings.wrong("M103", f"'{key}' is about a lookup", value.key_places[key], "write lookup: <stream>")
@@ -155,8 +153,18 @@ def _children(settings: Settings, node: yaml.Node) -> tuple[Child, ...]:
             if not fields:
                 settings.wrong("M103", f"the {entity} reads no field", place, "write fields:")
             each, when = settings.expr(part, "each"), settings.expr(part, "when")
-            made.append(Child(entity, place, key, fields, each, when, *_records(settings, part, node)))
+            required = _required(settings, part)
+            if required and each is None:
+                what, at = "'required' is about a list of the record", part.key_places["required"]
+                settings.wrong("M103", what, at, "write each: <path of the list>, or leave required out")
+            made.append(Child(entity, place, key, fields, each, when, *_records(settings, part, node), required))
     return tuple(made)
+
+
+def _required(settings: Settings, node: yaml.Node) -> bool:
+    if node.get("required") not in (None, True, False):
+        settings.wrong("M101", "'required' is true or false", node.value_places["required"])
+    return node.get("required") is True
 
 
 def _records(settings: Settings, part: yaml.Node, node: yaml.Node) -> tuple[str | None, Expr | None]:

@@ -33,6 +33,7 @@ A file, all of it (only `stream` and `entity` are always needed; `key` and `fiel
       note: ~                                                # with `extends`: leave the inherited field out
     children:
       order_line: {each: line_items, key: id, when: quantity <> '0', fields: {sku: sku, line_number: ordinal()}}
+                                # with `required: true` a record without the list is rejected; an empty one says there are none
       allowance_charge:                                      # a list where several parts of the record make one child
         - {each: shipping_lines, key: "'shipping-' || id", fields: {...}}
         - {key: "'discount'", when: number(discount) > 0, fields: {...}}      # without `each`: one row of the record itself
@@ -215,7 +216,7 @@ class Field:
 @dataclass(frozen=True, slots=True)
 class Child:
     """Rows of a child entity: one for each item of `each`, for each record of `stream` whose `parent` is the row's key,
-    or one of the record itself where both are None.
+    or one of the record itself where both are None. `required`: a record in which the list of `each` is not there is rejected.
     """
 
     entity: str
@@ -226,6 +227,7 @@ class Child:
     when: Expr | None = None
     stream: str | None = None
     parent: Expr | None = None
+    required: bool = False
 
 
 @dataclass(frozen=True, slots=True)

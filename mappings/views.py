@@ -54,6 +54,7 @@ class Part:
     """What becomes one view: the entity itself (`prefix` empty), or one child, at the level where its expressions stand.
 
     `bare` is SQL over mapped.<entity> of the deletes that say only whose they are: they have no children of their own.
+    `lists` are the lists that have to be there: the name of a column that says whether one is missing, and its SQL.
     """
 
     view: str
@@ -67,6 +68,7 @@ class Part:
     refusals: list[Refusal] = field(default_factory=list)
     records: Children | None = None
     bare: str = ""
+    lists: dict[str, str] = field(default_factory=dict)
 
     @property
     def items(self) -> bool:
@@ -171,6 +173,7 @@ class Views:
             raw.append("_ordinal")
         if self.hub is not None:
             raw.append(f"{_certain(self.hub)} AS _hub")
+        raw += [f"{text} AS {sql.name(name)}" for name, text in part.lists.items()]
         source = self._joined(part.level, last)
         return _view(part, [*ctes, ("raw", sql.select([*raw, *_excluded(part), *_raw(part)], source))])
 
