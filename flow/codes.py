@@ -120,6 +120,9 @@ Run `crossdock run` for a first merge, or correct `ledger:`.""",
 `crossdock retain` removes old versions of records. Without them the history would be shorter, and records that were first seen
 there would get other hub ids than the targets were told.
 Do: restore the warehouse from a backup; a rebuild is possible as long as nothing was removed.""",
+    "P546": """`crossdock rebuild` would have to merge segments that cannot be read, or not to their end; the warehouse stays as it is.
+Without their records it would be another one, and nobody would miss them.
+Do: put the segment back from a backup of the lake, and rebuild again. Where the warehouse is whole, it needs no rebuild.""",
     "P535": """Rules were to be compared of an entity that there is not.
 `crossdock diff quality/ENTITY` compares the rules in quality/ENTITY.yaml with those of a revision, over all that becomes such
 an entity.

@@ -17,8 +17,10 @@ from flow.stage import stage
 from hub.config import Project
 from hub.errors import ConfigurationError
 from hub.scratch import scratch
+from hub.segments import list_segments
 
 if TYPE_CHECKING:
+    from flow.report import StepReport
     from warehouse.ledger import Ledger
     from warehouse.ledger_rows import JournalEntry
     from warehouse.runs import MergedRun
@@ -149,7 +151,7 @@ class _Replay:
         ledger, run = self.ledger, Run(self.beside, entry.system, entry.run_id)
         made_by = mapping_hash(run)
         with run.together():
-            stage(run, entry.segments)
+            _refuse_damage(stage(run, entry.segments))
             map(run)
             gate(run, expectations=False)
             with run.instance() as instance:
@@ -167,8 +169,21 @@ class _Replay:
         return made_by
 
 
+def _refuse_damage(staged: StepReport) -> None:
+    """Raises ConfigurationError P546 where a segment could not be read: staging leaves it for the next run, and a rebuild has none."""
+    if damaged := [found for found in staged.findings if found.code == "D210"]:
+        raise _damaged([str(found.place) for found in damaged], damaged[0].what)
+
+
+def _damaged(segments: list[str], why: str) -> ConfigurationError:
+    what = f"{len(segments):,} segments that were merged are damaged: {why}"
+    return ConfigurationError("P546", what, place=segments[0], fix="restore it from a backup of the lake")
+
+
 def _refuse_gaps(project: Project, wanted: set[str]) -> None:
-    """Raises ConfigurationError P545 where the lake has no longer what was merged: the rebuilt warehouse would be another one."""
+    """Raises ConfigurationError P545 where the lake has no longer what was merged, P546 where a file of it was cut off: the rebuilt
+    warehouse would be another one.
+    """
     import fsspec
 
     fs, root = fsspec.core.url_to_fs(project.lake)
@@ -180,3 +195,7 @@ def _refuse_gaps(project: Project, wanted: set[str]) -> None:
             place=gone[0],
             fix="restore a backup of the warehouse",
         )
+    systems = {segment.partition("/")[0] for segment in wanted}
+    whole = {one.path for system in systems for one in list_segments(project.lake, system, among=wanted)}
+    if short := sorted(wanted - whole):
+        raise _damaged(short, "the file is not whole")

@@ -146,3 +146,31 @@ def test_a_merge_that_nobody_has_marked_yet_is_no_other_past(grown: Shop, monkey
     grown.pulled([order(6)])
     grown.sync()
     assert grown.rows("SELECT count(*) FROM source.sales_order") == [(6,)]
+
+
+def _cut(segment: Path) -> None:
+    segment.write_bytes(segment.read_bytes()[:-20])
+
+
+def _bent(segment: Path) -> None:
+    body = bytearray(segment.read_bytes())
+    body[-40:-20] = bytes(byte ^ 0xFF for byte in body[-40:-20])
+    segment.write_bytes(body)
+
+
+@pytest.mark.parametrize("damage", [_cut, _bent])
+@pytest.mark.parametrize("gone", [False, True])
+def test_a_rebuild_without_the_records_of_a_damaged_segment_is_refused(grown: Shop, damage: Any, gone: bool) -> None:
+    """Staging leaves such a segment for the next run. A rebuild has no next one: its records would be missed by nobody."""
+    before = grown.rows(HUBS)
+    segment = Path(grown.project.lake) / "shop/orders/1.jsonl"
+    whole = segment.read_bytes()
+    damage(segment)
+    if gone:
+        grown.project.warehouse.unlink()
+    with pytest.raises(ConfigurationError, match=r"^shop/orders/1\.jsonl P546 1 segments that were merged are damaged"):
+        rebuild(grown.project)
+    assert grown.project.warehouse.exists() is not gone
+    segment.write_bytes(whole)
+    rebuild(grown.project)
+    assert grown.rows(HUBS) == before
