@@ -16,6 +16,9 @@ Fix: try again. If it stays so, look for a sync that hangs; the lock goes with i
 Beyond it DuckDB writes beside its file: slower, and bounded. Reading JSON takes 64 MB by itself.
 Example: CROSSDOCK_MEMORY=lots
 Fix: write 400MB, 2GB; or leave it out, and DuckDB takes up to 80 % of the machine's.""",
+    "W105": """The ledger is locked by another process, or the PostgreSQL that holds it does not answer.
+Nothing is merged or sent without it, and nothing is lost: what was begun is settled by the next run.
+Fix: try again. If it stays so, look who has it: a backup tool, a copy of a file that is in use, a program that has it open.""",
     "W110": """A text that should be one SQL statement is none, or several.
 One statement a call is a rule: a second one behind a semicolon is how foreign text gets executed.
 Fix: split it.""",

@@ -34,8 +34,10 @@ from sqlalchemy import (
     make_url,
     update,
 )
-from sqlalchemy.exc import DBAPIError, IntegrityError
+from sqlalchemy.exc import DBAPIError, IntegrityError, OperationalError
 from sqlalchemy.pool import StaticPool
+
+from hub.errors import TransientError
 
 VERSION = 4
 BUSY_SECONDS = 30
@@ -207,6 +209,7 @@ def connect(url: str, read_only: bool = False) -> Engine:
     parsed = make_url(url)
     if parsed.get_backend_name() != "sqlite":
         engine = create_engine(parsed, pool_pre_ping=True)
+        _tell(engine)
         if read_only:
             return engine.execution_options(postgresql_readonly=True) if version(engine) else _empty()
         return engine
@@ -231,7 +234,27 @@ def _empty() -> Engine:
     return engine
 
 
+def _tell(engine: Engine) -> None:
+    """A ledger that is not to be had just now raises TransientError W105, so that a run says so and can be tried again."""
+
+    @event.listens_for(engine, "handle_error")
+    def failed(context: Any) -> None:
+        if isinstance(context.sqlalchemy_exception, OperationalError) and (said := _not_to_be_had(context, engine)):
+            fix = "try again; if it stays so, look who holds it: a backup, a copy, a program that has it open"
+            raise TransientError("W105", f"the ledger cannot be had: {said}", place="ledger", fix=fix) from None
+
+
+def _not_to_be_had(context: Any, engine: Engine) -> str:
+    """In words; empty for any other error: what a disk says has its own."""
+    said = str(context.original_exception).partition("\n")[0]
+    if engine.dialect.name == "sqlite":
+        return f"another process has it locked, for {BUSY_SECONDS} s now" if "is locked" in said else ""
+    return said if context.connection is None or context.is_disconnect else ""
+
+
 def _tune(engine: Engine, *pragmas: str) -> None:
+    _tell(engine)
+
     @event.listens_for(engine, "connect")
     def connected(connection: Any, record: Any) -> None:
         connection.isolation_level = None  # sqlite3 would begin transactions at its own moments
@@ -254,7 +277,7 @@ def create(engine: Engine) -> None:
                 return
             metadata.create_all(engine)
             break
-        except DBAPIError:
+        except (DBAPIError, TransientError):
             if attempt == 4:
                 raise
     for name, value in (*((name, 0) for name in _COUNTERS), ("version", VERSION)):

@@ -418,6 +418,35 @@ def test_a_ledger_of_an_earlier_version_gains_what_is_new(ledger: Ledger, ledger
         assert again.dismissals() == []
 
 
+# A ledger that is not to be had --------------------------------------------------------------------------------------
+
+
+def test_a_ledger_that_somebody_has_locked_is_to_be_tried_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "ledger.sqlite"
+    with Ledger(f"sqlite:///{path}") as ledger:
+        ledger.journal_begin("r1", "cart", START, [], 0)
+    monkeypatch.setattr(t, "BUSY_SECONDS", 0)
+    with sqlite3.connect(path) as other, Ledger(f"sqlite:///{path}") as ledger:
+        other.execute("BEGIN EXCLUSIVE")
+        with pytest.raises(TransientError, match="W105 the ledger cannot be had: another process has it locked"):
+            ledger.journal_end("r1")
+        other.rollback()
+        ledger.journal_end("r1")
+        assert [entry.state for entry in ledger.journal()] == ["committed"]
+
+
+def test_a_server_that_does_not_answer_is_to_be_tried_again() -> None:
+    with pytest.raises(TransientError, match="W105 the ledger cannot be had"):
+        Ledger("postgresql+psycopg://nobody:secret@127.0.0.1:9/ledger")
+
+
+def test_an_error_of_another_kind_is_none_of_these(ledger: Ledger) -> None:
+    with pytest.raises(DatabaseError), ledger._engine.begin() as connection:
+        connection.execute(text("SELECT * FROM nowhere"))
+
+
 # On both databases ----------------------------------------------------------------------------------------------------
 
 ONE_DATABASE = {
@@ -427,6 +456,8 @@ ONE_DATABASE = {
     "test_what_a_killed_writer_left_half_done_is_rolled_back_by_who_reads_next": "its journal",
     "test_a_ledger_whose_maker_was_killed_before_it_had_tables_is_an_empty_one": "tables are made in one transaction",
     "test_a_ledger_that_cannot_be_read_is_not_taken_for_an_empty_one": "a file",
+    "test_a_ledger_that_somebody_has_locked_is_to_be_tried_again": "a file",
+    "test_a_server_that_does_not_answer_is_to_be_tried_again": "a server",
     "test_the_broken_twin_draws_numbers_as_a_database_sequence_does": "SQLite has one writer at a time",
 }
 
