@@ -147,25 +147,26 @@ _STOCK_POSITION = View(
 
 _FRESHNESS = View(
     "marts.freshness",
-    "How new what each system says is here, and what of it is kept back, one row a system",
+    "How new what each system says is here, and what of it is kept back, one row a system: as crossdock status says it",
     (),
     """
         WITH merged AS (
-            SELECT system, max(started_at) AS last_change_at, count(*) AS runs FROM ops.runs GROUP BY system
+            SELECT system, max(started_at) AS merged_at FROM ops.runs GROUP BY system
+        ), news AS (
+            SELECT system, max(merged_at) AS news_at FROM ops.segments GROUP BY system
         ), held AS (
-            SELECT system, count(DISTINCT (entity, coalesce(source_id, segment || line))) AS quarantined
-            FROM quality.quarantine WHERE closed_at IS NULL GROUP BY system
+            SELECT system, sum(records - dismissed)::BIGINT AS quarantined FROM quality.causes GROUP BY system
         ), waits AS (
             SELECT system, count(*) AS waiting FROM ops.waiting GROUP BY system
         )
-        SELECT system, m.last_change_at, m.runs, coalesce(h.quarantined, 0) AS quarantined, coalesce(w.waiting, 0) AS waiting,
+        SELECT system, m.merged_at, n.news_at, coalesce(h.quarantined, 0) AS quarantined, coalesce(w.waiting, 0) AS waiting,
                (SELECT max(value::TIMESTAMP WITH TIME ZONE) FROM ops.positions WHERE name = 'published_at') AS published_at
-        FROM merged m LEFT JOIN held h USING (system) LEFT JOIN waits w USING (system)""",
+        FROM merged m LEFT JOIN news n USING (system) LEFT JOIN held h USING (system) LEFT JOIN waits w USING (system)""",
     {
         "system": "Whose word",
-        "last_change_at": "Start of the last run that brought something of it; a run that finds nothing new leaves no trace here",
-        "runs": "How many runs brought something",
-        "quarantined": "Records that are in quarantine: of these an older version or nothing is in canonical",
+        "merged_at": "Start of the last run that was merged, whether it brought something or not",
+        "news_at": "When something was merged last that was new or another",
+        "quarantined": "Cases in quarantine that nobody dismissed: of these records an older version or nothing is in canonical",
         "waiting": "Records that wait for another one: of these an older version or nothing is in canonical",
         "published_at": "When this copy was made",
     },

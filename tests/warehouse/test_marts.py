@@ -163,10 +163,12 @@ def test_what_held_at_an_instant(shop):
 def test_what_of_a_system_is_kept_back(shop):
     w = shop
     orders(w, w.order("1", "c1"), w.order("2", "nobody"))
-    w.merge(
-        "erp",
-        {"customer": []},
-        rejects=[{"id": "k", "entity": "customer"}, {"id": "k", "entity": "customer", "field": "x"}],
-    )
-    found = w.rows("SELECT system, runs, quarantined, waiting, published_at FROM freshness ORDER BY 1")
-    assert found == [("cart", 2, 0, 1, None), ("erp", 1, 1, 0, None)]
+    rejects = [{"id": "k", "entity": "customer"}, {"id": "m", "entity": "customer"}]
+    w.merge("erp", {"customer": []}, rejects=rejects)
+    con = connect(w.path)
+    con.execute("UPDATE quality.quarantine SET dismissed_at = now() WHERE source_id = 'm'")
+    con.close()
+    found = w.rows("SELECT system, quarantined, waiting, published_at FROM freshness ORDER BY 1")
+    assert found == [("cart", 0, 1, None), ("erp", 1, 0, None)]
+    last = "SELECT max(r.started_at), max(s.merged_at) FROM ops.runs r JOIN ops.segments s USING (run_id) WHERE r.system = 'cart'"
+    assert w.rows("SELECT merged_at, news_at FROM freshness WHERE system = 'cart'") == w.rows(last)
