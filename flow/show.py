@@ -131,7 +131,7 @@ def _table(columns: Sequence[str], listed: Sequence[Sequence[Any]], shown: Seque
     table = Table(box=None, header_style="bold", pad_edge=False)
     for index, column in enumerate(columns):
         numeric = bool(listed) and all(
-            isinstance(row[index], (int, float)) or row[index] is None for row in listed[:20]
+            isinstance(row[index], (int, float, Decimal)) or row[index] is None for row in listed[:20]
         )
         table.add_column(column, justify="right" if numeric else "left", overflow="fold")
     for row in shown:

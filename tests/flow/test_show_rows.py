@@ -24,7 +24,7 @@ def lines(printed: io.StringIO) -> list[str]:
 
 def test_what_fits_is_a_table(printed: io.StringIO) -> None:
     show.rows(["number", "total"], [("1001", Decimal("5.0000")), ("1002", None)])
-    assert lines(printed) == ["number  total", "1001    5.00", "1002    –", "2 rows"]
+    assert lines(printed) == ["number  total", "1001     5.00", "1002        –", "2 rows"]
 
 
 def test_what_is_wider_than_the_screen_is_shown_row_by_row(printed: io.StringIO) -> None:
