@@ -14,10 +14,10 @@ from flow.samples import Line, Source
 from flow.trace_push import Sent
 from flow.trace_read import Pull, Record, Row, Stores, pulls_of
 from flow.trace_won import rule_of_rows, winners_of_rows, won
-from hub.entity import DELETED, Entity
+from hub.entity import DELETED, Column, Entity
 from hub.errors import CrossdockError
 from hub.secrets import MASK
-from warehouse.columns import same_header_sql
+from warehouse.columns import same_header_sql, stored_ref
 from warehouse.survivorship import priorities, won_by_row
 
 if TYPE_CHECKING:
@@ -215,6 +215,20 @@ def map_again(stores: Stores, pulls: Sequence[Pull]) -> None:
         if pull.values and pull.values.pop("_bare", False):  # it says only that the record is gone
             pull.values = {**known.get((pull.system, pull.source_id), {}), **pull.values}
         known[pull.system, pull.source_id] = pull.values or {}
+    for column in stores.entity.refs:
+        _refer(stores, column, [pull.values for pull in pulls if pull.values])
+
+
+def _refer(stores: Stores, column: Column, rows: Sequence[Row]) -> None:
+    """Put the hub's ids of what rows refer to into `column`, as the warehouse knows them by the systems' own."""
+    at = stored_ref(column)
+    found = stores.rows(
+        "SELECT system, source_id, hub_id FROM ops.bindings WHERE entity = $entity AND source_id IN (SELECT unnest($ids))",
+        {"entity": column.ref, "ids": [row[at] for row in rows if row.get(at) is not None]},
+    )
+    hubs = {(one["system"], one["source_id"]): one["hub_id"] for one in found}
+    for row in rows:
+        row[column.name] = hubs.get((row["system"], row.get(at)))
 
 
 def _map(stores: Stores, mapping: str, pulls: Sequence[Pull]) -> None:
@@ -224,7 +238,7 @@ def _map(stores: Stores, mapping: str, pulls: Sequence[Pull]) -> None:
         same.setdefault(pull.record or b"", []).append(pull)
     lines = [Line(some[0].segment, some[0].line, record) for record, some in same.items()]
     of_line = list(same.values())
-    listed = ", ".join(f'"{c.name}"' for c in stores.entity if not c.ref)
+    listed = ", ".join(f'"{stored_ref(c) if c.ref else c.name}"' for c in stores.entity)
     with _bench(stores, mapping) as bench, bench.tried(_source_of(stores, bench), lines, judged=False) as con:
         bare = f"({bench.made.bare or 'false'}) AS _bare"
         cursor = con.execute(f"SELECT _line, source_id, {listed}, {bare} FROM mapped.{stores.entity.name}")

@@ -194,6 +194,14 @@ def test_the_crm_knows_who_is_in_arrears(cycled: Any) -> None:
     assert Decimal(str(records[account]["OverdueAmount"])) > 0
 
 
+def test_a_trace_says_whose_word_a_reference_was(cycled: Any) -> None:
+    """Also of a version that was replaced since, when the cart was told the number of the books."""
+    number = cycled.sandbox.oddities["waiting"]["orders"][0]
+    merges = [one for one in trace(cycled.project, "sales_order", number)["events"] if one["step"] == "merge"]
+    assert len(merges) > 1
+    assert merges[0]["detail"]["values"]["customer"]["why"] == "by cart"
+
+
 def last_call(cycled: Any, system: str) -> int:
     """Its number; 0 before the first."""
     return max((call["n"] for call in cycled.sandbox.control.calls(system)), default=0)
