@@ -74,6 +74,7 @@ def _answer(con: Connection, statement: duckdb.Statement, parameters: Any, timeo
         raise _refused(error) from None
     finally:
         timer.cancel()
+        timer.join()  # it has the connection: a process that ended before it did would tell of leaks
     return Answer(
         tuple(column[0] for column in described),
         tuple(str(column[1]) for column in described),
