@@ -11,8 +11,8 @@ from pathlib import Path
 from types import ModuleType
 
 from hub.boundary import where
-from hub.connector import Connector
-from hub.errors import ConfigurationError, CrossdockError
+from hub.connector import Connector, Stream
+from hub.errors import ConfigurationError, CrossdockError, Place, shown
 from hub.findings import nearest
 
 _BUILT_IN = Path(__file__).resolve().parent
@@ -27,7 +27,7 @@ def load(name: str, folders: Sequence[Path] = (_BUILT_IN,)) -> type[Connector]:
     """The connector class of the module `name`; the first folder that has it wins.
 
     Raises ConfigurationError F301 (no such connector), F302 (not exactly one class in it), F303 (the module fails), F304
-    (class and file have different names).
+    (class and file have different names), C311 (its streams are none).
     """
     for folder in folders:
         path = folder / f"{name}.py"
@@ -50,11 +50,13 @@ def _import(name: str, path: Path) -> ModuleType:
     except CrossdockError:
         raise
     except (Exception, SystemExit) as error:
+        at = where(error, path)
+        file, _, line = at.partition(":")
         raise ConfigurationError(
             "F303",
             f"the connector '{name}' cannot be imported: {type(error).__name__}: {error}",
-            place=str(path),
-            fix=f"correct it at {where(error, path)}",
+            place=Place(shown(path), int(line)) if file == path.name else shown(path),
+            fix=f"correct it at {at}",
         ) from error
 
 
@@ -86,18 +88,26 @@ def _only_class(name: str, path: Path, module: ModuleType) -> type[Connector]:
         if isinstance(thing, type) and issubclass(thing, Connector) and thing.__module__ == module.__name__
     ]
     if len(found) != 1:
-        shown = ", ".join(kind.__name__ for kind in found) or "none"
+        there = ", ".join(kind.__name__ for kind in found) or "none"
         raise ConfigurationError(
             "F302",
-            f"a connector's file holds exactly one Connector class, this one has {shown}",
-            place=str(path),
+            f"a connector's file holds exactly one Connector class, this one has {there}",
+            place=shown(path),
             fix="write one class a file; what several share belongs into a protocol",
         )
     if getattr(found[0], "name", None) != name:
         raise ConfigurationError(
             "F304",
             f"the class {found[0].__name__} is named '{getattr(found[0], 'name', None)}' and its file '{name}'",
-            place=str(path),
+            place=shown(path),
             fix=f'write name = "{name}"',
+        )
+    streams = found[0].streams
+    if not isinstance(streams, (tuple, list)) or not all(isinstance(stream, Stream) for stream in streams):
+        raise ConfigurationError(
+            "C311",
+            f"streams of {found[0].__name__} is no tuple of streams",
+            place=shown(path),
+            fix="write streams = (Stream(…),); of a single one the comma makes the tuple",
         )
     return found[0]

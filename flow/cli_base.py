@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import sys
-from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -23,11 +22,6 @@ def print_json(value: Any) -> None:
     # Where the terminal or the log takes ASCII only, JSON has its own way of writing the rest.
     utf = (sys.stdout.encoding or "").lower().startswith("utf")
     print(json.dumps(value, default=str, ensure_ascii=not utf, indent=1))
-
-
-def shown(path: Path) -> str:
-    """A path as a person would write it here."""
-    return str(path.relative_to(Path.cwd())) if path.is_relative_to(Path.cwd()) else str(path)
 
 
 def may_see(project: Any, unmask: bool, what: str) -> None:

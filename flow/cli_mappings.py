@@ -8,7 +8,8 @@ from typing import Annotated, Literal
 
 import typer
 
-from flow.cli_base import AsJson, Unmask, may_see, print_json, shown, the_project
+from flow.cli_base import AsJson, Unmask, may_see, print_json, the_project
+from hub.errors import shown
 
 app = typer.Typer()
 new_app = typer.Typer(help="Drafts of files that you then edit.", no_args_is_help=True)

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
 
 import connectors
 from hub import yaml
 from hub.config import BUILT_IN, Project, System
 from hub.declaration import judged, unread_extra
 from hub.entity import Entity, Model
-from hub.errors import CrossdockError, Place
+from hub.errors import CrossdockError, Place, shown
 from hub.findings import Finding, did_you_mean, nearest
+
+SIDES = ("left", "middle", "right")
 
 
 def findings(project: Project) -> list[Finding]:
@@ -65,7 +68,49 @@ def unknown_streams(project: Project, system: System, known: Sequence[str]) -> l
     return [_unknown(f"{system.name} has no stream '{name}'", places[name], name, known) for name in unknown]
 
 
-def survivorship(project: Project, model: Model) -> list[Finding]:
+def of_the_model(project: Project, model: Model) -> list[Finding]:
+    """What crossdock.yaml says of columns of the model: whose word counts, and who decides a conflict."""
+    return [*_survivorship(project, model), *_conflicts(project, model), *_reconciled(project)]
+
+
+def _reconciled(project: Project) -> list[Finding]:
+    """F219 for each side of the project's own reconciliations whose system is misspelt: they would be left out of every run.
+
+    One may wait for its system, as those do that crossdock brings along, so only what is nearly a system's name is.
+    """
+    found = []
+    for file in reconciliations(project) if project.root != BUILT_IN else ():
+        content, _ = yaml.load(file, shown(file))
+        for side in SIDES if isinstance(content, yaml.Node) else ():
+            node = content.get(side)
+            name = node.get("system") if isinstance(node, yaml.Node) else None
+            if isinstance(name, str) and name not in project.systems and did_you_mean(name, project.systems):
+                found.append(_system(name, node.value_places["system"], project))
+    return found
+
+
+def reconciliations(project: Project) -> list[Path]:
+    """The files of the project's own."""
+    return sorted((project.root / "quality" / "reconcile").glob("*.yaml"))
+
+
+def _conflicts(project: Project, model: Model) -> list[Finding]:
+    """F219 for each name under conflicts: that is no column: its policy would never be asked for, and `default` would decide."""
+    if not any(system.conflicts for system in project.systems.values()):
+        return []
+    known = ["default", *(f"{entity.name}.{column.name}" for entity in model.values() for column in entity)]
+    content, _ = yaml.load(project.root / "crossdock.yaml", project.shown)
+    found = []
+    for system in project.systems.values():
+        for name in system.conflicts:
+            if name not in known:
+                place = content["systems"][system.name]["conflicts"].key_places[name]
+                fix = did_you_mean(name, known) or "write <entity>.<column>, as in customer.tier, or default"
+                found.append(Finding("F219", f"there is no column '{name}'", place, fix))
+    return found
+
+
+def _survivorship(project: Project, model: Model) -> list[Finding]:
     """F219 for each entity, column and system under survivorship: that there is not, F222 for a column that is not asked for by itself."""
     said = project.survivorship
     if not said:
@@ -81,6 +126,7 @@ def survivorship(project: Project, model: Model) -> list[Finding]:
             found += _field(model[name], field, top[name].key_places[field])
             places = top[name][field].item_places
             found += [_system(one, places[at], project) for at, one in enumerate(order) if one not in project.systems]
+            found += [_again(one, places[at]) for at, one in enumerate(order) if one in order[:at]]
     return found
 
 
@@ -98,6 +144,11 @@ def _system(name: str, place: Place, project: Project) -> Finding:
     # A system that was taken out may still have records here, and its place among the others then counts.
     fix = did_you_mean(name, project.systems) or "remove it, unless records of it are still here"
     return Finding("F219", f"there is no system '{name}'", place, fix, "warning")
+
+
+def _again(name: str, place: Place) -> Finding:
+    what = f"'{name}' was asked already"
+    return Finding("F219", what, place, "remove it, or write the system that was meant", "warning")
 
 
 def _unread(project: Project) -> list[Finding]:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from flow.language import declared_columns, refuse
 from flow.report import StepReport
 from flow.run import Run
+from hub.errors import shown
 from hub.failpoints import failpoint
 
 MICRO_BATCH = 100  # records: below, importing Great Expectations costs many times what there is to judge
@@ -72,7 +73,7 @@ def gate(run: Run, *, expectations: bool = True, shares: bool = True, history: b
     failpoint("gate.after")
     report = StepReport("gate", run.system, "held" if decided.closed else "ok", decided.counts())
     report.detail["lines"] = decided.lines()
-    index = rulebook.shown(site.folder / data_docs.INDEX)
+    index = shown(site.folder / data_docs.INDEX)
     judged = sum(state.rows for state in decided.entities)
     if asked:
         wrong = judge.publish()

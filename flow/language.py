@@ -9,7 +9,7 @@ from flow.run import Run
 from hub.config import Project
 from hub.connector import Stream
 from hub.entity import Model
-from hub.errors import CrossdockError
+from hub.errors import CrossdockError, shown
 from hub.findings import Finding, errors_in, refusal
 
 if TYPE_CHECKING:
@@ -34,7 +34,6 @@ def refuse(findings: Sequence[Finding]) -> None:
 
 def own_functions(project: Project) -> list[Named]:
     """The functions that the project's own files add to the language."""
-    from mappings.load import shown
     from mappings.named import all_of
 
     return all_of(project.folders("mappings"), shown)

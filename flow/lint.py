@@ -9,8 +9,8 @@ from flow import declared, owners
 from flow.language import load_mappings, streams_of
 from flow.lint_cache import Kept, Streams
 from hub.config import Project
-from hub.errors import UsageError
-from hub.findings import Finding
+from hub.errors import UsageError, shown
+from hub.findings import Finding, telling
 
 
 def lint(
@@ -28,7 +28,7 @@ def lint(
     if systems is None:
         findings += _unused_functions(project)
     findings += kept.quality(_judge_quality)
-    findings += [*owners.findings(project), *declared.findings(project), *kept.survivorship(_judge_survivorship)]
+    findings += [*owners.findings(project), *declared.findings(project), *kept.declared(_judge_declared)]
     kept.save()
     if paths:
         wanted = {file.resolve() for path in paths for file in (path.rglob("*.yaml") if path.is_dir() else [path])}
@@ -36,7 +36,7 @@ def lint(
             raise UsageError("P507", f"there is no {missing[0]}", fix="give a file or a folder")
         findings = [f for f in findings if Path(f.place.where).resolve() in wanted]
         files = [file for file in files if file.resolve() in wanted]
-    unique = dict.fromkeys(findings)
+    unique = telling(dict.fromkeys(findings))
     return sorted(unique, key=lambda f: (f.place.where, f.place.line or 0, f.place.column or 0, f.code)), files
 
 
@@ -52,7 +52,6 @@ def _judge_mappings(project: Project, system: str, streams: Streams) -> tuple[li
 
 def _unused_functions(project: Project) -> list[Finding]:
     """Of those for all systems; each system's own are judged with its mappings."""
-    from mappings.load import shown
     from mappings.named import unused_by_all
 
     return unused_by_all(project.folders("mappings"), shown)
@@ -66,10 +65,10 @@ def _judge_quality(project: Project) -> list[Finding]:
     return [*rules.load(folders, entities()).findings, *reconcile_read.load(folders, entities()).findings]
 
 
-def _judge_survivorship(project: Project) -> list[Finding]:
+def _judge_declared(project: Project) -> list[Finding]:
     from warehouse.model import entities
 
-    return declared.survivorship(project, entities())
+    return declared.of_the_model(project, entities())
 
 
 def _files(project: Project) -> list[Path]:

@@ -2,7 +2,7 @@
 
 An entry is used only where the digest of everything that its findings depend on is the same: the compiler's own source and
 the packages it stands on, where the project lies, the names of all mapping files, the bytes of the system's mappings,
-value maps and samples, those of the systems whose mappings it extends, and the streams of its connector; of survivorship crossdock.yaml. A file of it that
+value maps and samples, those of the systems whose mappings it extends, and the streams of its connector; of what is said of columns crossdock.yaml. A file of it that
 is broken, of another version or not to be written is left alone: lint is then slower, and says the same.
 """
 
@@ -17,6 +17,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from flow.declared import reconciliations
 from hub.config import BUILT_IN, Project
 from hub.connector import Stream
 from hub.errors import Place
@@ -64,9 +65,9 @@ class Kept:
         files = [file for folder in folders for glob in ("*.yaml", "reconcile/*.yaml") for file in folder.glob(glob)]
         return self._once("quality", files, judge)
 
-    def survivorship(self, judge: Callable[[Project], list[Finding]]) -> list[Finding]:
-        """The findings about whose word counts: to know the model costs as much as all the rest of a lint that judges nothing anew."""
-        return self._once("survivorship", [self.project.root / _CONFIG], judge)
+    def declared(self, judge: Callable[[Project], list[Finding]]) -> list[Finding]:
+        """The findings about what crossdock.yaml says of columns, and reconciliations of systems: to know the model costs as much as all the rest of a lint that judges nothing anew."""
+        return self._once("declared", [self.project.root / _CONFIG, *reconciliations(self.project)], judge)
 
     def _once(self, name: str, files: Sequence[Path], judge: Callable[[Project], list[Finding]]) -> list[Finding]:
         digest = self._digest([], files)

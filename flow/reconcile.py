@@ -51,8 +51,12 @@ def specs(project: Project, name: str | None = None) -> list[Any]:
     refuse(loaded.findings)
     found = [spec for spec in loaded.specs if {side.system for side in spec.sides} <= set(project.systems)]
     if name and name not in {spec.name for spec in found}:
-        known = [spec.name for spec in loaded.specs]
-        fix = nearest(name, known)
+        for spec in loaded.specs:
+            if spec.name == name:
+                missing = sorted({side.system for side in spec.sides} - set(project.systems))
+                what = f"the reconciliation '{name}' asks for a system that there is not: {', '.join(missing)}"
+                raise UsageError("P506", what, place=spec.place, fix=nearest(missing[0], project.systems))
+        fix = nearest(name, [spec.name for spec in found])
         raise UsageError("P506", f"there is no reconciliation '{name}'", fix=fix)
     return [spec for spec in found if name in (None, spec.name)]
 

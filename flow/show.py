@@ -14,7 +14,7 @@ from rich.text import Text
 
 from flow.report import StepReport, many
 from hub.errors import CrossdockError
-from hub.findings import Finding
+from hub.findings import Finding, errors_in
 
 # A pipe has no width: a program that reads along, or a log, gets whole lines.
 out = Console(highlight=False, width=None if sys.stdout.isatty() else 160)
@@ -87,9 +87,10 @@ def findings(found: Sequence[Finding], clean: str) -> None:
             soft_wrap=True,
         )
     if found:
-        errors = sum(f.severity == "error" for f in found)
+        errors = errors_in(found)
+        worst = (errors or found)[0]
         out.print(
-            f"{many(errors, 'error')}, {many(len(found) - errors, 'warning')}; crossdock explain {escape(found[0].code)} says more"
+            f"{many(len(errors), 'error')}, {many(len(found) - len(errors), 'warning')}; crossdock explain {escape(worst.code)} says more"
         )
     else:
         out.print(f"[green]✓[/] {escape(clean)}")

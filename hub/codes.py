@@ -108,7 +108,7 @@ Fix: correct primary_key or cursor_fields of the stream, or the API has changed.
     "C310": """A conformance check could not be carried through, because the connector or its sample raised.
 An exception here is one in a run, too.
 Fix: correct what the message names, and run the check again.""",
-    "C311": """A connector's name is not that of its file, a stream's name is no name for a table, or there are no streams.
+    "C311": """A connector's name is not that of its file, a stream's name is no name for a table, or there are no streams, or no tuple of them.
 One name everywhere: module, connector, and what crossdock.yaml writes.
 Fix: rename the one or the other.""",
     "C312": """A connector uses a word that nothing reads, another one for something that has a name, or contradicts itself.
@@ -328,7 +328,7 @@ A conflict is a value that the target's own people changed since it was sent, an
 it, `theirs` leaves the target's, `newest` takes the later, `owner` that of the system which `survivorship` names first,
 `manual` holds the call for a person. Without a word it is `owner`.
 Example: conflicts: {default: owner, customer.tier: manual}""",
-    "F214": """A guard is no number.
+    "F214": """A guard is no number, or a share above 1.
 A plan that goes beyond a guard waits for a person: `records` (calls), `share` (of the records that the target knows, 0 to 1,
 from 100 calls on), `cancels`, `keys` (changes of a key field), `backwards` (a status that would fall back). `false` puts one off.
 Example: guards: {records: 5000, share: 0.2, cancels: false}""",
@@ -345,8 +345,9 @@ Example: survivorship: {customer: {default: erp}}   Fix: survivorship: {customer
     "F218": """A system's time zone is none.
 Days and go-lives of the system are read by its clock, so a wrong zone would move orders from one day to another.
 Do: write its name as in the tz database: Europe/Berlin, America/New_York, UTC.""",
-    "F219": """survivorship: names an entity, a column or a system, or streams: a stream, that there is not.
-The stream would never be pulled; another system's word would count without anybody having decided that.
+    "F219": """survivorship: names an entity, a column or a system, streams: a stream, conflicts: a column, or a reconciliation a
+system, that there is not.
+The stream would never be pulled; another system's word would count without anybody having decided that; nothing would be compared.
 Do: correct the name, or remove it.""",
     "F220": """Files that no run reads: a folder of mappings whose name is nearly a system's, or a file that ends in .yml. (A warning.)
 Example: mappings/shpo/orders.yaml, while crossdock.yaml has the system shop.

@@ -14,7 +14,7 @@ from urllib.parse import unquote, urlsplit
 
 from hub import push_settings, shapes, yaml
 from hub.connector import Connection
-from hub.errors import ConfigurationError, Place
+from hub.errors import ConfigurationError, Place, shown
 from hub.findings import Finding, nearest, refusal
 from hub.push_settings import Guards
 from hub.secrets import Secret
@@ -24,8 +24,6 @@ _ENV = re.compile(r"\$\{env:([A-Za-z_][A-Za-z0-9_]*)(?::-([^}]*))?\}")
 _TOP = (
     "systems",
     "survivorship",
-    "go_live",
-    "reconcile",
     "publish",
     "retention",
     "data",
@@ -34,6 +32,7 @@ _TOP = (
     "name",
     "unmask",
 )
+_PLACES = ("data", "lake", "ledger")
 _SYSTEM = (
     "connector",
     "connection",
@@ -42,7 +41,6 @@ _SYSTEM = (
     "timezone",
     "currency",
     "streams",
-    "reads_after",
     "conflicts",
     "guards",
 )
@@ -102,7 +100,7 @@ class Project:
     @property
     def shown(self) -> str:
         """Its crossdock.yaml, as a finding names it."""
-        return _shown(self.root / "crossdock.yaml")
+        return shown(self.root / "crossdock.yaml")
 
     @property
     def warehouse(self) -> Path:
@@ -148,7 +146,7 @@ def load_project(root: Path | None = None) -> Project:
     """Read `crossdock.yaml`. Raises ConfigurationError that holds every finding."""
     root = root.resolve() if root else find_root()
     path = root / "crossdock.yaml"
-    content, findings = yaml.load(path, _shown(path))
+    content, findings = yaml.load(path, shown(path))
     if isinstance(content, yaml.Node):
         findings += content.unknown(_TOP, "F204")
         listed: Mapping[str, Any] = shapes.table(content, "systems", findings, "systems: {erp: {connector: …}}") or {}
@@ -161,20 +159,21 @@ def load_project(root: Path | None = None) -> Project:
         systems, retention_days, survivorship, publish_interval = {}, None, {}, 0
         if not findings:
             findings.append(
-                Finding("F203", "crossdock.yaml holds no systems", Place(_shown(path)), "write systems: first")
+                Finding("F203", "crossdock.yaml holds no systems", Place(shown(path)), "write systems: first")
             )
     unmask = _users(content, findings) if isinstance(content, yaml.Node) else None
     if findings:
         raise refusal(findings)
-    data = root / str(_expand(content.get("data") or "data"))
+    said = {name: _expand(content[name], content.value_places[name]) for name in _PLACES if content.get(name)}
+    data = root / str(said.get("data") or "data")
     return Project(
         root=root,
         name=str(content.get("name") or root.name),
         systems=systems,
         survivorship=survivorship,
         data=data,
-        lake=str(_expand(content.get("lake") or str(data / "lake"))),
-        ledger=str(_expand(content.get("ledger") or f"sqlite:///{data / 'ledger.sqlite'}")),
+        lake=str(said.get("lake") or data / "lake"),
+        ledger=str(said.get("ledger") or f"sqlite:///{data / 'ledger.sqlite'}"),
         publish_interval=publish_interval,
         retention_days=retention_days,
         unmask=unmask,
@@ -210,13 +209,6 @@ def _users(content: yaml.Node, findings: list[Finding]) -> tuple[str, ...] | Non
     return tuple(said)
 
 
-def _shown(path: Path) -> str:
-    try:
-        return str(path.relative_to(Path.cwd()))
-    except ValueError:
-        return str(path)
-
-
 def _system(name: str, node: Any, findings: list[Finding], top: Any) -> System:
     place = top["systems"].key_places[name]
     if not isinstance(node, yaml.Node) or not isinstance(node.get("connector"), str):
@@ -227,7 +219,8 @@ def _system(name: str, node: Any, findings: list[Finding], top: Any) -> System:
     findings += node.unknown(_SYSTEM, "F204")
     connection = shapes.table(node, "connection", findings, "connection: {url: https://…}")
     if connection is not None:
-        shapes.table(connection, "extra", findings, "extra: {…}")
+        if (extra := shapes.table(connection, "extra", findings, "extra: {…}")) is not None:
+            shapes.above_zero(extra, ("rate_limit", "parallel"), findings)
         findings += connection.unknown(_CONNECTION, "F204")
         if (password := connection.get("password")) and not _ENV.fullmatch(str(password)):
             findings.append(
@@ -268,14 +261,15 @@ def _system(name: str, node: Any, findings: list[Finding], top: Any) -> System:
     )
 
 
-def _expand(text: Any) -> Any:
+def _expand(text: Any, place: Place | None) -> Any:
     if not isinstance(text, str):
         return text
 
     def value(match: re.Match[str]) -> str:
         found = os.environ.get(match[1], match[2])
         if found is None:
-            raise ConfigurationError("F210", f"the environment holds no {match[1]}", fix=f"export {match[1]}=…")
+            what, fix = f"the environment holds no {match[1]}", f"export {match[1]}=…"
+            raise ConfigurationError("F210", what, place=place, fix=fix)
         return found
 
     return _ENV.sub(value, text)
@@ -288,8 +282,9 @@ def connection(project: Project, name: str) -> Connection:
     if said:
         settings = _from_airflow(name, said)
     else:
-        settings = {key: _expand(value) for key, value in system.connection.items() if key != "extra"}
-        settings["extra"] = {key: _expand(value) for key, value in (system.connection.get("extra") or {}).items()}
+        said_extra = system.connection.get("extra") or {}
+        settings = {key: _expand(value, system.place) for key, value in system.connection.items() if key != "extra"}
+        settings["extra"] = {key: _expand(value, system.place) for key, value in said_extra.items()}
     if not settings.get("url"):
         raise ConfigurationError(
             "F211",

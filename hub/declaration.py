@@ -7,6 +7,7 @@ is silently not there.
 from __future__ import annotations
 
 import codecs
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from difflib import get_close_matches
 from typing import get_args
@@ -20,6 +21,7 @@ from hub.paging import NUMBERED
 EXTRA = ("rate_limit", "parallel", "hosts", "ca_file", "token_url", "wsdl", "schema_cache", "storage")
 _NEAR = 0.75
 _TUPLES = ("cursor_fields", "writes")
+_NUMBERS = ("overlap", "page_size", "parallel", "batch_size")
 _CHOICES: Mapping[str, tuple[str, ...]] = {
     "cursor": get_args(CursorKind),
     "deletes": get_args(Deletes),
@@ -50,6 +52,8 @@ def judged(kind: type[Connector]) -> list[Finding]:
     used = sorted({name for base in kind.__mro__ if base is not object for name in vars(base)} & set(SYNONYMS))
     found = [_synonym(Place(kind.name), word, "warning") for word in used]
     found += _misspelt(kind)
+    found += kind.odd_class(Place(kind.name))
+    found += _twice(kind)
     for stream in kind.streams:
         place = Place(f"{kind.name}.{stream.name}")
         found += _options(kind, stream, place)
@@ -58,6 +62,14 @@ def judged(kind: type[Connector]) -> list[Finding]:
         found += [Finding("C312", what, place, fix, "warning") for what, fix in wrong]
         found += kind.odd(stream, place)
     return found
+
+
+def _twice(kind: type[Connector]) -> Iterator[Finding]:
+    """Of two streams of one name only the first would ever be pulled."""
+    for name, times in Counter(stream.name for stream in kind.streams).items():
+        if times > 1:
+            what, place = f"there are {times} streams '{name}'", Place(f"{kind.name}.{name}")
+            yield Finding("C312", what, place, "give each a name of its own")
 
 
 def option_words(kind: type[Connector]) -> list[str]:
@@ -75,6 +87,9 @@ def _choices(stream: Stream, place: Place) -> Iterator[Finding]:
         for word in given if name in _TUPLES else (given,):
             if known and word not in known:
                 yield Finding("C312", f"{name} knows no '{word}'", place, nearest(word, known))
+    for name in _NUMBERS:
+        if type(given := getattr(stream, name)) is not int:
+            yield Finding("C312", f"{name} {given!r} is no whole number", place, f"write {name}=300, without quotes")
 
 
 def _misspelt(kind: type[Connector]) -> Iterator[Finding]:

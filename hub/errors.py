@@ -17,6 +17,7 @@ M mapping, Q quality, R reconciliation, P push, W warehouse.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +30,11 @@ class Place:
 
     def __str__(self) -> str:
         return ":".join(str(part) for part in (self.where, self.line, self.column) if part is not None)
+
+
+def shown(path: Path) -> str:
+    """A path as findings show it: from here where it lies below, as a person would open it; else as it is."""
+    return str(path.relative_to(Path.cwd())) if path.is_relative_to(Path.cwd()) else str(path)
 
 
 class CrossdockError(Exception):

@@ -10,6 +10,7 @@ from typing import Any, Literal
 from hub.errors import ConfigurationError, CrossdockError, Place
 
 Severity = Literal["error", "warning"]
+_ODD = "F110"  # a scalar that YAML would read as something else
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,8 +52,16 @@ def errors_in(findings: Sequence[Finding]) -> list[Finding]:
     return [finding for finding in findings if finding.severity == "error"]
 
 
+def telling(findings: Iterable[Finding]) -> list[Finding]:
+    """Without the F110 of a place of which something else is said, too: what belongs there is known better than that it looks odd."""
+    listed = list(findings)
+    said = {finding.place for finding in listed if finding.code != _ODD}
+    return [finding for finding in listed if finding.code != _ODD or finding.place not in said]
+
+
 def refusal(findings: Sequence[Finding]) -> ConfigurationError:
     """The error that says all of them (at least one): a single one as it is, several a line each below their number."""
+    findings = telling(findings)
     first = findings[0]
     if len(findings) == 1:
         return ConfigurationError(first.code, first.what, place=first.place, fix=first.fix)

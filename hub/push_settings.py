@@ -56,6 +56,9 @@ def guards(node: yaml.Node, findings: list[Finding]) -> Guards:
         if name not in known:
             fix = did_you_mean(name, known) or f"known: {', '.join(known)}"
             findings.append(Finding("F204", f"unknown setting '{name}'", said.key_places[name], fix))
+        elif name == "share" and _limit(value) not in (None, False) and float(value) > 1:
+            what = f"a share of {value} is more than all"
+            findings.append(Finding("F214", what, said.value_places[name], "write a number from 0 to 1: 0.5 is 50 %"))
         elif (limit := _limit(value)) is False:
             findings.append(Finding("F214", f"'{value}' is no limit", said.value_places[name], "a number, or false"))
         else:

@@ -23,8 +23,8 @@ from zoneinfo import ZoneInfo
 from hub import cursor, page_checks, paging, records
 from hub.ahead import ahead
 from hub.connector import Connector, Page, Stream
-from hub.errors import AuthenticationError, ConfigurationError, CrossdockError, Place, StreamError, UnavailableError
-from hub.findings import Finding, nearest
+from hub.errors import AuthenticationError, CrossdockError, Place, StreamError, UnavailableError
+from hub.findings import Finding, nearest, refusal
 from hub.paging import NUMBERED, RESUMABLE
 
 if TYPE_CHECKING:
@@ -78,8 +78,7 @@ class Rest(Connector):
 
             session.auth = client_credentials(self.connection, session)
         elif self.auth not in get_args(Auth):
-            fix = nearest(self.auth, get_args(Auth))
-            raise ConfigurationError("C312", f"auth '{self.auth}' is no way to log in", place=self.name, fix=fix)
+            raise refusal([self._no_way_in(Place(self.name))])
 
     def is_transient(self, response: requests.Response) -> bool:
         """May the same call succeed later? Override where a system has signs of its own."""
@@ -121,6 +120,17 @@ class Rest(Connector):
         if "paginator" not in options:  # with one, a look is no more than that
             found += page_checks.whole(replace(stream, page_size=_A_LOOK), page, response, envelope, place)
         return found
+
+    @classmethod
+    def odd_class(cls, place: Place) -> Iterator[Finding]:
+        """A way to log in that there is not; a class that logs in by itself may call its own what it wants."""
+        yield from super().odd_class(place)
+        if cls.log_in is Rest.log_in and cls.auth not in get_args(Auth):
+            yield cls._no_way_in(place)
+
+    @classmethod
+    def _no_way_in(cls, place: Place) -> Finding:
+        return Finding("C312", f"auth '{cls.auth}' is no way to log in", place, nearest(cls.auth, get_args(Auth)))
 
     @classmethod
     def odd(cls, stream: Stream, place: Place) -> Iterator[Finding]:

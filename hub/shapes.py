@@ -6,7 +6,8 @@ A text where a list belongs would be taken for its letters, and a word where tru
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from typing import Any
 from zoneinfo import ZoneInfo
 
 from hub import yaml
@@ -52,6 +53,21 @@ def seconds(node: yaml.Node | None, name: str, findings: list[Finding]) -> int:
     return 0
 
 
+def above_zero(node: yaml.Node, names: Iterable[str], findings: list[Finding]) -> None:
+    """F217 for each of the settings that is there and no number above 0; what the environment will say is not known here."""
+    for name in names:
+        said = node.get(name)
+        if said is not None and not (isinstance(said, str) and "${env:" in said) and not _above_zero(said):
+            findings.append(_wrong(node, name, "is no number above 0", f"{name}: 2"))
+
+
+def _above_zero(said: Any) -> bool:
+    try:
+        return said is not True and 0 < float(said) < float("inf")
+    except (TypeError, ValueError):
+        return False
+
+
 def timezone(node: yaml.Node, findings: list[Finding]) -> str:
     """The name of a time zone, UTC where nothing is said; F218 for one that there is not."""
     said = node.get("timezone")
@@ -72,7 +88,9 @@ def currency(node: yaml.Node, findings: list[Finding]) -> str | None:
     said = node.get("currency")
     if said is None or (isinstance(said, str) and re.fullmatch("[A-Z]{3}", said)):
         return said
-    findings.append(Finding("F221", f"'{said}' is no currency", node.value_places["currency"], "write its code: EUR"))
+    capital = str(said).upper()
+    fix = f"did you mean '{capital}'?" if re.fullmatch("[A-Z]{3}", capital) else "write its code: EUR"
+    findings.append(Finding("F221", f"'{said}' is no currency", node.value_places["currency"], fix))
     return None
 
 

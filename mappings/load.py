@@ -16,7 +16,7 @@ from pathlib import Path
 
 from hub import yaml
 from hub.entity import Model
-from hub.errors import ConfigurationError, Place
+from hub.errors import ConfigurationError, Place, shown
 from hub.findings import Finding, did_you_mean, errors_in, nearest
 from mappings import named, read, shapes
 from mappings.read_examples import examples
@@ -311,11 +311,3 @@ def _copy(node: yaml.Node) -> yaml.Node:
     made.key_places.update(node.key_places)
     made.value_places.update(node.value_places)
     return made
-
-
-def shown(path: Path) -> str:
-    """A path as findings show it: relative to the current folder where it lies in it."""
-    try:
-        return str(path.relative_to(Path.cwd()))
-    except ValueError:
-        return str(path)

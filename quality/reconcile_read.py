@@ -11,7 +11,7 @@ from typing import Any
 
 from hub import yaml
 from hub.entity import Entity, Model
-from hub.errors import Place
+from hub.errors import Place, shown
 from hub.findings import Finding, did_you_mean
 from quality.checks import Condition
 from quality.reconcile_spec import (
@@ -29,7 +29,6 @@ from quality.reconcile_spec import (
     Specs,
     Tolerance,
 )
-from quality.rules import shown
 
 TOP = (
     "entity",

@@ -26,7 +26,7 @@ from typing import Any, Literal
 
 from hub import yaml
 from hub.entity import Entity, Model
-from hub.errors import Place
+from hub.errors import Place, shown
 from hub.findings import Finding, did_you_mean, nearest
 from quality.checks import Check, Condition, OfBatch
 from quality.codes import CODES
@@ -123,14 +123,6 @@ def _read_all(texts: tuple[tuple[Path, bytes], ...], model: _Known, here: Path) 
         if not found or content is not None:
             rules += read(content, model, findings, Place(shown(path), 1, 1), path.stem)
     return Rules(tuple(rules), model, findings)
-
-
-def shown(path: Path) -> str:
-    """How findings name a file: from here, as a person would open it."""
-    try:
-        return str(path.relative_to(Path.cwd()))
-    except ValueError:
-        return str(path)
 
 
 def read(content: Any, model: Model, findings: list[Finding], place: Place, stem: str) -> list[Rule]:

@@ -75,6 +75,13 @@ def test_only_the_one_that_is_asked_for_is_imported():
         ("shop", "import sys\nsys.exit(3)\n", "F303", "shop.py:2"),
         ("shop", GOOD.format(kind="Shop", name="store"), "F304", 'name = "shop"'),
         ("shop", GOOD.format(kind="Shop", name="shop").replace("name =", "named ="), "F304", "'None'"),
+        (
+            "shop",
+            GOOD.format(kind="Shop", name="shop") + "Shop.streams = Stream('orders', 'id')\n",
+            "C311",
+            "the comma",
+        ),
+        ("shop", GOOD.format(kind="Shop", name="shop") + "Shop.streams = ('orders',)\n", "C311", "the comma"),
     ],
 )
 def test_what_can_be_wrong(tmp_path, name, text, code, says):

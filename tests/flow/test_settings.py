@@ -8,8 +8,9 @@ import pytest
 
 from flow.cycle import cycle
 from flow.lint import lint
-from hub.config import load_project
-from hub.errors import ConfigurationError, Place
+from flow.reconcile import specs
+from hub.config import connection, load_project
+from hub.errors import ConfigurationError, Place, UsageError
 from hub.yaml import loads
 
 GOOD = """name: shop
@@ -38,6 +39,11 @@ def project(folder: Path, text: str) -> Path:
         ("Europe/Berlin", "Europe/Berln", "F218", 3),
         ("Europe/Berlin", "../etc", "F218", 3),
         ("timezone: Europe/Berlin", "currency: Euro", "F221", 3),
+        ("url: ", "extra: {rate_limit: fast}, url: ", "F217", 3),
+        ("url: ", "extra: {parallel: 0}, url: ", "F217", 3),
+        ("timezone: Europe/Berlin", "guards: {share: 50}", "F214", 3),
+        ("timezone: Europe/Berlin", "reads_after: [shop]", "F204", 3),  # words that nothing reads
+        ("name: shop", "go_live: '2026-01-01'", "F204", 1),
     ],
 )
 def test_a_wrong_shape_is_refused_at_its_place(tmp_path: Path, old: str, new: str, code: str, line: int) -> None:
@@ -120,3 +126,59 @@ def test_files_that_no_run_reads_are_named(tmp_path: Path) -> None:
         ("F220", "warning", "mappings/fed"),
         ("F220", "warning", "mappings/feed/records.yml"),
     ]
+
+
+OWN = """entity: product
+key: sku
+left: {system: feed}
+right: {system: SIDE}
+in_flight: {hours: 2}
+compare: {fields: {offered_quantity: {reason: quantity}}}
+"""
+
+
+@pytest.mark.parametrize(("side", "found"), [("feeed", "did you mean 'feed'?"), ("later", None), ("feed", None)])
+def test_a_reconciliation_of_a_misspelt_system_is_warned_of(tmp_path: Path, side: str, found: str | None) -> None:
+    file = tmp_path / "quality" / "reconcile" / "stock.yaml"
+    file.parent.mkdir(parents=True)
+    file.write_text(OWN.replace("SIDE", side))
+    said = [one for one in lint(load_project(project(tmp_path, GOOD)), [])[0] if one.code == "F219"]
+    assert [(one.place.line, one.place.column, one.fix, one.severity) for one in said] == (
+        [(4, 17, found, "warning")] if found else []
+    )
+
+
+def test_a_reconciliation_that_nothing_can_run_names_the_system_that_it_lacks(tmp_path: Path) -> None:
+    test_a_reconciliation_of_a_misspelt_system_is_warned_of(tmp_path, "feeed", "did you mean 'feed'?")
+    with pytest.raises(UsageError, match="asks for a system that there is not: feeed") as caught:
+        specs(load_project(tmp_path), "stock")
+    assert caught.value.fix == "did you mean 'feed'?"
+
+
+@pytest.mark.parametrize(("name", "fix"), [("customer.teir", "did you mean 'customer.tier'?"), ("customer.tier", "")])
+def test_who_decides_a_conflict_is_said_of_a_column_that_there_is(tmp_path: Path, name: str, fix: str) -> None:
+    said = GOOD.replace("timezone:", f"conflicts: {{{name}: ours}}, timezone:")
+    found = lint(load_project(project(tmp_path, said)), [])[0]
+    assert [(one.code, one.fix) for one in found] == ([("F219", fix)] if fix else [])
+
+
+def test_a_system_that_is_asked_twice_is_warned_of(tmp_path: Path) -> None:
+    [found] = lint(load_project(project(tmp_path, GOOD.replace("email: [feed]", "email: [feed, feed]"))), [])[0]
+    assert (found.code, found.severity, found.what) == ("F219", "warning", "'feed' was asked already")
+
+
+def test_what_belongs_there_is_said_and_not_also_that_it_looks_odd(tmp_path: Path) -> None:
+    with pytest.raises(ConfigurationError) as caught:
+        load_project(project(tmp_path, GOOD.replace("timezone: Europe/Berlin", "write: yes, from: '2026-01-01'")))
+    assert (caught.value.code, caught.value.fix) == ("F217", "write write: true")
+    with pytest.raises(ConfigurationError) as caught:  # where nothing else is said of it, it is told
+        load_project(project(tmp_path, GOOD.replace("http://127.0.0.1:9/x", "x").replace('"x"', "0815")))
+    assert (caught.value.code, caught.value.fix) == ("F110", 'write "0815" in quotes')
+
+
+def test_a_variable_that_is_not_set_is_named_with_its_place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("NOT_SET", raising=False)
+    made = load_project(project(tmp_path, GOOD.replace("http://127.0.0.1:9/x", "${env:NOT_SET}")))
+    with pytest.raises(ConfigurationError, match="the environment holds no NOT_SET") as caught:
+        connection(made, "feed")
+    assert (caught.value.place and caught.value.place.line, caught.value.fix) == (3, "export NOT_SET=…")

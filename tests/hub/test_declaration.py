@@ -124,8 +124,24 @@ def test_an_attribute_that_is_nearly_one_that_is_read():
 
 
 def test_a_way_to_log_in_that_there_is_not():
+    wrong = [("C312", "error", "auth 'Basic' is no way to log in")]
+    assert said(shop(own={"auth": "Basic"})) == wrong
+    assert said(shop(own={"auth": "basic"})) == []
+    assert said(shop(own={"auth": "Basic", "log_in": lambda self, session: None})) == []  # it is the class's own word
     with pytest.raises(ConfigurationError, match="auth 'Basic' is no way to log in"):
         shop(own={"auth": "Basic"})(Connection("shop", "http://127.0.0.1:9")).session  # noqa: B018
+
+
+@pytest.mark.parametrize("given", ["300", 0.5, True])
+def test_a_number_that_is_none(given):
+    assert said(shop(overlap=given)) == [("C312", "error", f"overlap {given!r} is no whole number")]
+    assert said(shop(overlap=300)) == []
+
+
+def test_two_streams_of_one_name():
+    first, second = Stream("orders", "id"), Stream("orders", "number")
+    kind = type("Shop", (Rest,), {"name": "shop", "streams": (first, second)})
+    assert said(kind) == [("C312", "error", "there are 2 streams 'orders'")]
 
 
 @pytest.mark.parametrize("base", [GraphQL, JsonRpc])

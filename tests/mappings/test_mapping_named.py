@@ -13,13 +13,14 @@ import pytest
 
 from hub.connector import Stream
 from hub.entity import Model
+from hub.errors import shown
 from hub.findings import Finding
 from mappings import examples, inbound, named_examples, outbound, trial
 from mappings.codes import CODES
 from mappings.coverage import cover
 from mappings.expressions import Compiler
 from mappings.lint import lint
-from mappings.load import Mappings, load, shown
+from mappings.load import Mappings, load
 from mappings.mutants import mutate
 from mappings.named import MAX_SIZE, unused_by_all
 
