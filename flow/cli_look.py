@@ -170,10 +170,12 @@ def rebuild(
 
 @app.command()
 def explain(
-    what: Annotated[str, typer.Argument(metavar="CODE|MAPPING", help="M104, or a mapping that extends another.")],
+    what: Annotated[
+        str, typer.Argument(metavar="CODE|FUNCTION|MAPPING", help="M104, or phone, or a mapping that extends another.")
+    ],
     as_json: AsJson = False,
 ) -> None:
-    """What a code means and what to do; or what a mapping has from the one it extends, and what it changed."""
+    """What a code means and what to do; what a function does; or what a mapping has from the one it extends, and what it changed."""
     from flow import explain as explains
 
     if "/" in what:

@@ -30,14 +30,34 @@ def codes() -> dict[str, str]:
 
 
 def explain(code: str, project: Project | None = None) -> str:
-    """What a code means; M121 lists the functions, those of the project with them."""
+    """What a code means, or what a function of the language or of the project does; M121 lists all of these."""
     known = codes()
     found = known.get(code.upper())
+    if found is None and (function := _function(code.lower(), project)):
+        return function
     if found is None:
         raise UsageError(
-            "P502", f"there is no code '{code}'", fix=did_you_mean(code.upper(), known) or "codes look like M104"
+            "P502",
+            f"there is no code '{code}'",
+            fix=did_you_mean(code.upper(), known) or "codes look like M104, functions like phone; M121 lists those",
         )
     return f"{code.upper()}\n\n{found}" + (_own(project) if project and code.upper() == "M121" else "")
+
+
+def _function(name: str, project: Project | None) -> str:
+    """Signature, doc and examples; empty where there is no such function."""
+    from flow.language import own_functions
+    from mappings.functions import FUNCTIONS, OF_PUSHES
+
+    for one in own_functions(project) if project else ():
+        if one.name == name:
+            return f"{one.signature}\n\n{one.doc or one.body.text}\n{one.place}"
+    if asked := OF_PUSHES.get(name):
+        return f"{asked.form}\n\nIn a push only. {asked.doc}"
+    if (known := FUNCTIONS.get(name)) is None:
+        return ""
+    examples = "".join(f"\nExample: {text} → {value!r}" for text, value in known.examples)
+    return f"{known.signature}\n\n{known.doc}{examples}"
 
 
 def _own(project: Project) -> str:

@@ -46,6 +46,11 @@ def preview(made: Preview, out: Console | None = None) -> None:
     for record in made.records:
         out.print()
         _record(out, record)
+    # Once for all of them: records of a stream are alike, and the list is long.
+    unread = [path for record in made.records if record.rows for path in record.unread]
+    if unread:
+        out.print()
+        _print(out, (f"not read: {', '.join(dict.fromkeys(unread))}", "dim"))
 
 
 def printable(text: str) -> str:
@@ -81,8 +86,6 @@ def _record(out: Console, record: Record) -> None:
         name = (f" {row.entity} {_id(row)} ", "bold")
         _print(out, _MARKS[row.state], name, _SAID.get(row.state, row.state), place)
         out.print(_table(row))
-    if record.unread and record.rows:
-        _print(out, (f"  not read: {', '.join(record.unread)}", "dim"))
 
 
 def _id(row: Row) -> str:

@@ -174,7 +174,8 @@ Every run would compare its word with ours. Example: - tier: {at: Tier, value: t
 Every call would be refused by the target. (Streams declare it as `target_fields`; those that declare nothing are not judged.)
 Example: create of sales_orders without sold_to   Fix: - customer: {at: sold_to, ref: customer}""",
     "M222": """A push sends a value to a place that the target's stream does not declare.
-Some systems refuse such a call, others throw the value away and say nothing.
+Some systems refuse such a call, others throw the value away and say nothing. (A warning where the stream declares nothing, and its
+sample nearly has the place.)
 Example: - name: {at: Nmae}   Fix: - name: {at: Name}; if the field is new, add it to the stream's target_fields""",
     "M223": """A push can send a value that the target's picklist does not have: by a value map, a constant, or our own words.
 Those records would be refused one by one, the first of them perhaps in a year.

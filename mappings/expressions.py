@@ -169,6 +169,9 @@ class Compiler:
         if have == "missing":
             return replace(value, sql=f"CAST(NULL AS {SQL_TYPES[want]})", type=want)
         if have == "text":
+            if want == "boolean" and value.meaning and value.meaning.kind == "picklist":
+                fix = "compare it: status = 'active'"
+                raise ExpressionError("a word of a picklist is neither true nor false", at, fix, "M124")
             return strict(value, want)
         if want == "text":
             return as_text(value, at)
@@ -232,7 +235,7 @@ class Compiler:
             return made_of(f"{chained(node, left)} || {wrapped(right)}", "text", left, right)
         if node.op in ("+", "-", "*", "/"):
             return self._calculated(node, left, right)
-        self._never_empty(left, right, at=node.at)
+        self._never_empty(left, right, at=node.at, negated=node.op in ("<>", "!="))
         means.compared((left, right), node.at)
         (left, right), _ = self.unify((left, right), node.at)
         return made_of(f"{wrapped(left)} {node.op} {wrapped(right)}", "boolean", left, right)
@@ -261,7 +264,7 @@ class Compiler:
         subject, *options = (self.value(part) for part in (node.operand, *node.options))
         if not options:
             raise ExpressionError("an empty list", node.at, "write in ('a', 'b')")
-        self._never_empty(*options, at=node.at)
+        self._never_empty(*options, at=node.at, negated=node.negated)
         means.compared((subject, *options), node.at)
         (subject, *options), _ = self.unify((subject, *options), node.at)
         shown = ", ".join(option.sql for option in options)
@@ -291,11 +294,11 @@ class Compiler:
         failed = any_of(subject.failed if subject else None, reached)
         return replace(made, choices=choices_of(results), failed=failed, meaning=meaning)
 
-    def _never_empty(self, *values: Value, at: int) -> None:
+    def _never_empty(self, *values: Value, at: int, negated: bool = False) -> None:
         if any(value.constant == "" for value in values):
-            raise ExpressionError(
-                "nothing ever equals ''", at, "an empty text is a missing value: write x is null", "M125"
-            )
+            meant = "x is not null" if negated else "x is null"
+            fix = f"an empty text is a missing value: write {meant}"
+            raise ExpressionError("nothing ever equals ''", at, fix, "M125")
 
     # -- functions
 
@@ -441,6 +444,14 @@ _INSTEAD = {
     "ifnull": "write coalesce(a, b)",
     "decimal": "write number(x)",
     "substring": "write substr(x, from, length)",
+    "sum": "no function adds up a list of the record; in a push total(order_line.quantity) adds up rows",
+    "isnull": "write x is null",
+    "nvl": "write coalesce(a, b)",
+    "iif": "write if(condition, a, b)",
+    "to_date": "write parse_date(x, 'DD.MM.YYYY')",
+    "to_char": "write text(x)",
+    "datetime": "write instant(x, 'Zone/City')",
+    "len": "write length(x)",
 }
 
 

@@ -29,6 +29,8 @@ _TOKEN = re.compile(
     r"(?P<space>\s+)|(?P<number>\d+(?:\.\d+)?|\.\d+)|(?P<text>'(?:[^']|'')*')|(?P<quoted>\"(?:[^\"]|\"\")+\")"
     rf"|(?P<name>{_NAME})|(?P<op>::|\|\||<>|!=|<=|>=|[-=<>+*/%()\[\],.])"
 )
+_WITHIN_QUOTES = re.compile(r"'(?:[^']|'')*'|\"(?:[^\"]|\"\")+\"")
+_DAY = re.compile(r"(?<![\w.])(?:19|20)\d\d-[01]\d-[0-3]\d(?!\w)")
 _KEYWORDS = (
     "and or not is null in between like case when then else end true false cast as select from where exists interval"
 )
@@ -72,6 +74,8 @@ def parse(text: str) -> Node:
         raise ExpressionError(f"an expression of {len(text):,} characters", 0, f"at most {MAX_LENGTH:,} are read")
     if path := bare_path(text):
         return path
+    if day := _DAY.search(_WITHIN_QUOTES.sub(lambda quoted: " " * len(quoted[0]), text)):
+        raise ExpressionError(f"{day[0]} would be a subtraction", day.start(), f"a day is a text in quotes: '{day[0]}'")
     return _Parser(list(_tokens(text)), len(text)).whole()
 
 
@@ -110,6 +114,15 @@ def _hint(character: str) -> str:
     )
 
 
+def _meant(before: _Token, token: _Token) -> str:
+    """What to write instead of two tokens that do not go together, where that is known."""
+    if token.text == before.text == "=":
+        return "one = compares"
+    if before.kind == "number" and re.fullmatch(r"[eE]\d*", token.text):
+        return "write the number out: 1000"
+    return ""
+
+
 def _binds(token: _Token) -> bool:
     return token.text not in "()," if token.kind == "op" else token.text.lower() in ("and", "or", "not")
 
@@ -127,7 +140,7 @@ class _Parser:
             raise ExpressionError("an empty expression", 0, "write a path or an expression")
         node = self.expression()
         if token := self.peek():
-            self.fail(f"unexpected '{token.text}'", token)
+            self.fail(f"unexpected '{token.text}'", token, _meant(self.tokens[self.index - 1], token))
         return node
 
     # -- tokens
@@ -296,7 +309,7 @@ class _Parser:
             return self.path(Name(token.text[1:-1].replace('""', '"'), token.at, quoted=True))
         if token.kind == "name":
             return self.named(token)
-        self.fail(f"unexpected '{token.text}'", token)
+        self.fail(f"unexpected '{token.text}'", token, _meant(self.tokens[self.index - 2], token))
 
     def named(self, token: _Token) -> Node:
         word = token.text.lower()

@@ -119,7 +119,9 @@ def _step(here: Shape, step: Name, shown: str, stream: str) -> Shape:
         raise ExpressionError(f"{shown} is a plain value and has no '{step.text}'", step.at, "", "M105")
     if step.text not in here.parts:
         where = f"stream {stream}" if shown == stream else f"'{shown}' of stream {stream}"
-        fix = did_you_mean(step.text, here.parts) or f"there are: {_some(here.parts)}"
+        # Alone at the top it may have been meant as a text: YAML takes the quotes of 'Tea' for its own.
+        text = f"""; a text is written "'{step.text}'\"""" if shown == stream else ""
+        fix = did_you_mean(step.text, here.parts) or f"there are: {_some(here.parts)}{text}"
         raise ExpressionError(f"unknown field '{step.text}' in {where}", step.at, fix, "M104")
     return here.parts[step.text]
 

@@ -2,13 +2,14 @@
 
 Findings M221 (a required field is not sent), M222 (a place that the target does not have), M223 (a value that its picklist does not
 have), M224 (a text that is longer than its field), M225 (an operation that it cannot do), M226 (a key that it cannot look for),
-M227 (a field that cannot be emptied). What a stream takes is judged only where it declares it; what it can do, always.
+M227 (a field that cannot be emptied). What a stream takes is judged where it declares it, and else by its sample (a slip of the pen, M222, a warning); what it can do, always.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from collections.abc import Mapping as Map
+from difflib import get_close_matches
 
 from hub.connector import Stream, TargetField
 from hub.entity import Entity, Model
@@ -16,9 +17,11 @@ from hub.errors import Place
 from hub.findings import Finding, did_you_mean
 from mappings.leaves import inbound_field
 from mappings.parse import ExpressionError, parse
+from mappings.schema import paths
 from mappings.syntax import Expr, Field, Mapping, Push, PushField, ValueMap
 from mappings.tree import Call, Case, Literal, Name, Node, Path
 
+_NEAR = 0.8  # a slip of the pen, and no name of its own
 _Sent = dict[str, Place]  # dotted place → where the mapping says so
 
 
@@ -29,8 +32,10 @@ def check(mapping: Mapping, push: Push, model: Model, stream: Stream | None) -> 
     findings = _abilities(mapping, push, stream)
     takes = stream.target_fields.get(push.operation)
     entity = model.get(push.entity)
-    if takes is None or entity is None:
+    if entity is None:
         return findings
+    if takes is None:
+        return findings + _nearly(mapping, push, entity, model)
     shown = f"{push.operation} of {mapping.system}.{push.stream}"
     sent: _Sent = {}
     for child, rows, fields, prefix in _objects(push, entity, model):
@@ -93,6 +98,25 @@ def _known(place: str, takes: Map[str, TargetField]) -> bool:
     """A declared place, one above declared ones, or one within a field whose parts are not declared."""
     within = [place.rsplit(".", n)[0] for n in range(place.count(".") + 1)]
     return any(part in takes for part in within) or any(known.startswith(f"{place}.") for known in takes)
+
+
+def _nearly(mapping: Mapping, push: Push, entity: Entity, model: Model) -> list[Finding]:
+    """A place that the stream's sample does not have, and one that it nearly has: a warning, for what a write takes nobody said."""
+    sample = mapping.sample if push.stream == mapping.stream else mapping.samples.get(push.stream)
+    if sample is None:
+        return []
+    there = {path.replace("[0]", "") for path in paths(sample)}
+    findings = []
+    for child, rows, fields, prefix in _objects(push, entity, model):
+        for one in fields:
+            place = _place(one, inbound_field(mapping, mapping.child(child.name) if child else None, rows, one.name))
+            if place is None or any(path == prefix + place or path.startswith(f"{prefix}{place}.") for path in there):
+                continue
+            if near := get_close_matches(prefix + place, there, n=1, cutoff=_NEAR):
+                what = f"the sample of {mapping.system}.{push.stream} has no '{prefix}{place}'"
+                fix = f"did you mean '{near[0].removeprefix(prefix)}'?"
+                findings.append(Finding("M222", what, (one.at or Expr("", one.place)).place, fix, "warning"))
+    return findings
 
 
 def _unknown(place: str, at: Place, takes: Map[str, TargetField], shown: str) -> Finding:

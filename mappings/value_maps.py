@@ -34,11 +34,10 @@ class ValueMaps:
             self.findings += [wrong] if str(wrong) not in known else []
         if isinstance(content, yaml.Node):
             for name, node in content.items():
-                made = self._map(name, node, content.key_places[name], known)
-                if made:
-                    self.by_name[name] = made
+                self.by_name[name] = self._map(name, node, content.key_places[name], known)
 
-    def _map(self, name: str, node: Any, place: Place, known: set[str]) -> ValueMap | None:
+    def _map(self, name: str, node: Any, place: Place, known: set[str]) -> ValueMap:
+        """The map, as far as it can be read: one that is wrong in part is not also told as one that there is not."""
         wrong: list[Finding] = []
         long = isinstance(node, yaml.Node) and isinstance(node.get("in"), yaml.Node)
         inward = self._pairs(node["in"] if long else node, name, place, wrong)
@@ -46,8 +45,6 @@ class ValueMaps:
         if long:
             wrong += node.unknown(("in", "out"), "M102")
         self.findings += [finding for finding in wrong if str(finding) not in known]
-        if wrong:
-            return None
         if outward is not None:
             return ValueMap(name, place, inward, outward)
         backwards: dict[str, list[str]] = {}

@@ -44,6 +44,9 @@ class Reader:
     def column(self, value: Any, place: Place, entity: Entity | None = None, kinds: Sequence[str] = ()) -> str | None:
         entity = entity or self.entity
         if not isinstance(value, str) or (value not in entity and value not in SYSTEM_COLUMNS):
+            if isinstance(value, (yaml.Items, yaml.Node)):
+                self.wrong("Q112", "one column belongs here", place, "write its name; a rule for each of several")
+                return None
             fix = did_you_mean(str(value), [*(c.name for c in entity), *SYSTEM_COLUMNS])
             self.wrong("Q102", f"unknown column '{value}' in {entity.name}", place, fix)
             return None
@@ -154,7 +157,23 @@ def _range(reader: Reader, value: Any, place: Place) -> Check | None:
     made = {b: _bound(reader, node[b], node.value_places[b], kind) for b in bounds if node.get(b) is not None}
     if not made:
         reader.wrong("Q112", "no bound is said", place, f"write one of {', '.join(bounds)}")
-    return checks.Range(column, **made) if made and None not in made.values() else None
+    if not made or None in made.values():
+        return None
+    if _nothing_within(made):
+        reader.wrong(
+            "Q112", "no value lies within these bounds", place, "least, above: the lower; most, below: the upper"
+        )
+        return None
+    return checks.Range(column, **made)
+
+
+def _nothing_within(bounds: dict[str, Any]) -> bool:
+    """Is the lower bound not below the upper one? The same value may be both `least` and `most`."""
+    pairs = [(low, high) for low in ("least", "above") for high in ("most", "below") if {low, high} <= set(bounds)]
+    return any(
+        bounds[low] > bounds[high] or (bounds[low] == bounds[high] and (low, high) != ("least", "most"))
+        for low, high in pairs
+    )
 
 
 def _bound(reader: Reader, value: Any, place: Place, kind: str) -> Bound | None:

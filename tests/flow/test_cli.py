@@ -91,6 +91,18 @@ def test_explain_prints_what_a_code_means() -> None:
     assert done.stdout.startswith("M104")
 
 
+def test_explain_tells_of_a_function_of_the_language_of_a_push_and_of_the_project(tmp_path: Path) -> None:
+    assert run("explain", "Squeeze").stdout.startswith("squeeze(x: text) → text\n\nEvery run of white space")
+    assert "adds up" not in run("explain", "total").stdout
+    assert run("explain", "total").stdout.startswith("total(order_line.quantity)")
+    (tmp_path / "mappings").mkdir()
+    (tmp_path / "crossdock.yaml").write_text("name: x\nsystems: {}\n")
+    own = "tidy: {doc: Two in one., arguments: [a], is: 'concat(a, a)', examples: [{given: [x], expect: xx}]}\n"
+    (tmp_path / "mappings" / "functions.yaml").write_text(own)
+    assert run("explain", "tidy", cwd=tmp_path).stdout.startswith("tidy(a)\n\nTwo in one.\nmappings/functions.yaml:1:1")
+    assert run("explain", "squeze").returncode == 2
+
+
 def test_explain_shows_what_a_mapping_changed_of_another(tmp_path: Path) -> None:
     folder = tmp_path / "mappings" / "shop2"
     folder.mkdir(parents=True)

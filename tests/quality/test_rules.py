@@ -81,6 +81,13 @@ def test_everything_wrong_is_found_at_once(write_rules: Callable[..., Rules]) ->
         ("entity: product\nrules:\n  a: {required: name, message: m}\n", "Q105"),
         ("entity: customer\nrules:\n  a: {range: {column: name}, message: m}\n", "Q113"),
         ("entity: customer\nrules:\n  a: {allowed: {column: name}, message: m}\n", "Q112"),
+        ("entity: customer\nrules:\n  a: {required: [name], message: m}\n", "Q112"),
+        ("entity: order_line\nrules:\n  a: {range: {column: quantity, least: 10, most: 1}, message: m}\n", "Q112"),
+        ("entity: order_line\nrules:\n  a: {range: {column: quantity, above: 1, most: 1}, message: m}\n", "Q112"),
+        (
+            'entity: sales_order\nrules:\n  a: {range: {column: ordered_at, least: "2026-02-01", below: "2026-01-01"}, message: m}\n',
+            "Q112",
+        ),
         ("entity: customer\nrules:\n  a: {required: name, message: m}\n  a: {required: email, message: m}\n", "F109"),
     ],
 )

@@ -124,6 +124,14 @@ def test_what_is_not_read_is_named(shop: Shop) -> None:
     assert record.unread == ("ship_to.city", "email")
 
 
+def test_what_no_record_reads_is_said_once(shop: Shop) -> None:
+    found = made(shop, [order(1, email="a@example.com"), order(2, email="b@example.com", fax="1")])
+    out = io.StringIO()
+    show_preview.preview(found, Console(file=out, width=200))
+    assert out.getvalue().count("not read:") == 1
+    assert out.getvalue().endswith("not read: email, fax\n")
+
+
 @pytest.mark.parametrize(
     "text",
     [
