@@ -23,15 +23,28 @@ THRESHOLD = 0.66
 NAMED_ENOUGH = 0.40  # below it no value makes a name fit
 MAX_RECORDS, MAX_DEPTH = 200, 20
 _PLAIN = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+_UTC = re.compile(r"_(gmt|utc)$|(Gmt|GMT|Utc|UTC)$")
+_OF_AN_ADDRESS = frozenset(["street", "city", "postal", "country", "address"])
+_ENOUGH = 3  # of these words make an object an address
+_NUMBERS = ("money", "quantity", "percent")
 
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """A field of the records: its path as it is written in a mapping, its values, and whether it lies in a list."""
+    """A field of the records: its path as it is written in a mapping, its values, and whether it lies in a list.
+
+    `called` is what it is called: its path, and that it is part of an address where the fields beside it say so.
+    """
 
     path: str
     values: Values
     listed: bool = False
+    called: str = ""
+
+    @property
+    def utc(self) -> bool:
+        """Does its name say which clock it is of? Beside it there often is the same time of a local one."""
+        return bool(_UTC.search(self.path.rpartition(".")[2]))
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +114,25 @@ def candidates(rows: Sequence[Mapping[str, Any]]) -> list[Candidate]:
     # `customer: null` in one record is the object of another.
     plain = [path for path in seen if not any(other.startswith((f"{path}.", f"{path}[")) for other in full)]
     plain = [path for path in plain if path.isprintable()]  # others cannot be written in an expression
-    return [Candidate(path, Values.of(seen[path]), "[0]" in path) for path in plain]
+    addresses = _addresses(plain)
+    return [Candidate(path, Values.of(seen[path]), "[0]" in path, _called(path, addresses)) for path in plain]
+
+
+def _addresses(paths: Sequence[str]) -> set[str]:
+    """The objects that hold a street, a city, a postal code: what they are called may be `shipping` or `home`."""
+    said: dict[str, set[str]] = {}
+    for path in paths:
+        above, _, last = path.rpartition(".")
+        said.setdefault(above, set()).update(set(words(last)) & _OF_AN_ADDRESS)
+    return {above for above, some in said.items() if above and len(some) >= _ENOUGH}
+
+
+def _called(path: str, addresses: set[str]) -> str:
+    """In an address a state is a region, and no status."""
+    above, _, last = path.rpartition(".")
+    if above not in addresses:
+        return path
+    return f"{above}_address.{'region' if last.lower() == 'state' else last}"
 
 
 def _leaves(value: Any, prefix: str, depth: int = 0) -> Iterator[tuple[str, Any]]:
@@ -123,8 +154,10 @@ def _leaves(value: Any, prefix: str, depth: int = 0) -> Iterator[tuple[str, Any]
 
 def score(column: Column, entity: Entity, candidate: Candidate) -> float:
     """How well a field fits a column."""
-    named = max(_named(phrase, candidate.path) for phrase in phrases(entity.name, column.name))
+    named = max(_named(phrase, candidate.called) for phrase in phrases(entity.name, column.name))
     if named < NAMED_ENOUGH:
+        return 0.0
+    if column.kind in _NUMBERS and words(candidate.path)[-1:] == ("id",):  # tax_rate_id: it only looks like a rate
         return 0.0
     fits = looks.fits(column, candidate.values)
     return max(0.0, min(1.0, named * fits.factor + fits.bonus - (0.1 if candidate.listed else 0.0)))
@@ -168,14 +201,14 @@ def _alike(one: str, other: str) -> bool:
 def _assign(entity: Entity, known: Sequence[Candidate], zone: str) -> tuple[Suggestion, ...]:
     """The best pairs first. A field is used once; an item's number may be both a reference and a text."""
     pairs = [(score(column, entity, one), column, one) for column in entity for one in known]
-    pairs = sorted((pair for pair in pairs if pair[0] >= THRESHOLD), key=lambda pair: -pair[0])
+    pairs = sorted((pair for pair in pairs if pair[0] >= THRESHOLD), key=lambda pair: (-pair[0], not pair[2].utc))
     used: dict[str, str] = {}
     made: dict[str, Suggestion] = {}
     for fit, column, one in pairs:
         if column.name in made or (one.path in used and {used[one.path], column.name} != {"sku", "product"}):
             continue
         used[one.path] = column.name
-        text, note = looks.written(column, one.path, one.values, zone)
+        text, note = looks.written(column, one.path, one.values, "UTC" if one.utc else zone)
         made[column.name] = Suggestion(column.name, one.path, text, round(fit, 2), note)
     return tuple(made[column.name] for column in entity if column.name in made)
 
@@ -210,7 +243,7 @@ def _matching(entity: Entity, found: Sequence[Suggestion]) -> str:
 
 
 def _hints(known: Sequence[Candidate]) -> Iterator[str]:
-    for one in known:
+    for one in sorted(known, key=lambda one: not one.utc):
         if "." not in one.path and "updated" in words(one.path) and one.values.share(looks.is_instant) == 1:
             yield f"version: {one.path}   (if its clock can be trusted, and the connector does not say so already)"
             return

@@ -44,7 +44,7 @@ limit ceiling
 overdue arrears
 barcode gtin ean upc
 """
-_STOP = frozenset(["the", "of", "a", "is", "c", "sap", "custom", "field", "info", "details", "data"])
+_STOP = frozenset(["the", "of", "a", "is", "c", "sap", "gmt", "utc", "custom", "field", "info", "details", "data"])
 # Words that say little by themselves.
 WEAK = frozenset(
     ["id", "code", "number", "name", "amount", "total", "date", "at", "value", "type", "key", "time", "to"]
@@ -60,7 +60,7 @@ ALIASES: dict[str, str] = {
     "family_name": "last name, family name, surname",
     "customer.kind": "kind, customer type, category, party type",
     "email": "email, email address, contact email",
-    "phone": "phone, phone number, mobile phone",
+    "phone": "phone, phone number, mobile phone, billing address phone",
     "tax_id": "tax id, tax number, vat number, vat id, tax identifier, vat registration",
     "tier": "tier, customer group, price group, level, segment",
     "country_code": "country code, country, country iso, billing country code, billing address country code, default address country code",

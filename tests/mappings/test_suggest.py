@@ -119,6 +119,35 @@ def test_values_that_do_not_fit_are_no_suggestion(record: dict[str, Any], entity
     assert column not in found(record, entity)
 
 
+HOME = {"street": "Ring 7", "city": "Wien", "postcode": "1010", "state": "W", "country": "AT", "phone": "+43 1 5550123"}
+
+
+def test_an_object_is_an_address_whatever_it_is_called() -> None:
+    """In an address a state is a region; in anything else it is a status."""
+    drafted = found({"id": 1, "total": "1.00", "shipping": HOME}, "sales_order")
+    assert (drafted["ship_to_street"], drafted["ship_to_postal_zone"]) == ("shipping.street", "shipping.postcode")
+    assert (drafted["ship_to_country_code"], "fulfilment_status" in drafted) == ("shipping.country", False)
+    parcel = {"id": 1, "total": "1.00", "shipping": {"state": "fulfilled"}}
+    assert found(parcel, "sales_order")["fulfilment_status"] == "shipping.state"
+
+
+def test_of_two_clocks_the_one_whose_zone_is_known_is_read() -> None:
+    local, utc = {"date_created": "2017-03-22T16:28:02"}, {"date_created_gmt": "2017-03-22T19:28:02"}
+    assert found({"id": 1, **local, **utc}, "sales_order")["ordered_at"] == "instant(date_created_gmt, 'UTC')"
+    drafted = suggest.suggest([{"id": 1, **local}], MODEL["sales_order"], MODEL, "Europe/Berlin").found
+    assert [one.text for one in drafted if one.column == "ordered_at"] == ["instant(date_created, 'Europe/Berlin')"]
+
+
+def test_an_id_is_no_rate() -> None:
+    lines = [{"id": 1, "rate_id": 75, "tax_total": "1.35"}]
+    for named, rate in (("rate_id", None), ("rate", "rate")):
+        items = [{named if name == "rate_id" else name: value for name, value in line.items()} for line in lines]
+        [drafted] = suggest.suggest(
+            [{"id": 1, "currency": "EUR", "tax_lines": items}], MODEL["sales_order"], MODEL
+        ).lists
+        assert [one.path for one in drafted.found if one.column == "rate"] == ([rate] if rate else [])
+
+
 def test_what_was_not_found_is_said() -> None:
     draft = suggest.suggest([{"id": 1, "currency": "EUR", "odd": 3}], MODEL["sales_order"], MODEL)
     assert draft.open[:5] == ("number", "ordered_at", "customer", "total", "lifecycle_status")
