@@ -57,8 +57,10 @@ def lint(
 @new_app.command("mapping")
 def new_mapping(
     name: Annotated[str, typer.Argument(help="system/stream, e.g. shop/customers")],
-    sample: Annotated[Path, typer.Option("--from", help="Recorded records: JSON, or one a line.")],
     entity: Annotated[str, typer.Option("--to", help="The canonical entity, e.g. customer.")],
+    sample: Annotated[
+        Path | None, typer.Option("--from", help="Recorded records: JSON, or one a line; those of the lake if none.")
+    ] = None,
 ) -> None:
     """Write a draft: which field is which column, with a score each, and what was left open."""
     from flow.new import mapping as draft
@@ -68,7 +70,8 @@ def new_mapping(
     print(f"  made {path}: {made.found} columns found")
     for column in made.missing:
         print(f"  open {column}: required, and no field fits")
-    print(f"\nnext:  crossdock lint {path}, then crossdock preview {name} --from {sample}")
+    looking = f"crossdock preview {name}" + (f" --from {sample}" if sample else "")
+    print(f"\nnext:  crossdock lint {path}, then {looking}")
 
 
 @app.command()

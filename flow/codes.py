@@ -145,6 +145,7 @@ There are mapping, tests, values, quality, reconcile and crossdock (the project'
 Example: crossdock schema mapping""",
     "P541": """The records for a draft cannot be read.
 A draft is made from what a system really sends: one record as JSON, a list, an answer with a list in it, or a record a line.
+Of CSV and XML, pull first and leave --from out: in the lake every record is JSON.
 Example: crossdock new mapping shop/customers --from customers.json --to customer""",
     "P542": """`crossdock new` was told to write a file that is there already; it was not touched.
 Choose another name (shop/customers.address reads the same stream), or edit the file that is there.""",

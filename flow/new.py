@@ -1,4 +1,4 @@
-"""`crossdock new mapping`: a draft of a mapping from recorded records, that lint finds no error in."""
+"""`crossdock new mapping`: a draft of a mapping from records of a file or of the lake, that lint finds no error in."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from mappings.suggest import Draft
 
 MAX_BYTES = 20_000_000
+_LOOKED_AT = 200  # records of the lake
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,11 +30,11 @@ class Made:
     missing: tuple[str, ...]
 
 
-def mapping(project: Project, name: str, sample: Path, entity_name: str) -> Made:
-    """Write `mappings/<name>.yaml` of the project.
+def mapping(project: Project, name: str, sample: Path | None, entity_name: str) -> Made:
+    """Write `mappings/<name>.yaml` of the project, from the records of a file; from the newest of the lake where none is given.
 
     Raises UsageError: M117 (no name for a mapping), M106 (no such entity), P541 (the records cannot be read), P542 (it is
-    there already).
+    there already), P520 (the lake has none).
     """
     from mappings.draft import as_yaml
     from mappings.load import _STEM, _SYSTEM
@@ -55,10 +56,12 @@ def mapping(project: Project, name: str, sample: Path, entity_name: str) -> Made
         raise UsageError("P542", f"{path} is there already", fix="choose another name, or edit it")
     stream = stem.partition(".")[0]
     zone = project.systems[system].timezone if system in project.systems else "UTC"
-    draft = suggest(read(sample, stream), entity, model, zone)
+    records = read(sample, stream) if sample else _of_lake(project, system, stream)
+    draft = suggest(records, entity, model, zone)
+    source = sample.name if sample else "records of the lake"
 
     def text(made: Draft) -> str:
-        return as_yaml(made, stream, model, sample.name, modeline("mapping", 2))
+        return as_yaml(made, stream, model, source, modeline("mapping", 2))
 
     draft = _without_errors(draft, system, stem, model, text)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -76,6 +79,16 @@ def _entity(model: Model, name: str) -> Entity:
     raise UsageError("M106", f"there is no entity '{name}' that a stream could be", fix=fix)
 
 
+def _of_lake(project: Project, system: str, stream: str) -> list[Any]:
+    """The newest records, as they are staged: whatever the system sends, CSV and SOAP too, they are JSON here."""
+    from flow import samples
+
+    decoded = (
+        samples.decoded(line.record) for line in samples.some(samples.of_lake(project, system, stream), _LOOKED_AT)
+    )
+    return [record for record in decoded if isinstance(record, Mapping)]
+
+
 def read(path: Path, stream: str) -> list[Any]:
     """The records of a JSON file (one, a list, an envelope around them) or of a file with one record a line."""
     try:
@@ -88,7 +101,9 @@ def read(path: Path, stream: str) -> list[Any]:
         records = _records(_decoded(text), stream)
     except (ValueError, RecursionError) as error:
         raise UsageError(
-            "P541", f"{path} is not JSON: {error}", fix="one record, a list of them, or one a line"
+            "P541",
+            f"{path} is not JSON: {error}",
+            fix="one record, a list of them, or one a line; of CSV or XML pull first, and leave --from out",
         ) from None
     if not records:
         raise UsageError("P541", f"{path} holds no record", fix="one record, a list of them, or one a line")

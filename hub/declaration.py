@@ -20,6 +20,8 @@ from hub.paging import NUMBERED
 # What protocols read under `extra` of a connection.
 EXTRA = ("rate_limit", "parallel", "hosts", "ca_file", "token_url", "wsdl", "schema_cache", "storage")
 _NEAR = 0.75
+# What a stream of text files has to say, with an example each.
+_TEXT_OPTIONS = {"pattern": '"prices_*.csv"', "encoding": '"utf-8" or "cp1252"', "columns": '("sku", "price")'}
 _TUPLES = ("cursor_fields", "writes")
 _NUMBERS = ("overlap", "page_size", "parallel", "batch_size")
 _CHOICES: Mapping[str, tuple[str, ...]] = {
@@ -125,7 +127,8 @@ def text_options(stream: Stream, place: Place, needed: Iterable[str]) -> Iterato
     """C312 for what a stream of text files lacks, an encoding that there is not, and a name where names should be."""
     for word in needed:
         if word not in stream.options:
-            yield Finding("C312", f"there is no option '{word}'", place, f'write options={{"{word}": …}}')
+            fix = f'write "{word}": {_TEXT_OPTIONS[word]} in the stream\'s options'
+            yield Finding("C312", f"the option '{word}' is missing", place, fix)
     for word in ("columns", "key"):
         if isinstance(given := stream.options.get(word), str):
             yield Finding("C312", f"{word} is a text and no tuple", place, f'write "{word}": ("{given}",)')

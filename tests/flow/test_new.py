@@ -11,11 +11,19 @@ from typer.testing import CliRunner
 
 from flow import new, schema
 from flow.cli import app
+from flow.cycle import cycle
 from flow.lint import lint
 from hub import yaml
 from hub.config import BUILT_IN, Project, load_project
 from hub.errors import UsageError
 
+PRICES = """from hub.connector import Stream
+from hub.files import Files
+class Prices(Files):
+    name = "prices"
+    options = {"pattern": "*.csv", "encoding": "utf-8", "separator": ";", "key": ("id",)}
+    streams = (Stream("people", "_key", cursor="token", options=options),)
+"""
 RECORD = {"id": 7, "full_name": "Ann Lee", "email": "ann@example.com", "zip": "89073"}
 
 
@@ -39,6 +47,28 @@ def test_a_draft_is_written_checked_and_listed(project: Project) -> None:
     assert findings == []
     assert made["fields"] == {"name": "full_name", "email": "lower(trim(email))"}
     assert jsonschema.Draft7Validator(schema.schema("mapping", project)).is_valid(made)
+
+
+def test_without_a_file_it_is_made_of_what_was_pulled(project: Project) -> None:
+    """Also of what is no JSON where it comes from."""
+    (project.root / "crossdock.yaml").write_text(
+        "name: drafts\nsystems: {drop: {connector: prices, connection: {url: in}}}\n"
+    )
+    (project.root / "connectors").mkdir()
+    (project.root / "connectors" / "prices.py").write_text(PRICES)
+    (project.root / "in").mkdir()
+    (project.root / "in" / "people.csv").write_text("id;full_name;email\n7;Ann Lee;ann@example.com\n")
+    asked = ["new", "mapping", "drop/people", "--to", "customer"]
+    done = CliRunner().invoke(app, asked)
+    assert isinstance(done.exception, UsageError), done.output
+    assert done.exception.code == "P520"  # nothing is there yet
+    [report] = cycle(load_project(project.root), ["drop"], step="pull")
+    assert report.status == "ok", report.findings
+    done = CliRunner().invoke(app, asked)
+    assert done.exit_code == 0, done.output
+    assert done.output.endswith("then crossdock preview drop/people\n")
+    made, findings = yaml.load(project.root / "mappings/drop/people.yaml")
+    assert (findings, made["fields"]) == ([], {"name": "full_name", "email": "lower(trim(email))"})
 
 
 def test_it_never_overwrites(project: Project) -> None:

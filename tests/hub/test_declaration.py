@@ -160,8 +160,8 @@ def prices(base: type[Connector] = Files, **options: Any) -> type[Connector]:
 @pytest.mark.parametrize(
     ("options", "what"),
     [
-        ({"encoding": "utf-8"}, "there is no option 'pattern'"),
-        ({"pattern": "*.csv"}, "there is no option 'encoding'"),
+        ({"encoding": "utf-8"}, "the option 'pattern' is missing"),
+        ({"pattern": "*.csv"}, "the option 'encoding' is missing"),
         ({"pattern": "*.csv", "encoding": "utf8x"}, "there is no encoding 'utf8x'"),
         ({"pattern": "*.csv", "encoding": "utf-8", "key": "ID"}, "key is a text and no tuple"),
     ],
@@ -171,7 +171,7 @@ def test_what_a_stream_of_files_lacks(options, what):
 
 
 def test_what_a_drop_lacks():
-    assert said(prices(Drops)) == [("C312", "error", "there is no option 'columns'")]
+    assert said(prices(Drops)) == [("C312", "error", "the option 'columns' is missing")]
     assert said(prices(Drops, format="ndjson")) == []
 
 
