@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from flow.language import streams_of
 from flow.schema import modeline
 from hub.config import Project
 from hub.entity import Entity, Model
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 
 MAX_BYTES = 20_000_000
 _LOOKED_AT = 200  # records of the lake
+_OURS = frozenset(["_key", "_file", "_file_line", "_body", "_offset"])  # what a pull wrote into them
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +60,8 @@ def mapping(project: Project, name: str, sample: Path | None, entity_name: str) 
     zone = project.systems[system].timezone if system in project.systems else "UTC"
     records = read(sample, stream) if sample else _of_lake(project, system, stream)
     draft = suggest(records, entity, model, zone)
+    if key := _declared_key(project, system, stream):
+        draft = replace(draft, key=key, unused=tuple(path for path in draft.unused if path != key))
     source = sample.name if sample else "records of the lake"
 
     def text(made: Draft) -> str:
@@ -86,7 +90,17 @@ def _of_lake(project: Project, system: str, stream: str) -> list[Any]:
     decoded = (
         samples.decoded(line.record) for line in samples.some(samples.of_lake(project, system, stream), _LOOKED_AT)
     )
-    return [record for record in decoded if isinstance(record, Mapping)]
+    return [
+        {name: value for name, value in record.items() if name not in _OURS}
+        for record in decoded
+        if isinstance(record, Mapping)
+    ]
+
+
+def _declared_key(project: Project, system: str, stream: str) -> str:
+    """What the connector says of the stream; empty where nobody says it yet, and the records have to show it."""
+    declared = streams_of(project, [system]).get(system, ())
+    return next((one.primary_key for one in declared if one.name == stream), "")
 
 
 def read(path: Path, stream: str) -> list[Any]:

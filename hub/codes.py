@@ -200,7 +200,7 @@ Fix: have it sent again, or correct the stream's encoding.""",
     "D111": """A file is not CSV: most often a quotation mark is left open.
 All the rest of the file would become one value. The file stays where it is, the others are read.
 Fix: correct the file at the line that is named.""",
-    "D112": """A file's header lacks a column, has one twice, or is empty.
+    "D112": """A file's header lacks a column, has one twice, is empty, or has more or fewer names than the first row has values.
 Values would land in the wrong fields. The file stays where it is, the others are read.
 Example: the header misses PREIS; often the separator is another one.
 Fix: have it sent again, or correct columns or separator of the stream.""",

@@ -62,7 +62,10 @@ class Files(Connector):
             found.append(Finding("C122", what, place, f"there are: {', '.join(others[:5])}", "warning"))
         for file in files[-1:]:  # the newest by name shows what comes
             try:
-                next(_rows(self._read(file), stream, self._place(file)), None)
+                row = next(_rows(self._read(file), stream, self._place(file)), None)
+                if row and (odd := row.get("_malformed")):
+                    what, at = f"the first row has {odd}", Place(self._place(file), row["_file_line"])
+                    found.append(Finding("D112", what, at, f"separator {_separator(stream)!r}?"))
             except CrossdockError as error:
                 found.append(Finding.of(error))
         return found
@@ -173,17 +176,22 @@ class Files(Connector):
 def _rows(body: bytes, stream: Stream, place: str) -> Iterator[dict[str, Any]]:
     """The rows as dictionaries of texts. Raises StreamError D110 (encoding), D111 (not CSV), D112 (header).
 
+    Where the header ends with a separator and the first row does not, the rows are of its named columns: some exports write it so.
     A row with too few or too many values says so in `_malformed` and holds nothing else but its text: a mapping rejects it.
     """
     text = _text(body, stream.options["encoding"], place)
-    separator = stream.options.get("separator", ",")
+    separator = _separator(stream)
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator, strict=True)
     try:
         header = next(reader, [])
         _check_header(header, stream, place)
+        first = True
         for row in reader:
             if not row:
                 continue
+            if first and header[-1] == "" and len(row) == len(header) - 1:
+                header.pop()
+            first = False
             if len(row) == len(header):
                 named = dict(zip(header, row, strict=True))
                 key = "/".join(named[column] for column in stream.options.get("key", header))
@@ -197,6 +205,10 @@ def _rows(body: bytes, stream: Stream, place: str) -> Iterator[dict[str, Any]]:
         ) from None
 
 
+def _separator(stream: Stream) -> str:
+    return str(stream.options.get("separator", ","))
+
+
 def _check_header(header: list[str], stream: Stream, place: str) -> None:
     wanted = dict.fromkeys((*stream.options.get("columns", ()), *stream.options.get("key", ())))
     missing = [name for name in wanted if name not in header]
@@ -207,7 +219,7 @@ def _check_header(header: list[str], stream: Stream, place: str) -> None:
             "D112",
             f"the header {what}",
             place=Place(place, 1),
-            fix=f"separator {stream.options.get('separator', ',')!r}?",
+            fix=f"separator {_separator(stream)!r}?",
         )
 
 

@@ -69,6 +69,8 @@ def test_without_a_file_it_is_made_of_what_was_pulled(project: Project) -> None:
     assert done.output.endswith("then crossdock preview drop/people\n")
     made, findings = yaml.load(project.root / "mappings/drop/people.yaml")
     assert (findings, made["fields"]) == ([], {"name": "full_name", "email": "lower(trim(email))"})
+    assert made["key"] == "_key"  # as the connector says
+    assert "_file" not in (project.root / "mappings/drop/people.yaml").read_text()
 
 
 def test_it_never_overwrites(project: Project) -> None:

@@ -192,6 +192,27 @@ def test_an_odd_row_says_so_and_costs_no_other(drop):
     assert found[2]["_text"] == "C;3;z;4"
 
 
+def test_a_separator_at_the_end_of_the_header_names_no_column(drop):
+    drop.write("prices_1.csv", "A;1;x", "B;2", "C;3;z;", header=f"{HEADER};")
+    found = pull(drop())[0]
+    assert [record.get("MATNR") for record in found] == ["A", None, None]
+    assert "" not in found[0]
+    assert [record.get("_malformed") for record in found[1:]] == ["2 values for 3 columns", "4 values for 3 columns"]
+
+
+def test_where_the_rows_end_so_too_a_shorter_one_has_lost_something(drop):
+    drop.write("prices_1.csv", "A;1;x;", "B;2;", header=f"{HEADER};")
+    assert [record.get("_malformed") for record in pull(drop())[0]] == [None, "3 values for 4 columns"]
+
+
+def test_check_says_where_the_first_row_has_more_or_fewer_values_than_the_header_names(drop):
+    drop.write("prices_1.csv", "A;1;x;y;z", "B;2;x")
+    [found] = drop().check()
+    assert (found.code, found.what, found.place.line) == ("D112", "the first row has 5 values for 3 columns", 2)
+    drop.write("prices_1.csv", "A;1;x", "B;2;x;y")  # one odd row is rejected, and no reason to doubt the declaration
+    assert drop().check() == []
+
+
 def test_a_missing_folder(drop, tmp_path):
     with pytest.raises(ConfigurationError) as caught:
         list(drop(tmp_path / "nowhere").pull("prices"))
