@@ -35,7 +35,7 @@ class Inbound:
     `prepare` comes before the statements, in the same connection: it makes the tables of `joins`, and what Python looks up.
     `known` are the relations of other records (stream, or canonical.<entity>) with the columns that are read of them, and
     `askers` say which staged records used one that changed. `bare` is SQL over mapped.<entity> of the deletes that say only whose
-    they are (`columns.pardoned`), `deletes` and `excludes` say whether it reads `deleted_at` and leaves records out. `parts` are what its views were written from, the entity's own first: a preview asks them which column is what.
+    they are (`columns.pardoned`), `deletes` and `excludes` say whether it reads `deleted_at` and leaves records out. `parts` are what its views were written from, the entity's own first: a preview asks them which column is what, and `others` which table a lookup has.
     """
 
     mapping: str
@@ -53,6 +53,7 @@ class Inbound:
     shape: Shape = field(repr=False, compare=False, default_factory=Shape)
     parts: tuple[Part, ...] = field(repr=False, compare=False, default=())
     shapes: dict[str, Shape] = field(repr=False, compare=False, default_factory=dict)
+    others: Joins | None = field(repr=False, compare=False, default=None)
 
     def prepare(self, execute: Callable[..., Any]) -> None:
         """`execute(sql, parameters)` executes one statement and has `fetchall()`, as DuckDB's has."""
@@ -183,6 +184,7 @@ class _Builder:
             shape=self.reads,
             parts=(head, *parts),
             shapes=self.joins.shapes,
+            others=self.joins,
         )
 
     def _flat(self, head: Part) -> None:

@@ -28,9 +28,7 @@ from mappings.syntax import Expr, Field, Join, Mapping
 from mappings.tree import Call, Name, Path, Type
 
 CANONICAL = "canonical."
-_NO_PYTHON = (
-    "look up what the record holds as it is; the function can be applied to what comes out of a field of its own"
-)
+_NO_PYTHON = "look up what the record holds as it is, or read that stream by a mapping of its own, where the function is possible"
 
 
 @dataclass(frozen=True, slots=True)

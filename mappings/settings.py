@@ -64,7 +64,10 @@ class Settings:
             return None
         text = scalar(node[key])
         if text is None:
-            self.wrong("M101", f"'{key}' is a path or an expression", node.value_places[key], "write it on one line")
+            deep = isinstance(node[key], yaml.Node) and "lookup" in node[key]
+            fix = "one lookup finds one record: read the stream that stands between the two instead"
+            fix = fix if deep else "write it on one line"
+            self.wrong("M101", f"'{key}' is a path or an expression", node.value_places[key], fix)
             return None
         self._expanded += self.functions.called(text)
         if self._expanded > MAX_EXPANDED:

@@ -86,7 +86,7 @@ def trace(mapping: Mapping, model: Model, stream: Stream | None = None) -> list[
     made = inbound.compile(mapping, model, stream)  # anew: its parts are written to
     refusals = [tuple(part.refusals) for part in made.parts]
     columns = [
-        [_traced(part, number, field, _joins(mapping, model)) for number, field in enumerate(owner.fields)]
+        [_traced(part, number, field, _joins(made)) for number, field in enumerate(owner.fields)]
         for part, owner in zip(made.parts, _owners(mapping), strict=True)
     ]
     rewritten = _rewritten(mapping, made, "traced")
@@ -100,8 +100,10 @@ def _owners(mapping: Mapping) -> list[Mapping | Child]:
     return [mapping, *mapping.children]
 
 
-def _joins(mapping: Mapping, model: Model) -> Joins:
-    return Joins(mapping, model, [])
+def _joins(made: Inbound) -> Joins:
+    """What the mapping knows of other records: two lookups in one stream have a table each, and it says which is whose."""
+    assert made.others is not None  # it was compiled
+    return made.others
 
 
 def _traced(part: Part, number: int, field: Field, joins: Joins) -> Traced:
@@ -162,7 +164,7 @@ def _steps(mapping: Mapping, model: Model, stream: Stream | None, number: int, n
     refusals = tuple(one for one in part.refusals if one.field == name)
     result = _result(part, field, name)
     steps = []
-    parts = _parts_of(part, field, _joins(mapping, model)) if field else _values(part, at)
+    parts = _parts_of(part, field, _joins(made)) if field else _values(part, at)
     for place, (kind, text, value) in enumerate(parts):
         name_of = f"step {place}"
         part.columns.append(Compiled(name_of, value.sql, _text(value, sql.name(f"raw_{name_of}")), (), value.failed))

@@ -131,6 +131,26 @@ def test_the_steps_of_a_value_name_the_key_and_what_was_found(name: str) -> None
     assert [text for text in wanted if text not in texts] == [], texts
 
 
+TWICE = """{stream: people, entity: customer, key: id, fields: {
+  name: {lookup: groups, key: g, by: id, at: title},
+  email: {lookup: groups, key: g, by: id, at: upper(code)}}}
+"""
+
+
+def test_of_two_lookups_in_one_stream_each_shows_what_it_found(write: Callable[[str, str], Path]) -> None:
+    """Each has a table of its own, and a preview once showed the first one's value beside both."""
+    path = write("shop/people.yaml", TWICE)
+    mapping = load([path.parent.parent], MODEL)["shop/people"]
+    for name, table in (("name", "_known_1"), ("email", "_known_2")):
+        (found,) = steps.compile(mapping, MODEL, name)
+        (shown,) = (step.column for step in found.steps if step.kind == "lookup")
+        assert f'{table}._made AS "raw_{shown}"' in found.statement.sql
+        assert f"{table}._made AS raw_{name}" in found.statement.sql  # as a run has it
+    (view,) = steps.trace(mapping, MODEL)
+    for column, table in zip(view.columns, ("_known_1", "_known_2"), strict=True):
+        assert f'CAST({table}._made AS VARCHAR) AS "raw_{column.reads[-1][1]}"' in view.statement.sql
+
+
 # -- as a run does it
 
 

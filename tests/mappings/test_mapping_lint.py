@@ -67,6 +67,7 @@ def line(fields: str) -> str:
 # code: (what breaks it, what keeps it, what the finding says); a dict holds several files
 RULES: dict[str, list[tuple[Any, Any, str]]] = {
     "M101": [
+        (looks(key="{lookup: people, key: id, by: id, at: order_id}"), looks(), "read the stream that stands between"),
         (HEAD + "fields: [name]", customer(""), "'fields' holds names with values"),
         (customer("email: [a]"), customer("email: a"), "'email' is a path or an expression"),
         (customer("", "loose: address"), customer("phone: address.p", "loose: [address]"), "a list of fields"),
