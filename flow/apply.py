@@ -30,7 +30,8 @@ from hub.config import Project
 from hub.connector import Connector
 from hub.errors import AuthenticationError, CrossdockError, Place
 from hub.findings import Finding
-from warehouse.ledger import Intent, Ledger, Lock
+from warehouse.ledger import Ledger
+from warehouse.ledger_rows import Intent, Lock
 
 _SHOWN = 20
 _TROUBLE = ("rejected", "unsupported", "unknown", "skipped")

@@ -16,7 +16,7 @@ from typing import Any, Literal
 
 from hub.canonical import fingerprint
 from hub.connector import ENDS, Operation
-from warehouse.ledger import Intent
+from warehouse.ledger_rows import Intent
 
 MAKES: frozenset[str] = frozenset(("create", "upsert"))
 ORDER: Mapping[str, int] = {"create": 0, "upsert": 1, "change": 2, "fulfil": 3, "cancel": 4, "archive": 5}

@@ -11,7 +11,8 @@ from pathlib import Path
 from hub.config import Project
 from hub.errors import ConfigurationError
 from warehouse.duck import Connection, connect, quote
-from warehouse.ledger import AppliedOutcome, Intent, Ledger
+from warehouse.ledger import Ledger
+from warehouse.ledger_rows import AppliedOutcome, Intent
 
 BINDING = ("create", "upsert")
 

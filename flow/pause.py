@@ -13,7 +13,8 @@ from datetime import UTC, datetime, timedelta
 from hub.config import Project, connection
 from hub.errors import AuthenticationError, CrossdockError, ForbiddenError
 from hub.findings import Finding
-from warehouse.ledger import Ledger, Pause
+from warehouse.ledger import Ledger
+from warehouse.ledger_rows import Pause
 
 ATTEMPT = timedelta(hours=1)
 

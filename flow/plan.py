@@ -26,7 +26,8 @@ from hub.entity import Model, in_dependency_order
 from hub.errors import ConfigurationError
 from hub.findings import Finding, errors_in
 from warehouse.duck import Connection, run
-from warehouse.ledger import Intent, Ledger
+from warehouse.ledger import Ledger
+from warehouse.ledger_rows import Intent
 
 NOTHING: Mapping[Any, Any] = {}
 _MANY = 50_000  # records: the past of more is read in one go

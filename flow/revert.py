@@ -29,7 +29,8 @@ from hub import canonical
 from hub.config import Project
 from hub.connector import ENDS, Stream
 from hub.errors import UsageError
-from warehouse.ledger import Intent, Ledger
+from warehouse.ledger import Ledger
+from warehouse.ledger_rows import Intent
 
 TAKEN_BACK = "taken back"
 

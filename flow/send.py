@@ -23,7 +23,9 @@ from hub.connector import Change, Connector, Outcome, Status, Stream
 from hub.errors import ConfigurationError, CrossdockError, StreamError, TransientError
 from hub.failpoints import failpoint
 from hub.secrets import redact
-from warehouse.ledger import Intent, Ledger, Lock, Result, Sending, taken_over
+from warehouse.ledger import Ledger
+from warehouse.ledger_locks import taken_over
+from warehouse.ledger_rows import Intent, Lock, Result, Sending
 
 # What may be repeated in a message: numbers, and codes in capitals that are no tax numbers (DE123456789).
 _CODE = re.compile(r"(?![A-Z]{2}[0-9A-Z]*\d{6})[0-9A-Z._/-]+")

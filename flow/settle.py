@@ -19,7 +19,8 @@ from typing import Literal
 from hub.config import Project
 from hub.connector import ENDS, Connector, Outcome, Stream
 from hub.errors import AuthenticationError, CrossdockError, UsageError
-from warehouse.ledger import Intent, Ledger, Lock, Result
+from warehouse.ledger import Ledger
+from warehouse.ledger_rows import Intent, Lock, Result
 
 NEVER_ARRIVED = "it never arrived"
 THERE = "the target has it already, found by its key; nothing was sent"

@@ -12,7 +12,7 @@ from flow.personal import masked
 from flow.trace_read import Event, Record, Stores, event
 from hub.entity import Entity
 from hub.errors import CrossdockError
-from warehouse.ledger import AppliedOutcome, Intent
+from warehouse.ledger_rows import AppliedOutcome, Intent
 
 
 @dataclass(slots=True)

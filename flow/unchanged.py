@@ -17,7 +17,7 @@ from flow.decide import MAKES
 from hub.connector import ENDS
 from hub.errors import ConfigurationError
 from warehouse.duck import Connection, StatementError, literal, run
-from warehouse.ledger import Intent
+from warehouse.ledger_rows import Intent
 
 Twins = dict[tuple[str, str | None], int]
 

@@ -18,7 +18,8 @@ from flow.three_way import Known, Merged, merge, units
 from hub import canonical
 from hub.config import Project
 from warehouse.duck import Connection, quote, run
-from warehouse.ledger import Intent, Ledger
+from warehouse.ledger import Ledger
+from warehouse.ledger_rows import Intent
 
 Kind = tuple[str, str, str]  # operation, stream, entity
 MERGED = ("change", "upsert", "fulfil")

@@ -16,7 +16,7 @@ from warehouse.tables import set_position
 from warehouse.work import Work
 
 if TYPE_CHECKING:
-    from warehouse.ledger import AppliedOutcome
+    from warehouse.ledger_rows import AppliedOutcome
 
 POSITION = "ledger_seq"
 Outcomes = "Sequence[AppliedOutcome] | Callable[[int], Sequence[AppliedOutcome]]"

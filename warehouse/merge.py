@@ -38,8 +38,7 @@ from warehouse.work import RUN, Survivorship, Work, mapped
 from warehouse.writing import open_to_write
 
 if TYPE_CHECKING:
-    from warehouse.ledger import AppliedOutcome
-    from warehouse.ledger_rows import Dismissal
+    from warehouse.ledger_rows import AppliedOutcome, Dismissal
 
     Outcomes = Sequence[AppliedOutcome] | Callable[[int], Sequence[AppliedOutcome]]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
-from warehouse.ledger import AppliedOutcome
+from warehouse.ledger_rows import AppliedOutcome
 from warehouse.merge import fold_outcomes
 
 AT = datetime(2026, 11, 20, 15, tzinfo=UTC)

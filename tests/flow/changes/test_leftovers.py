@@ -21,7 +21,8 @@ from flow.publish import fold_and_publish
 from flow.run import Run, about
 from flow.stage import stage
 from hub.scratch import scratch
-from warehouse.ledger import Ledger, Pause
+from warehouse.ledger import Ledger
+from warehouse.ledger_rows import Pause
 from warehouse.model import entities
 from warehouse.snapshot import publish
 

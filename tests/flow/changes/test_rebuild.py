@@ -27,7 +27,8 @@ from hub.connector import Outcome
 from warehouse import merge as merging
 from warehouse import retention
 from warehouse.duck import connect
-from warehouse.ledger import Ledger, Result, Sending
+from warehouse.ledger import Ledger
+from warehouse.ledger_rows import Result, Sending
 from warehouse.model import entities
 from warehouse.rebuild import difference_sql
 from warehouse.snapshot import PUBLISHED_AT

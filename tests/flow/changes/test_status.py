@@ -16,8 +16,8 @@ from flow.settle import lock_name
 from flow.status import Status, status
 from hub.config import load_project
 from hub.connector import Outcome
-from warehouse.ledger import Ledger, Result
-from warehouse.ledger_rows import Sending
+from warehouse.ledger import Ledger
+from warehouse.ledger_rows import Result, Sending
 
 
 def codes(found: Status) -> list[str]:

@@ -401,10 +401,10 @@ def test_a_key_a_time_does_not_survive(world: World, monkeypatch: pytest.MonkeyP
     """The broken twin: a key made anew for every attempt. A target that honours keys then makes two documents."""
     from itertools import count
 
-    from warehouse import ledger
+    from warehouse import ledger_calls
 
     number = count()
-    monkeypatch.setattr(ledger, "idempotency_key", lambda target, sending, basis: f"{next(number):064d}")
+    monkeypatch.setattr(ledger_calls, "idempotency_key", lambda target, sending, basis: f"{next(number):064d}")
     world.books.fault("reject_transient", "create", "1001", times=3)
     world.push()
     world.push()

@@ -21,9 +21,10 @@ from sqlalchemy.exc import DatabaseError
 
 from hub.connector import Outcome
 from hub.errors import StreamError, TransientError
-from warehouse import ledger as ledger_module
+from warehouse import ledger_calls
 from warehouse import ledger_tables as t
-from warehouse.ledger import Ledger, Lock, Result, Sending
+from warehouse.ledger import Ledger
+from warehouse.ledger_rows import Lock, Result, Sending
 
 START = datetime(2026, 11, 20, 12, tzinfo=UTC)
 
@@ -96,7 +97,7 @@ def test_an_intent_is_open_until_it_is_known_what_became_of_it(ledger: Ledger, l
 
 def _key_per_attempt(monkeypatch: pytest.MonkeyPatch) -> None:
     number = itertools.count()
-    monkeypatch.setattr(ledger_module, "idempotency_key", lambda *_: f"attempt {next(number)}")
+    monkeypatch.setattr(ledger_calls, "idempotency_key", lambda *_: f"attempt {next(number)}")
 
 
 def _mark_before_send(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -112,7 +113,7 @@ def _mark_before_send(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def _blind_retry(monkeypatch: pytest.MonkeyPatch) -> None:
     """What got no answer is over and done with, and so is made again."""
-    monkeypatch.setattr(ledger_module, "_state", lambda result: "done")
+    monkeypatch.setattr(ledger_calls, "_state", lambda result: "done")
 
 
 @pytest.mark.parametrize(
@@ -224,13 +225,13 @@ def test_a_reader_by_sequence_never_misses_an_outcome(ledger: Ledger, monkeypatc
 def test_the_broken_twin_draws_numbers_as_a_database_sequence_does(
     ledger: Ledger, ledger_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    usual = ledger_module._count
+    usual = ledger_calls.counted
 
     def outside_the_transaction(connection: Any, name: str, steps: int) -> int:
         with ledger._engine.begin() as other:
             return usual(other, name, steps)
 
-    monkeypatch.setattr(ledger_module, "_count", outside_the_transaction)
+    monkeypatch.setattr(ledger_calls, "counted", outside_the_transaction)
     assert _reader_misses_one(ledger, monkeypatch)
 
 
@@ -284,7 +285,8 @@ def test_a_dead_process_of_this_machine_loses_its_lock_at_once(ledger: Ledger, l
 _WRITER = """
 import sys
 from hub.connector import Outcome
-from warehouse.ledger import Ledger, Result, Sending
+from warehouse.ledger import Ledger
+from warehouse.ledger_rows import Result, Sending
 url, me = sys.argv[1], sys.argv[2]
 with Ledger(url) as ledger, ledger.lock("push:" + me) as lock:
     for n in range(25):

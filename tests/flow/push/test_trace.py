@@ -15,7 +15,7 @@ from hub.connector import Outcome
 from hub.errors import UsageError
 from quality.reconcile_tables import ensure_tables
 from warehouse.duck import Connection, connect
-from warehouse.ledger import Result, Sending
+from warehouse.ledger_rows import Result, Sending
 from warehouse.model import entities
 from warehouse.tables import migrate
 

@@ -13,7 +13,7 @@ import pytest
 from flow import unchanged
 from flow.decide import History
 from flow.plan import candidates, decide_all
-from warehouse.ledger import Intent
+from warehouse.ledger_rows import Intent
 from warehouse.model import entities
 
 SEEN = datetime(2026, 11, 20, tzinfo=UTC)
