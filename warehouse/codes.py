@@ -19,6 +19,9 @@ Fix: write 400MB, 2GB; or leave it out, and DuckDB takes up to 80 % of the machi
     "W105": """The ledger is locked by another process, or the PostgreSQL that holds it does not answer.
 Nothing is merged or sent without it, and nothing is lost: what was begun is settled by the next run.
 Fix: try again. If it stays so, look who has it: a backup tool, a copy of a file that is in use, a program that has it open.""",
+    "W106": """The file of the ledger is damaged, or no SQLite database.
+Nothing is merged or sent without it: it alone knows what the targets were told. It is never made anew by itself.
+Fix: put the newest backup in its place. What was sent after that backup it does not know, and a merge says so (W143).""",
     "W110": """A text that should be one SQL statement is none, or several.
 One statement a call is a rule: a second one behind a semicolon is how foreign text gets executed.
 Fix: split it.""",

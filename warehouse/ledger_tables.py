@@ -37,7 +37,7 @@ from sqlalchemy import (
 from sqlalchemy.exc import DBAPIError, IntegrityError, OperationalError
 from sqlalchemy.pool import StaticPool
 
-from hub.errors import TransientError
+from hub.errors import ConfigurationError, TransientError
 
 VERSION = 4
 BUSY_SECONDS = 30
@@ -235,18 +235,26 @@ def _empty() -> Engine:
 
 
 def _tell(engine: Engine) -> None:
-    """A ledger that is not to be had just now raises TransientError W105, so that a run says so and can be tried again."""
+    """Raises TransientError W105 for a ledger that is not to be had just now, ConfigurationError W106 for a file that is damaged."""
 
     @event.listens_for(engine, "handle_error")
     def failed(context: Any) -> None:
-        if isinstance(context.sqlalchemy_exception, OperationalError) and (said := _not_to_be_had(context, engine)):
+        said = str(context.original_exception).partition("\n")[0]
+        if engine.dialect.name == "sqlite" and any(one in said for one in _DAMAGED):
+            fix = "put the newest backup of it in its place; what was sent since then it has forgotten"
+            raise ConfigurationError("W106", f"the ledger is damaged: {said}", place="ledger", fix=fix) from None
+        if isinstance(context.sqlalchemy_exception, OperationalError) and (
+            why := _not_to_be_had(context, engine, said)
+        ):
             fix = "try again; if it stays so, look who holds it: a backup, a copy, a program that has it open"
-            raise TransientError("W105", f"the ledger cannot be had: {said}", place="ledger", fix=fix) from None
+            raise TransientError("W105", f"the ledger cannot be had: {why}", place="ledger", fix=fix) from None
 
 
-def _not_to_be_had(context: Any, engine: Engine) -> str:
-    """In words; empty for any other error: what a disk says has its own."""
-    said = str(context.original_exception).partition("\n")[0]
+_DAMAGED = ("file is not a database", "disk image is malformed")
+
+
+def _not_to_be_had(context: Any, engine: Engine, said: str) -> str:
+    """Why, in words; empty for any other error: what a disk says has its own."""
     if engine.dialect.name == "sqlite":
         return f"another process has it locked, for {BUSY_SECONDS} s now" if "is locked" in said else ""
     return said if context.connection is None or context.is_disconnect else ""

@@ -20,7 +20,7 @@ from sqlalchemy import func, select, text
 from sqlalchemy.exc import DatabaseError
 
 from hub.connector import Outcome
-from hub.errors import StreamError, TransientError
+from hub.errors import ConfigurationError, StreamError, TransientError
 from warehouse import ledger_calls
 from warehouse import ledger_tables as t
 from warehouse.ledger import Ledger
@@ -395,8 +395,10 @@ def test_a_ledger_whose_maker_was_killed_before_it_had_tables_is_an_empty_one(tm
 def test_a_ledger_that_cannot_be_read_is_not_taken_for_an_empty_one(tmp_path: Path) -> None:
     path = tmp_path / "l.sqlite"
     path.write_bytes(b"something else" * 1000)
-    with pytest.raises(DatabaseError, match="not a database"):
-        Ledger(f"sqlite:///{path}", read_only=True)
+    for read_only in (True, False):
+        with pytest.raises(ConfigurationError, match="W106 the ledger is damaged: file is not a database"):
+            Ledger(f"sqlite:///{path}", read_only=read_only)
+    assert path.read_bytes() == b"something else" * 1000
 
 
 def test_an_approval_is_for_one_target(ledger: Ledger) -> None:
