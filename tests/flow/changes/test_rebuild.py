@@ -227,7 +227,7 @@ def test_one_that_is_killed_in_the_middle_is_begun_again(copied: Shop, monkeypat
 
 
 def test_of_the_lake_it_reads_what_each_run_took(old: Shop, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """And not the headers of all segments for each of the runs."""
+    """Once to see that it is whole, once for its run; and not the headers of all segments for each of the runs."""
     asked: list[str] = []
     start = segments._start
 
@@ -238,7 +238,7 @@ def test_of_the_lake_it_reads_what_each_run_took(old: Shop, tmp_path: Path, monk
     monkeypatch.setattr(segments, "_start", noted)
     replay(old.project, beside(old.project, tmp_path / "new"))
     assert asked
-    assert len(asked) == len(set(asked))
+    assert len(asked) <= 2 * len(set(asked))
 
 
 def test_retention_pins_the_same_segments(old: Shop, tmp_path: Path) -> None:
