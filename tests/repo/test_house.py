@@ -6,6 +6,7 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -124,3 +125,39 @@ def test_commands_are_documented_in_the_readme() -> None:
 
     readme = (ROOT / "README.md").read_text()
     assert [name for name in get_command(app).commands if f"crossdock {name}" not in readme] == []  # type: ignore[attr-defined]
+
+
+def _options() -> dict[tuple[str, ...], set[str]]:
+    """Each command, by its words, and its options."""
+    from typer.main import get_command
+
+    from flow.cli import app
+
+    found: dict[tuple[str, ...], set[str]] = {}
+
+    def walk(command: Any, path: tuple[str, ...]) -> None:
+        found[path] = {name for one in command.params for name in (*one.opts, *one.secondary_opts)} | {"--help"}
+        for name, part in getattr(command, "commands", {}).items():
+            walk(part, (*path, name))
+
+    walk(get_command(app), ())
+    return found
+
+
+def _unknown_options(text: str, known: dict[tuple[str, ...], set[str]]) -> list[str]:
+    """Options in `crossdock <command> … --option` that the command does not have."""
+    found = []
+    for said, rest in re.findall(r"crossdock ((?:[a-z]+ ?)+)([^`\n;|&)]*)", text):
+        words, path = said.split(), ()
+        while words and (*path, words[0]) in known:
+            path = (*path, words.pop(0))
+        found += [f"{' '.join(path)} {one}" for one in re.findall(r"(?<!\S)--[a-z-]+", rest) if one not in known[path]]
+    return found
+
+
+def test_the_documents_name_options_that_there_are() -> None:
+    known = _options()
+    for page in (ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))):
+        assert (page.name, _unknown_options(page.read_text(), known)) == (page.name, [])
+    assert _unknown_options("`crossdock plan erp --htlm x`, `crossdock run --step pull`", known) == ["plan --htlm"]
+    assert _unknown_options("`crossdock quarantine list --everything`", known) == ["quarantine list --everything"]
