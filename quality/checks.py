@@ -28,7 +28,7 @@ from typing import ClassVar, Literal, Protocol
 
 from hub.among import among
 from hub.entity import Entity
-from quality.sql import is_text, literal, living, name, stored
+from quality.sql import is_text, literal, living, name
 
 Operator = Literal["at_most", "less_than", "at_least", "more_than", "equal_to"]
 OPERATORS: dict[Operator, str] = {
@@ -395,7 +395,3 @@ def _named(values: list[tuple[str, str]]) -> str:
         + ", ".join(f"{literal(field + '=')} || coalesce(CAST({value} AS VARCHAR), 'NULL')" for field, value in values)
         + ")"
     )
-
-
-def physical(entity: Entity, alias: str, column: str) -> str:
-    return f"{alias}.{name(stored(entity, column))}"
