@@ -21,9 +21,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Literal, NoReturn
 
-from hub.entity import Column, Entity, Kind, Model
+from hub.entity import Column, Entity, Model
 from hub.findings import Finding, did_you_mean
-from mappings import sql
+from mappings import columns, sql
 from mappings.currencies import THREE, ZERO
 from mappings.expressions import Compiler, Value, compile_expression
 from mappings.function import Function
@@ -33,17 +33,7 @@ from mappings.syntax import Expr
 from mappings.tree import Call, Name, Node, Path, Type, walk
 
 Side = Literal["our", "their"]
-TYPES: dict[Kind, Type] = {
-    "text": "text",
-    "integer": "integer",
-    "quantity": "number",
-    "money": "number",
-    "percent": "number",
-    "boolean": "boolean",
-    "instant": "instant",
-    "date": "date",
-    "ref": "integer",
-}
+TYPES: dict[str, Type] = {**columns.TYPES, "ref": "integer"}  # read of the hub: a reference is its number here
 _LOOKED_UP = "read it so under fields:, and send the column"
 MANY = ("total", "any", "latest", "first")
 

@@ -100,10 +100,6 @@ def refused(number: int, line: bytes, said: str) -> Odd:
     return Odd(number, "D207", "", "read", said, cut(line))
 
 
-def is_no_number(text: Any) -> bool:
-    return text in _NOT_NUMBERS
-
-
 def no_number_sql(columns: Mapping[str, str]) -> str:
     """A condition: some leaf outside lists holds the text of a literal NaN or Infinity. Few texts do; it is cheap."""
     leaves = [path for name, kind in columns.items() for path in _leaves_of(name, kind)]
