@@ -112,9 +112,12 @@ def _nearly(mapping: Mapping, push: Push, entity: Entity, model: Model) -> list[
             place = _place(one, inbound_field(mapping, mapping.child(child.name) if child else None, rows, one.name))
             if place is None or any(path == prefix + place or path.startswith(f"{prefix}{place}.") for path in there):
                 continue
-            if near := get_close_matches(prefix + place, there, n=1, cutoff=_NEAR):
+            above, _, last = (prefix + place).rpartition(".")
+            beside = [path.rpartition(".")[2] for path in there if path.rpartition(".")[0] == above]
+            alike = [name for name in beside if abs(len(name) - len(last)) <= 1]
+            if near := get_close_matches(last, alike, n=1, cutoff=_NEAR):
                 what = f"the sample of {mapping.system}.{push.stream} has no '{prefix}{place}'"
-                fix = f"did you mean '{near[0].removeprefix(prefix)}'?"
+                fix = f"did you mean '{near[0]}'?"
                 findings.append(Finding("M222", what, (one.at or Expr("", one.place)).place, fix, "warning"))
     return findings
 
