@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import connectors
@@ -56,6 +56,23 @@ def no_mapping(project: Project, system: str) -> Finding | None:
     fix = near or f"write mappings/{system}/*.yaml; if it was renamed, give it back its name: records are known by it"
     what = f"no mapping reads anything of '{system}': what it brings stays in the lake"
     return Finding("F223", what, project.system(system).place, fix, "warning")
+
+
+def undecided(project: Project, read: Mapping[str, Sequence[str]]) -> list[Finding]:
+    """F224 for each entity that mappings of several systems `read`, and of which nobody has said whose word counts: that is then the
+    system whose name comes first, which nobody would guess.
+    """
+    speakers: dict[str, list[str]] = {}
+    for system in sorted(project.systems):
+        for entity in read.get(system, ()):
+            speakers.setdefault(entity, []).append(system)
+    found = []
+    for entity, systems in sorted(speakers.items()):
+        if len(systems) > 1 and "default" not in project.survivorship.get(entity, {}):
+            what = f"{' and '.join(systems)} speak for {entity}, and nothing says whose word counts: it is {systems[0]}'s, whose name comes first"
+            fix = f"write it under survivorship: {entity}: {{default: [{', '.join(systems)}]}}, in the order that is right"
+            found.append(Finding("F224", what, project.system(systems[0]).place, fix, "warning"))
+    return found
 
 
 def unknown_streams(project: Project, system: System, known: Sequence[str]) -> list[Finding]:

@@ -27,6 +27,7 @@ def lint(
         findings += kept.mappings(system, _judge_mappings)
     if systems is None:
         findings += _unused_functions(project)
+        findings += declared.undecided(project, kept.read)
     findings += kept.quality(_judge_quality)
     findings += [*owners.findings(project), *declared.findings(project), *kept.declared(_judge_declared)]
     kept.save()
@@ -40,14 +41,17 @@ def lint(
     return sorted(unique, key=lambda f: (f.place.where, f.place.line or 0, f.place.column or 0, f.code)), files
 
 
-def _judge_mappings(project: Project, system: str, streams: Streams) -> tuple[list[Finding], Sequence[str]]:
-    """The findings about a system's mappings, and the systems whose mappings they extend."""
+def _judge_mappings(
+    project: Project, system: str, streams: Streams
+) -> tuple[list[Finding], Sequence[str], Sequence[str]]:
+    """The findings about a system's mappings, the systems whose mappings they extend, and the entities that they read."""
     from mappings.lint import lint as lint_mappings
     from mappings.load import load
     from warehouse.model import entities
 
     loaded = load(project.folders("mappings"), entities(), [system])
-    return [*loaded.findings, *lint_mappings(loaded, entities(), streams)], loaded.extended
+    read = sorted({mapping.entity for mapping in loaded.of(system) if mapping.key is not None})
+    return [*loaded.findings, *lint_mappings(loaded, entities(), streams)], loaded.extended, read
 
 
 def _unused_functions(project: Project) -> list[Finding]:

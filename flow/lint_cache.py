@@ -24,7 +24,7 @@ from hub.errors import Place
 from hub.findings import Finding
 
 Streams = Mapping[str, Sequence[Stream]]
-JudgeMappings = Callable[[Project, str, Streams], tuple[list[Finding], Sequence[str]]]
+JudgeMappings = Callable[[Project, str, Streams], tuple[list[Finding], Sequence[str], Sequence[str]]]
 _JUDGED = (".yaml", ".json")  # beside them lie the built-in folders' modules, compiled at any time
 _CONFIG = "crossdock.yaml"
 _SOURCES = (
@@ -46,17 +46,24 @@ class Kept:
         self.path = project.data / "lint.json"
         self.entries = _read(self.path)
         self.used: dict[str, Any] = {}
+        self.read: dict[
+            str, list[str]
+        ] = {}  # system → the entities that its mappings read, of those that were asked for
         self.names = [str(path) for folder in project.folders("mappings") for path in sorted(folder.glob("*/*"))]
         self.stamps = self._stamps()
 
     def mappings(self, system: str, judge: JudgeMappings) -> list[Finding]:
-        """The findings about a system's mappings: the kept ones, or what `judge` says now."""
+        """The findings about a system's mappings: the kept ones, or what `judge` says now, with the systems that they extend and
+        the entities that they read.
+        """
         name = f"mappings/{system}"
         extended: Sequence[str] = _texts(self.entries.get(name), "extended")
+        entities: Sequence[str] = _texts(self.entries.get(name), "entities")
         found = self._kept(name, self._of_mappings(system, extended))
         if found is None:
-            found, extended = judge(self.project, system, self.streams)
-            self._keep(name, self._of_mappings(system, extended), found, extended)
+            found, extended, entities = judge(self.project, system, self.streams)
+            self._keep(name, self._of_mappings(system, extended), found, extended, entities)
+        self.read[system] = list(entities)
         return found
 
     def quality(self, judge: Callable[[Project], list[Finding]]) -> list[Finding]:
@@ -74,7 +81,7 @@ class Kept:
         found = self._kept(name, digest)
         if found is None:
             found = judge(self.project)
-            self._keep(name, digest, found, ())
+            self._keep(name, digest, found)
         return found
 
     def save(self) -> None:
@@ -121,18 +128,26 @@ class Kept:
 
     def _kept(self, name: str, digest: str) -> list[Finding] | None:
         entry = self.entries.get(name)
-        if not isinstance(entry, dict) or entry != _entry(digest, _texts(entry, "extended"), entry.get("findings")):
+        told = (_texts(entry, "extended"), _texts(entry, "entities"))
+        if not isinstance(entry, dict) or entry != _entry(digest, entry.get("findings"), *told):
             return None
         self.used[name] = entry
         return [Finding(**{**one, "place": Place(**one["place"])}) for one in entry["findings"]]
 
-    def _keep(self, name: str, digest: str, found: Sequence[Finding], extended: Sequence[str]) -> None:
-        self.used[name] = _entry(digest, list(extended), [finding.as_dict() for finding in found])
+    def _keep(
+        self,
+        name: str,
+        digest: str,
+        found: Sequence[Finding],
+        extended: Sequence[str] = (),
+        entities: Sequence[str] = (),
+    ) -> None:
+        self.used[name] = _entry(digest, [finding.as_dict() for finding in found], list(extended), list(entities))
 
 
-def _entry(digest: str, extended: list[str], findings: Any) -> dict[str, Any]:
+def _entry(digest: str, findings: Any, extended: list[str], entities: list[str]) -> dict[str, Any]:
     """With a sum of itself: a bit that fell over on the disk makes no mapping clean."""
-    told = {"digest": digest, "extended": extended, "findings": findings}
+    told = {"digest": digest, "extended": extended, "entities": entities, "findings": findings}
     return {**told, "sum": hashlib.blake2b(json.dumps(told).encode(), digest_size=20).hexdigest()}
 
 

@@ -362,6 +362,9 @@ Example: tax_line: {rate: [erp]}   Fix: tax_line: {default: [erp]}""",
 What is pulled of it is kept in the lake and goes no further: the warehouse hears nothing of it. The folder of its mappings has the
 system's name; one that was renamed in crossdock.yaml has none any more, and its records are known by the old name.
 Fix: crossdock new mapping SYSTEM/STREAM writes a draft; or give the system its name back.""",
+    "F224": """Mappings of several systems read one entity, and nothing says whose word counts. (A warning.)
+It would be that of the system whose name comes first: a CRM's "OK" outlived the block of the ERP, because c comes before e.
+Example: mappings of crm and erp read account_credit.   Fix: survivorship: {account_credit: {default: [erp, crm]}}""",
     "F230": """unmask: is no list of users.
 Those who may see personal values (`--unmask`) stand there by their login names; without it whoever can read the stores may.
 Do: unmask: [ann, bob], or unmask: [] for nobody.""",

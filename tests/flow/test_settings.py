@@ -111,6 +111,26 @@ def test_a_column_of_rows_that_hold_as_a_set_only_is_warned_of(tmp_path: Path) -
     assert (found.code, found.severity, found.place.line, found.place.column) == ("F222", "warning", 6, 31)
 
 
+def test_two_systems_of_which_nobody_says_whose_word_counts_are_warned_of(tmp_path: Path) -> None:
+    """Also where nothing is judged anew; a declared order, or a system that the project does not have, is no matter of theirs."""
+    said = GOOD.replace(
+        "survivorship:", '  desk: {connector: json_feed, connection: {url: "http://127.0.0.1:9/y"}}\nsurvivorship:'
+    )
+    for system in ("desk", "feed", "later"):
+        file = tmp_path / "mappings" / system / "records.yaml"
+        file.parent.mkdir(parents=True)
+        text = "stream: records\nentity: location\nkey: id\nfields: {code: id, name: name}\n"
+        file.write_text(text if system == "desk" else "extends: desk/records\n")
+    for _ in range(2):
+        [found] = lint(load_project(project(tmp_path, said)), [])[0]
+        assert (found.code, found.severity, found.place.line) == ("F224", "warning", 4)
+        assert found.what.startswith("desk and feed speak for location")
+        assert "location: {default: [desk, feed]}" in found.fix
+    assert lint(load_project(project(tmp_path, said + "  location: {default: [feed, desk]}\n")), [])[0] == []
+    (tmp_path / "mappings" / "feed" / "records.yaml").unlink()
+    assert lint(load_project(project(tmp_path, said)), [])[0] == []
+
+
 def test_a_run_stops_at_a_stream_that_there_is_not(tmp_path: Path) -> None:
     (report,) = cycle(load_project(project(tmp_path, GOOD.replace("[records]", "[record]"))), step="pull")
     assert (report.status, [finding.code for finding in report.findings]) == ("failed", ["F219"])
