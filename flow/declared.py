@@ -69,8 +69,9 @@ def undecided(project: Project, read: Mapping[str, Sequence[str]]) -> list[Findi
     found = []
     for entity, systems in sorted(speakers.items()):
         if len(systems) > 1 and "default" not in project.survivorship.get(entity, {}):
-            what = f"{' and '.join(systems)} speak for {entity}, and nothing says whose word counts: it is {systems[0]}'s, whose name comes first"
-            fix = f"write it under survivorship: {entity}: {{default: [{', '.join(systems)}]}}, in the order that is right"
+            asked = f"nothing says whose word counts: {systems[0]} is asked first, by its name"
+            what = f"{' and '.join(systems)} speak for {entity}, and {asked}"
+            fix = f"write survivorship: {{{entity}: {{default: [{', '.join(systems)}]}}}}, in the order that is right"
             found.append(Finding("F224", what, project.system(systems[0]).place, fix, "warning"))
     return found
 

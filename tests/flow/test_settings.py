@@ -125,7 +125,7 @@ def test_two_systems_of_which_nobody_says_whose_word_counts_are_warned_of(tmp_pa
         [found] = lint(load_project(project(tmp_path, said)), [])[0]
         assert (found.code, found.severity, found.place.line) == ("F224", "warning", 4)
         assert found.what.startswith("desk and feed speak for location")
-        assert "location: {default: [desk, feed]}" in found.fix
+        assert "{location: {default: [desk, feed]}}" in found.fix
     assert lint(load_project(project(tmp_path, said + "  location: {default: [feed, desk]}\n")), [])[0] == []
     (tmp_path / "mappings" / "feed" / "records.yaml").unlink()
     assert lint(load_project(project(tmp_path, said)), [])[0] == []
