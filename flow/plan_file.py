@@ -195,11 +195,15 @@ def save(project: Project, made: Plan) -> Path:
 
 
 def heads(project: Project) -> Iterator[Head]:
-    """The plans that may still be applied, the one that was computed last first."""
+    """The plans that may still be applied, the one that was computed last first. A file that is no plan is `load`'s to refuse."""
     ages = {file: file.stat().st_mtime for file in project.plans.glob("*.json")}
     for file in sorted(ages, key=lambda file: ages[file], reverse=True):
         if datetime.fromtimestamp(ages[file], UTC) + LIFETIME > datetime.now(UTC):
-            yield msgspec.json.decode(file.read_bytes(), type=Head)
+            try:
+                head = msgspec.json.decode(file.read_bytes(), type=Head)
+            except msgspec.DecodeError:
+                continue
+            yield head
 
 
 def load(project: Project, plan_id: str) -> Plan:

@@ -18,16 +18,17 @@ from hub.config import Project
 from hub.errors import ConfigurationError
 from hub.findings import Finding
 from hub.segments import list_segments
+from warehouse.marts import MERGED_AT, NEWS_AT, QUARANTINED, WAITING
 
 if TYPE_CHECKING:
     from warehouse.ledger import Ledger
 
 _BY_SYSTEM = {
     "segments": "SELECT system, list(segment) FROM ops.segments GROUP BY system",
-    "merged": "SELECT system, max(started_at) FROM ops.runs GROUP BY system",
-    "news": "SELECT system, max(merged_at) FROM ops.segments GROUP BY system",
-    "waiting": "SELECT system, count(*) FROM ops.waiting GROUP BY system",
-    "quarantined": "SELECT system, sum(records - dismissed)::BIGINT FROM quality.causes GROUP BY system",
+    "merged": MERGED_AT,
+    "news": NEWS_AT,
+    "waiting": WAITING,
+    "quarantined": QUARANTINED,
     "applied": "SELECT target, max(answered_at) FROM push.log WHERE status = 'applied' GROUP BY target",
     "refused": "SELECT target, count(*) FROM push.state WHERE status = 'rejected' GROUP BY target",
 }

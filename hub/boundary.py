@@ -7,8 +7,8 @@ import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from traceback import extract_tb
 
+from hub.connector import MissingVerb
 from hub.errors import CrossdockError, StreamError
 
 
@@ -23,10 +23,11 @@ def blame(connector: str, place: str) -> Iterator[None]:
         yield
     except CrossdockError:
         raise
+    except MissingVerb as error:
+        (verb,) = error.args
+        what, fix = f"the connector '{connector}' has no {verb}", f"write its method {verb}"
+        raise StreamError("C190", what, place=place, fix=fix) from None
     except Exception as error:
-        if verb := _missing_verb(error):
-            what, fix = f"the connector '{connector}' has no {verb}", f"write its method {verb}"
-            raise StreamError("C190", what, place=place, fix=fix) from None
         raise StreamError(
             "C190",
             f"the connector '{connector}' failed with {type(error).__name__} at {raised_at(error, connector)}",
@@ -87,13 +88,6 @@ def disk_trouble(error: BaseException) -> str:
 def disk_words(lines: Sequence[str]) -> str:
     """The line of DuckDB's message that tells what the disk refused; empty where it was something else."""
     return next((line for line in lines if any(one in line for one in _DUCKDB)), "")
-
-
-def _missing_verb(error: Exception) -> str:
-    """`pull`, where it was the base of all connectors that was asked; empty for any other error, one of the same class included."""
-    last = extract_tb(error.__traceback__)[-1]
-    is_base = isinstance(error, NotImplementedError) and Path(last.filename) == Path(__file__).with_name("connector.py")
-    return last.name if is_base else ""
 
 
 def raised_at(error: BaseException, connector: str) -> str:

@@ -27,6 +27,10 @@ ENDS: tuple[Operation, ...] = ("cancel", "archive")  # after which nothing else 
 Status = Literal["applied", "rejected", "unsupported", "pending", "unknown"]
 
 
+class MissingVerb(NotImplementedError):
+    """The base of all connectors was asked for a verb that the connector has not written; its only argument is the verb's name."""
+
+
 @dataclass(frozen=True, slots=True)
 class TargetField:
     """A field that a system takes. `length` counts characters; `choices` are all values of a picklist (none: it is free).
@@ -184,11 +188,11 @@ class Connector:
 
     def check(self) -> list[Finding]:
         """Can I log in, and is the schema what I expect? An empty list is yes. Never raises for what it finds."""
-        raise NotImplementedError
+        raise MissingVerb("check")
 
     def pull(self, stream: str, since: Any = None) -> Iterator[Page]:
         """Pages of raw records that changed since the cursor (None: from the beginning), oldest change first."""
-        raise NotImplementedError
+        raise MissingVerb("pull")
 
     def push(self, stream: str, changes: Sequence[Change]) -> list[Outcome]:
         """One outcome a change, in order. HTTP 200 with an error inside is a rejection. Never raises for one record."""
@@ -196,4 +200,4 @@ class Connector:
 
     def find(self, stream: str, key: str) -> list[Outcome]:
         """Did it land? The records that carry our own key: none, one, or (then a person decides) several."""
-        raise NotImplementedError
+        raise MissingVerb("find")

@@ -15,7 +15,7 @@ from decimal import Decimal
 import duckdb
 
 from hub.entity import Entity, Model
-from hub.roll_back import roll_back
+from hub.transaction import transaction
 from quality import batch, marks
 from quality.checks import Distribution, OfBatch
 from quality.results import RuleOutcome, SuiteResult
@@ -170,18 +170,13 @@ def _write_marks(
     inserts: Sequence[str],
     states: dict[str, str],
 ) -> None:
-    con.execute("BEGIN")
-    try:
+    with transaction(con.execute):
         if rows is not None:
             con.execute("INSERT INTO gate.batch VALUES ($1)", [batch.digest(con, filled(rows))])
         for statement in inserts:
             con.execute(statement)
         _write_verdicts(con, verdicts)
         _write_states(con, states)
-        con.execute("COMMIT")
-    except BaseException:
-        roll_back(con)
-        raise
 
 
 def decide(con: duckdb.DuckDBPyConnection, results: Sequence[SuiteResult] | None) -> GateReport:
@@ -374,8 +369,7 @@ def _states(entities: Iterable[str], verdicts: Sequence[Verdict]) -> dict[str, s
 
 def _settle(con: duckdb.DuckDBPyConnection, verdicts: Sequence[Verdict], results: Sequence[SuiteResult]) -> GateReport:
     states = _states([entity for (entity,) in con.execute("SELECT entity FROM gate.state").fetchall()], verdicts)
-    con.execute("BEGIN")
-    try:
+    with transaction(con.execute):
         for table in ("results", "state", "verdicts"):
             con.execute(f"DELETE FROM gate.{table}")
         _write_verdicts(con, verdicts)
@@ -385,10 +379,6 @@ def _settle(con: duckdb.DuckDBPyConnection, verdicts: Sequence[Verdict], results
                 "INSERT INTO gate.results VALUES (?, ?, ?, ?)",
                 [result.suite, result.success, result.json, result.page or None],
             )
-        con.execute("COMMIT")
-    except BaseException:
-        roll_back(con)
-        raise
     return read(con)
 
 

@@ -14,6 +14,7 @@ from typing import Any
 import duckdb
 
 from hub.entity import Model
+from hub.transaction import transaction
 from quality import reconcile_breaks as breaks
 from quality import reconcile_pairs as pairs
 from quality import reconcile_sides as sides
@@ -21,7 +22,7 @@ from quality.reconcile_pairs import Moment
 from quality.reconcile_read import load
 from quality.reconcile_report import Break, ReconcileReport, report_of
 from quality.reconcile_spec import Pairing, Side, Spec, Specs, pairings
-from quality.reconcile_store import compare_only, store, transaction
+from quality.reconcile_store import compare_only, store
 from quality.reconcile_tables import ensure_tables
 from quality.sql import literal, name
 
@@ -57,12 +58,14 @@ def reconcile(
         moment = Moment(now, go_live, tuple(in_flight))
         counts = [_compare(con, pairing, moment, model, planned) for pairing in pairings(spec)]
         if write:
-            transaction(con, lambda: store(con, spec, now, run_id))
+            with transaction(con.execute):
+                store(con, spec, now, run_id)
         else:
             compare_only(con)
         report = report_of(con, spec, now, run_id, counts, write)
     if write:
-        transaction(con, lambda: _store_run(con, report, now))
+        with transaction(con.execute):
+            _store_run(con, report, now)
     return report
 
 

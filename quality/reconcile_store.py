@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from datetime import datetime
 
 import duckdb
 
-from hub.roll_back import roll_back
 from quality.reconcile_spec import BUCKETS, Spec
 from quality.sql import literal
 
@@ -66,16 +64,6 @@ WHERE s.state IN ('in_flight', 'differing') GROUP BY s.pairing, s.key""",
     "DELETE FROM recon.differing_since WHERE name = {name}",
     "INSERT INTO recon.differing_since BY NAME FROM recon_since_next",
 )
-
-
-def transaction(con: duckdb.DuckDBPyConnection, work: Callable[[], None]) -> None:
-    con.execute("BEGIN")
-    try:
-        work()
-        con.execute("COMMIT")
-    except BaseException:
-        roll_back(con)
-        raise
 
 
 def severity_sql(spec: Spec) -> str:

@@ -12,9 +12,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from hub.entity import DELETED, Entity, Model
-from hub.roll_back import roll_back
+from hub.transaction import transaction
 from warehouse import columns as c
 from warehouse.duck import Connection, literal, one, quote, run
 
@@ -83,14 +84,8 @@ def settle(con: Connection, model: Model, entity: Entity, *, hub: bool) -> int:
     A mapping's condition leaves out many that were never taken, such as the customers of orders that are no guests': of those nothing is told.
     `hub`: the warehouse is attached beside the run.
     """
-    run(con, "BEGIN")
-    try:
-        unknown = _settle(con, model, entity, hub and _has(con, entity))
-        run(con, "COMMIT")
-    except BaseException:
-        roll_back(con)
-        raise
-    return unknown
+    with transaction(partial(run, con)):
+        return _settle(con, model, entity, hub and _has(con, entity))
 
 
 def _has(con: Connection, entity: Entity) -> bool:

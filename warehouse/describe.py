@@ -9,9 +9,10 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 
 from hub.entity import Column, Model
-from hub.roll_back import roll_back
+from hub.transaction import transaction
 from warehouse.duck import Connection, literal, quote, run
 from warehouse.fixed import VIEW_COMMENTS
 from warehouse.marts import SCHEMAS, views
@@ -68,18 +69,13 @@ def describe(con: Connection, model: Model) -> int:
     wanted = hashlib.sha256(repr([signature(model), list(views(model)), _said(model)]).encode()).hexdigest()[:16]
     if positions(con).get(DESCRIBED) == wanted:
         return 0
-    run(con, "BEGIN", name="describe")
-    try:
-        done = 0
+    done = 0
+    with transaction(partial(run, con, name="describe")):
         for sqls in (_views_sql(con, model), _comments_sql(con, model)):
             for sql in list(sqls):
                 run(con, sql, name=" ".join(sql.split()[:5]))
                 done += 1
         set_position(con, DESCRIBED, wanted)
-        run(con, "COMMIT", name="describe")
-    except BaseException:
-        roll_back(con)
-        raise
     return done
 
 

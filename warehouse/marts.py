@@ -145,20 +145,18 @@ _STOCK_POSITION = View(
     },
 )
 
+# Of each system; `crossdock status` asks the same, of a snapshot of any age.
+MERGED_AT = "SELECT system, max(started_at) AS merged_at FROM ops.runs GROUP BY system"
+NEWS_AT = "SELECT system, max(merged_at) AS news_at FROM ops.segments GROUP BY system"
+QUARANTINED = "SELECT system, sum(records - dismissed)::BIGINT AS quarantined FROM quality.causes GROUP BY system"
+WAITING = "SELECT system, count(*) AS waiting FROM ops.waiting GROUP BY system"
+
 _FRESHNESS = View(
     "marts.freshness",
     "How new what each system says is here, and what of it is kept back, one row a system: as crossdock status says it",
     (),
-    """
-        WITH merged AS (
-            SELECT system, max(started_at) AS merged_at FROM ops.runs GROUP BY system
-        ), news AS (
-            SELECT system, max(merged_at) AS news_at FROM ops.segments GROUP BY system
-        ), held AS (
-            SELECT system, sum(records - dismissed)::BIGINT AS quarantined FROM quality.causes GROUP BY system
-        ), waits AS (
-            SELECT system, count(*) AS waiting FROM ops.waiting GROUP BY system
-        )
+    f"""
+        WITH merged AS ({MERGED_AT}), news AS ({NEWS_AT}), held AS ({QUARANTINED}), waits AS ({WAITING})
         SELECT system, m.merged_at, n.news_at, coalesce(h.quarantined, 0) AS quarantined, coalesce(w.waiting, 0) AS waiting,
                (SELECT max(value::TIMESTAMP WITH TIME ZONE) FROM ops.positions WHERE name = 'published_at') AS published_at
         FROM merged m LEFT JOIN news n USING (system) LEFT JOIN held h USING (system) LEFT JOIN waits w USING (system)""",

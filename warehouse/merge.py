@@ -26,7 +26,7 @@ import duckdb
 from hub.entity import Entity, Model, in_dependency_order
 from hub.errors import ConfigurationError, CrossdockError
 from hub.failpoints import failpoint
-from hub.roll_back import roll_back
+from hub.transaction import roll_back
 from warehouse import cases, drift, fold, identity, incoming, law, refs, store, survivorship, tables
 from warehouse.duck import Connection, literal
 from warehouse.incoming import Decided, Load
@@ -221,7 +221,7 @@ def _transaction(work: Work, body: Callable[[], Any], report: Any = None) -> Any
     try:
         result = body()
     except BaseException:
-        roll_back(work.con)
+        roll_back(work.con.execute)
         raise
     try:
         work.do("commit", "COMMIT")

@@ -18,13 +18,14 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Collection, Iterable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Literal, Protocol
 from urllib.parse import unquote, urlsplit
 
 from hub.entity import DELETED, Entity, Model
 from hub.errors import ConfigurationError
-from hub.roll_back import roll_back
+from hub.transaction import transaction
 from warehouse import columns as c
 from warehouse.duck import Connection, connect, filled, literal, one, quote, run, with_beside
 
@@ -224,9 +225,8 @@ def execute(
     """
     had = views or set()
     made = set()
-    run(con, "BEGIN")
     needed: dict[str, bool] = {"": True}
-    try:
+    with transaction(partial(run, con)):
         for statement in statements:
             if statement.kind == "view":
                 if statement.sql in had:
@@ -239,10 +239,6 @@ def execute(
                 needed[asked] = found is not None
             if needed[asked]:
                 run(con, statement.sql, name=statement.name)
-        run(con, "COMMIT")
-    except BaseException:
-        roll_back(con)
-        raise
     if views is not None:
         views |= made
 
@@ -262,13 +258,8 @@ def supersede(con: Connection, model: Model, mapped: Collection[str] | None = No
         several = run(con, several_sql(entity), name=f"supersede {entity.name}").fetchone()
         if not several or not several[0]:
             continue
-        run(con, "BEGIN")
-        try:
+        with transaction(partial(run, con)):
             gone[entity.name] = _supersede(con, model, entity)
-            run(con, "COMMIT")
-        except BaseException:
-            roll_back(con)
-            raise
     return gone
 
 

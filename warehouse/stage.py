@@ -17,6 +17,7 @@ import shutil
 import time
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -26,8 +27,8 @@ import zstandard
 from hub.connector import Stream
 from hub.errors import ConfigurationError, Place
 from hub.findings import Finding
-from hub.roll_back import roll_back
 from hub.segments import Segment
+from hub.transaction import transaction
 from warehouse import odd, staged
 from warehouse.duck import Connection, StatementError, literal, one, quote, run, without_values
 from warehouse.runfile import cache_folder, file_of, local_folder
@@ -75,13 +76,8 @@ def stage(
         # A statement that fails would end a transaction, and reading may fail: what was read is placed in one of its own.
         found = read(con, source, local, report)
         placed = place(con, source, local, report)
-        run(con, "BEGIN")
-        try:
+        with transaction(partial(run, con)):
             gone = _settle(con, source, placed, found, report, only)
-            run(con, "COMMIT")
-        except BaseException:
-            roll_back(con)
-            raise
         if gone:
             staged.take_out(con, stream.name)
     finally:

@@ -9,12 +9,13 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import duckdb
 
 from hub.entity import DELETED, Entity, Model
 from hub.errors import ConfigurationError
-from hub.roll_back import roll_back
+from hub.transaction import transaction
 from warehouse import columns as c
 from warehouse.duck import Connection, literal, one, quote, run
 from warehouse.fixed import FIXED, SCHEMAS, VIEWS
@@ -143,18 +144,13 @@ def migrate(con: Connection, model: Model) -> list[str]:
     if stored.get("schema") == wanted:
         return []
     c.check_model(model)
-    run(con, "BEGIN", name="migrate")
-    try:
+    with transaction(partial(run, con, name="migrate")):
         done = _apply(con, model)
         if stored.get("schema", wanted).split()[-1] != wanted.split()[-1]:
             done += _rehash(con, model, list(model))
             run(con, f"UPDATE quality.quarantine SET case_key = {c.case_key_sql()}")
         set_position(con, "schema", wanted)
         set_position(con, "schema_version", str(VERSION))
-        run(con, "COMMIT", name="migrate")
-    except BaseException:
-        roll_back(con)
-        raise
     return done
 
 

@@ -88,6 +88,7 @@ def test_a_plan_that_waits_needs_a_person_until_it_is_approved(synced: Shop) -> 
     found = status(synced.project)
     assert (found.targets[0].plan, found.targets[0].planned) == (made.id, len(made.calls))
     assert codes(found) == ["P202"]
+    (synced.project.plans / "0123456789abcdef.json").write_text("{")  # is newer, and no plan
     with Ledger(synced.project.ledger) as ledger:
         ledger.approve("another", "desk", "Ann")
         assert codes(status(synced.project)) == ["P209"]
