@@ -14,13 +14,13 @@ from hub.config import Project
 from hub.entity import Entity, Model
 from hub.errors import UsageError
 from hub.findings import nearest
+from hub.records import ADDED
 
 if TYPE_CHECKING:
     from mappings.suggest import Draft
 
 MAX_BYTES = 20_000_000
 _LOOKED_AT = 200  # records of the lake
-_OURS = frozenset(["_key", "_file", "_file_line", "_body", "_offset"])  # what a pull wrote into them
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +91,7 @@ def _of_lake(project: Project, system: str, stream: str) -> list[Any]:
         samples.decoded(line.record) for line in samples.some(samples.of_lake(project, system, stream), _LOOKED_AT)
     )
     return [
-        {name: value for name, value in record.items() if name not in _OURS}
+        {name: value for name, value in record.items() if name not in ADDED}
         for record in decoded
         if isinstance(record, Mapping)
     ]

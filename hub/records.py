@@ -11,6 +11,9 @@ import msgspec
 from hub.errors import CrossdockError, StreamError, TransientError
 
 Raw = msgspec.Raw
+# What a reader of files writes into its records: where one stood in its page, and what it is known by.
+PLACE = ("_body", "_offset", "_file")
+ADDED = (*PLACE, "_key", "_file_line")
 _BOM = b"\xef\xbb\xbf"
 _encoder = msgspec.json.Encoder(decimal_format="number", enc_hook=str)
 

@@ -14,12 +14,12 @@ from typing import Any
 
 from hub import canonical
 from hub.connector import Stream
+from hub.records import PLACE
 from hub.segments import SegmentWriter, read_lines
 from hub.shape import Seen, paths
 from warehouse.duck import Connection, StatementError, literal, quote, run
 
 _LARGEST = 256 << 20  # bytes of one record
-_PLACE = ("_body", "_offset", "_file")  # where a record stood in its page: no part of it
 _LEAVES = {"VARCHAR": "", "BOOLEAN": False, "NULL": None}
 
 
@@ -38,8 +38,8 @@ def fill(con: Connection, layer: str, stream: Stream, files: Sequence[tuple[str,
 
 def layer_sql(stream: Stream, file: str) -> str:
     """(key, hash, day, version, _file) of every record of a file; one without the stream's id is known by its content."""
-    doubtful = " OR ".join(f"contains(json::VARCHAR, '\"{name}\"')" for name in _PLACE)
-    without = literal(json.dumps(dict.fromkeys(_PLACE)))
+    doubtful = " OR ".join(f"contains(json::VARCHAR, '\"{name}\"')" for name in PLACE)
+    without = literal(json.dumps(dict.fromkeys(PLACE)))
     key, day = _at(stream.primary_key), _at(stream.cursor_fields[0]) if stream.cursor_fields else "NULL"
     version = _at(of) if (of := _version(stream)) else "NULL"
     return f"""
@@ -103,7 +103,7 @@ def _digest(raw: bytes) -> str:
         record = canonical.loads(raw)
     except ValueError:
         return ""
-    told = {name: value for name, value in record.items() if name not in _PLACE} if isinstance(record, dict) else record
+    told = {name: value for name, value in record.items() if name not in PLACE} if isinstance(record, dict) else record
     return canonical.fingerprint(told)
 
 
